@@ -1,0 +1,50 @@
+# One command per chore; `make` alone lists them. Everything lives in .venv and .local, both ignored by git.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+UV_VERSION := 0.13.9
+BIN := .venv/bin
+RUN := $(BIN)/python -m
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo up test lint format bench requirements clean
+
+help:            ## list these commands
+	@grep -E '^[a-z]+: .*##|^[a-z]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 14
+
+install: .venv/.installed  ## make .venv with all that running and testing need
+
+.venv/.installed: requirements.txt requirements-dev.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; v == (3, 11) or sys.exit("Python 3.11 is needed, %d.%d was found: install it, or say make PYTHON=/path/to/python3.11" % v)'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(RUN) pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@$(RUN) uv pip sync --quiet --python $(BIN)/python --compile-bytecode requirements.txt requirements-dev.txt
+	@touch $@
+
+demo: install    ## export a few hours of sample events to a local EventBridge and print the account
+	@$(RUN) tests.tools.demo
+
+up: install      ## Airflow UI on 127.0.0.1 with the demo connector; Ctrl-C stops everything
+	@$(RUN) tests.tools.up
+
+test: install    ## run the whole test suite
+	@$(RUN) pytest
+
+lint: install    ## ruff and strict mypy
+	@$(RUN) ruff check .
+	@$(RUN) ruff format --check .
+	@$(RUN) mypy
+
+format: install  ## let ruff rewrite the files
+	@$(RUN) ruff check --fix .
+	@$(RUN) ruff format .
+
+bench: install   ## measure speed and memory against the baselines
+	@$(RUN) benchmarks.encode
+
+requirements: install  ## compile the pinned requirements anew
+	@$(RUN) pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@$(RUN) uv pip compile --quiet --no-emit-index-url --python-version 3.11 requirements.in -o requirements.txt
+	@$(RUN) uv pip compile --quiet --no-emit-index-url --python-version 3.11 requirements-dev.in -o requirements-dev.txt
+
+clean:           ## remove .venv, .local and every cache
+	@rm -rf .venv .local .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

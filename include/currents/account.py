@@ -1,0 +1,77 @@
+"""The account of rows: what was read, and what became of each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+
+
+@dataclass(slots=True)
+class Counts:
+    """Rows read and what became of them. The books balance when every row read is in one of the other four."""
+
+    read: int = 0
+    sent: int = 0
+    duplicate: int = 0
+    filtered: int = 0
+    dead_lettered: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(self)))
+
+    def __str__(self) -> str:
+        return (
+            f"read {self.read} = sent {self.sent} + duplicate {self.duplicate} + filtered {self.filtered} "
+            f"+ dead-lettered {self.dead_lettered}"
+        )
+
+    @property
+    def balanced(self) -> bool:
+        """Whether read = sent + duplicate + filtered + dead_lettered."""
+        return self.read == self.sent + self.duplicate + self.filtered + self.dead_lettered
+
+
+@dataclass(slots=True)
+class Account:
+    """Counts per event type, and notes: how often something worth knowing happened that lost no row."""
+
+    event_types: dict[str, Counts] = field(default_factory=dict)
+    notes: Counter[str] = field(default_factory=Counter)
+
+    def of(self, event_type: str) -> Counts:
+        """The counts of one event type, to be added to."""
+        return self.event_types.setdefault(event_type, Counts())
+
+    def add(self, other: Account) -> None:
+        """Takes another account into this one."""
+        for event_type, counts in other.event_types.items():
+            self.event_types[event_type] = self.of(event_type) + counts
+        self.notes.update(other.notes)
+
+    @property
+    def totals(self) -> Counts:
+        """The counts of all event types together."""
+        return sum(self.event_types.values(), Counts())
+
+    def as_json(self) -> dict[str, object]:
+        """The account as manifests and the ledger hold it."""
+        return {
+            "totals": asdict(self.totals),
+            "event_types": {name: asdict(counts) for name, counts in sorted(self.event_types.items())},
+            "notes": dict(sorted(self.notes.items())),
+        }
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Mapping[str, object]]) -> Account:
+        """Reads what ``as_json`` made."""
+        counts = {name: Counts(**each) for name, each in raw["event_types"].items()}  # type: ignore[arg-type]
+        return cls(counts, Counter(raw["notes"]))
+
+
+def total(accounts: Iterable[Account]) -> Account:
+    """The sum of several accounts."""
+    result = Account()
+    for account in accounts:
+        result.add(account)
+    return result

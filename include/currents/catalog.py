@@ -1,0 +1,71 @@
+"""What Braze documents about each Currents event type. It informs (samples, drift, personal data) and never gates."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from types import MappingProxyType
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One documented field of one event type.
+
+    ``type`` is one of string, int, long, float, boolean, json, array<string>; ``where`` is its place in the
+    envelope: top, user or properties. ``stored`` says whether storage files carry it, ``published`` whether the
+    nested envelope does. ``personal`` marks personal data.
+    """
+
+    name: str
+    type: str
+    nullable: bool
+    where: str
+    personal: bool
+    stored: bool
+    published: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EventType:
+    """One documented event type. ``stored`` is False for the few that Braze never writes to storage."""
+
+    name: str
+    stored: bool
+    fields: Mapping[str, Field]
+
+
+@cache
+def catalog() -> Mapping[str, EventType]:
+    """Every documented event type by name, read once per process.
+
+    Source: https://www.braze.com/docs/user_guide/data/distribution/braze_currents/event_glossary
+    """
+    raw = json.loads(resources.files(__package__).joinpath("catalog.json").read_text("utf-8"))
+    return MappingProxyType({name: _event_type(name, entry) for name, entry in raw.items()})
+
+
+def _event_type(name: str, entry: Mapping[str, object]) -> EventType:
+    fields = entry["fields"]
+    assert isinstance(fields, list)
+    return EventType(
+        name=name,
+        stored=bool(entry["storage"]),
+        fields=MappingProxyType({field["name"]: _field(field) for field in fields}),
+    )
+
+
+def _field(raw: Mapping[str, object]) -> Field:
+    carriers = raw["in"]
+    assert isinstance(carriers, list)
+    return Field(
+        name=str(raw["name"]),
+        type=str(raw["type"]),
+        nullable=bool(raw["nullable"]),
+        where=str(raw["where"]),
+        personal=bool(raw["pii"]),
+        stored="avro" in carriers,
+        published="http" in carriers,
+    )

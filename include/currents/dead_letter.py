@@ -1,0 +1,70 @@
+"""Dead letters: the records that can't go, parked with their origin and the reason."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+import orjson
+
+from include.currents.entry import Entry
+from include.currents.file_key import SourceFile
+from include.currents.ports import ObjectStore
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """One parked record: the row as it was read, the entry if one was built, and why it did not go."""
+
+    row: int
+    event_type: str
+    code: str
+    reason: str
+    record: Mapping[str, object]
+    entry: Entry | None = None
+    attempts: int = 0
+
+
+class DeadLetters:
+    """The dead letters of one connector: gzipped JSON lines, one object per file, below ``folder``."""
+
+    def __init__(self, store: ObjectStore, folder: str) -> None:
+        self._store = store
+        self._folder = folder
+
+    def key(self, file: SourceFile) -> str:
+        """Where the dead letters of a file are."""
+        return f"{self._folder}date={file.hour}/{file.id}.jsonl.gz"
+
+    def write(self, file: SourceFile, letters: Iterable[DeadLetter], now: datetime) -> None:
+        """Parks the letters of a whole file. Writing them again replaces them, so none is parked twice."""
+        lines = [_line(file, letter, now) for letter in letters]
+        if lines:
+            # No time in the gzip header: the same letters give the same bytes.
+            self._store.write(self.key(file), gzip.compress(b"".join(lines), mtime=0))
+
+    def read(self, file: SourceFile) -> list[dict[str, object]]:
+        """The letters of a file, empty where there are none."""
+        body = self._store.read(self.key(file))
+        return [orjson.loads(line) for line in gzip.decompress(body).splitlines()] if body else []
+
+
+def _line(file: SourceFile, letter: DeadLetter, now: datetime) -> bytes:
+    at = now.isoformat(timespec="seconds")
+    return orjson.dumps(
+        {
+            "event_type": letter.event_type,
+            "code": letter.code,
+            "reason": letter.reason,
+            "origin": {"bucket": file.bucket, "key": file.key, "etag": file.etag, "row": letter.row},
+            "attempts": letter.attempts,
+            "first_at": at,
+            "last_at": at,
+            "record": letter.record,
+            "entry": asdict(letter.entry) if letter.entry else None,
+        },
+        default=str,
+        option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS,
+    )

@@ -1,0 +1,179 @@
+"""Delivers the files of a shard: read → normalise → encode → chunk → pace → send → settle."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from tempfile import TemporaryFile
+
+import pandas as pd
+import pyarrow.compute as pc
+
+from include.currents.account import Account
+from include.currents.dead_letter import DeadLetter, DeadLetters
+from include.currents.encode import encode
+from include.currents.entry import Entry, entry_size
+from include.currents.errors import CurrentsError, DeliveryError, FileError
+from include.currents.file_key import SourceFile
+from include.currents.ledger import Ledger
+from include.currents.normalise import Events, by_event_type, normalise
+from include.currents.ports import ObjectStore
+from include.currents.read import read_batches
+from include.currents.send import Sender
+from include.currents.settings import Connector
+
+log = logging.getLogger(__name__)
+
+_UNNAMED = "unnamed"
+
+
+@dataclass
+class Delivery:
+    """Delivers files of one connector. ``clock`` gives the time that records carry."""
+
+    connector: Connector
+    source: ObjectStore
+    sender: Sender
+    bytes_per_entry: int
+    ledger: Ledger
+    dead_letters: DeadLetters
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    _seen: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+
+    def deliver(self, files: Sequence[SourceFile]) -> Account:
+        """Delivers every file that the ledger does not hold yet, and returns the account of those.
+
+        A file that can't be read is recorded as failed and does not keep the others: DeliveryError is raised at the
+        end. TransientError and SetupError end the delivery at once; what is settled by then stays settled.
+        """
+        done = {file_id for hour in {file.hour for file in files} for file_id in self.ledger.done(hour)}
+        account, failures = Account(), []
+        for number, file in enumerate(files, 1):
+            if file.id in done:
+                log.info("%s: %s is delivered already", self.connector.name, file.uri)
+                continue
+            try:
+                delivered = self._deliver_file(file)
+            except FileError as error:
+                self.ledger.fail(file, str(error), self.clock())
+                log.error("%s: %s", self.connector.name, error)
+                failures.append(str(error))
+                continue
+            log.info("%s: file %d of %d, %s: %s", self.connector.name, number, len(files), file.uri, delivered.totals)
+            account.add(delivered)
+        if failures:
+            raise DeliveryError(
+                f"{self.connector.name}: files that can't be read: {len(failures)}, every other one is delivered: "
+                + "; ".join(failures[:5])
+            )
+        return account
+
+    def _deliver_file(self, file: SourceFile) -> Account:
+        account, letters = Account(), list[DeadLetter]()
+        with TemporaryFile() as body:
+            self.source.download(file.key, file.etag, body)
+            body.seek(0)
+            for frame in read_batches(body, file.uri):
+                letters += self._deliver_batch(file, frame, account)
+        if not account.totals.balanced:
+            raise CurrentsError(f"{file.uri}: the books do not balance ({account.totals}); please report this")
+        self.dead_letters.write(file, letters, self.clock())
+        self.ledger.settle(file, account, self.clock())
+        return account
+
+    def _deliver_batch(self, file: SourceFile, frame: pd.DataFrame, account: Account) -> list[DeadLetter]:
+        letters: list[DeadLetter] = []
+        for event_type, rows in by_event_type(frame, file.event_type):
+            name = event_type or _UNNAMED
+            counts = account.of(name)
+            counts.read += len(rows)
+            if event_type is None:
+                dead = self._no_event_type(file, frame, rows)
+            elif not self.connector.event_types.wants(event_type):
+                counts.filtered += len(rows)
+                continue
+            else:
+                dead = self._deliver_rows(file, event_type, rows, account)
+            counts.dead_lettered += len(dead)
+            letters += dead
+        return letters
+
+    def _no_event_type(self, file: SourceFile, frame: pd.DataFrame, rows: pd.DataFrame) -> list[DeadLetter]:
+        if "event_type" not in frame.columns:
+            raise FileError(f"{file.uri}: neither a folder event_type=… nor a column event_type names the event type")
+        reason = "event_type is missing, and no folder of the key names it"
+        return [DeadLetter(row, _UNNAMED, "no_event_type", reason, _record(rows, row)) for row in rows.index]
+
+    def _deliver_rows(
+        self, file: SourceFile, event_type: str, rows: pd.DataFrame, account: Account
+    ) -> list[DeadLetter]:
+        counts = account.of(event_type)
+        normalised = normalise(rows, event_type, file.folders)
+        account.notes.update(normalised.notes)
+        events = self._first_of_each_id(file, normalised.events)
+        counts.duplicate += len(normalised.events.frame) - len(events.frame)
+        entries = self._entries(file, events)
+        fitting = [entry for entry in entries if entry.size <= self.bytes_per_entry]
+        refused = self.sender.send(fitting)
+        counts.sent += len(fitting) - len(refused)
+        return [
+            *(
+                DeadLetter(each.row, event_type, each.code, each.reason, _record(rows, each.row))
+                for each in normalised.rejections
+            ),
+            *(self._oversized(entry, rows) for entry in entries if entry.size > self.bytes_per_entry),
+            *(
+                DeadLetter(
+                    each.entry.row,
+                    event_type,
+                    each.code,
+                    each.reason,
+                    _record(rows, each.entry.row),
+                    each.entry,
+                    each.attempts,
+                )
+                for each in refused
+            ),
+        ]
+
+    def _first_of_each_id(self, file: SourceFile, events: Events) -> Events:
+        """Drops the events whose id was seen before under the same event type and hour."""
+        seen = self._seen.setdefault((file.hour, events.event_type), set())
+        fresh = [_is_new(event_id, seen) for event_id in events.frame["id"].tolist()]
+        if all(fresh):
+            return events
+        return Events(events.event_type, events.frame[fresh], events.json_columns)
+
+    def _entries(self, file: SourceFile, events: Events) -> list[Entry]:
+        details = encode(events)
+        source = self.connector.destination.source
+        rest = entry_size(source, events.event_type, 0, file.arn)
+        columns = zip(
+            events.frame.index,
+            details.to_pylist(),
+            events.frame["time"].tolist(),
+            pc.binary_length(details).to_pylist(),
+            strict=True,
+        )
+        return [
+            Entry(row, source, events.event_type, detail, when, file.arn, rest + size)
+            for row, detail, when, size in columns
+        ]
+
+    def _oversized(self, entry: Entry, rows: pd.DataFrame) -> DeadLetter:
+        reason = f"the entry has {entry.size} bytes, the limit is {self.bytes_per_entry}"
+        return DeadLetter(entry.row, entry.detail_type, "oversized", reason, _record(rows, entry.row), entry)
+
+
+def _is_new(event_id: str, seen: set[str]) -> bool:
+    if event_id in seen:
+        return False
+    seen.add(event_id)
+    return True
+
+
+def _record(rows: pd.DataFrame, row: int) -> dict[str, object]:
+    """A row as it was read, for a dead letter."""
+    return {str(name): None if value is pd.NA else value for name, value in rows.loc[row].items()}

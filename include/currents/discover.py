@@ -1,0 +1,71 @@
+"""Finds the files of given hours below a prefix, whatever lies between the prefix and Braze's folders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+from include.currents.file_key import SourceFile
+from include.currents.hour import hours_back
+from include.currents.ledger import Ledger
+from include.currents.ports import ObjectStore
+from include.currents.settings import Connector
+
+# Listing waits on the network; an hour of a hundred event types should not take a hundred round trips in a row.
+_PARALLEL_LISTINGS = 16
+
+
+def undelivered(connector: Connector, source: ObjectStore, ledger: Ledger, hour: str) -> list[SourceFile]:
+    """The files of ``hour``, and the late ones of the hours that the connector looks back over, not yet delivered.
+
+    A file that could not be read stays with its own hour's runs: it must not fail every run that looks back on it.
+    """
+    past = hours_back(hour, connector.lookback_hours)
+    files = find_files(source, connector.source.prefix, [*past, hour], connector.event_types.wants)
+    settled = ledger.done(hour).union(*(ledger.done(each) | ledger.failed(each).keys() for each in past))
+    return [file for file in files if file.id not in settled]
+
+
+def find_files(
+    store: ObjectStore, prefix: str, hours: Collection[str], wants: Callable[[str], bool]
+) -> list[SourceFile]:
+    """The files of ``hours`` below ``prefix`` whose event type ``wants`` lets through, in the order of their keys.
+
+    Looks for `event_type=<type>/date=<hour>/` at any depth, and for `date=<hour>/` where no folder names a type; below
+    the date it takes every object, as names there change.
+    """
+    with ThreadPoolExecutor(_PARALLEL_LISTINGS) as pool:
+        folders = [folder for kind in _kinds(store, prefix, wants) for folder in _of_hours(kind, hours)]
+        listings = pool.map(lambda folder: list(store.objects(folder)), folders)
+        found = [
+            SourceFile(store.bucket, each.key, each.etag, each.size)
+            for listing in listings
+            for each in listing
+            if each.size and not _is_hidden(each.key)
+        ]
+    return sorted(found, key=lambda file: file.key)
+
+
+def _kinds(store: ObjectStore, prefix: str, wants: Callable[[str], bool]) -> Iterator[str]:
+    """The folders that hold `date=` folders: those of event types, and any other."""
+    holds_dates = False
+    for folder in store.folders(prefix):
+        name, _, value = folder.removeprefix(prefix).rstrip("/").partition("=")
+        if name == "date":
+            holds_dates = True
+        elif name != "event_type":
+            yield from _kinds(store, folder, wants)
+        elif wants(value):
+            yield folder
+    if holds_dates:
+        yield prefix
+
+
+def _of_hours(folder: str, hours: Collection[str]) -> Iterator[str]:
+    # Asking for each hour by name beats listing every hour that was ever written.
+    return (f"{folder}date={hour}/" for hour in hours)
+
+
+def _is_hidden(key: str) -> bool:
+    """Markers such as `_SUCCESS` and `.crc`, which engines leave beside their files."""
+    return key.rsplit("/", 1)[-1].startswith(("_", "."))

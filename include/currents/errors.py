@@ -1,0 +1,33 @@
+"""The faults of an export, typed by what the caller does next.
+
+    CurrentsError
+    ├── SetupError        nothing can work until somebody changes the set-up: fail at once, do not retry
+    ├── TransientError    the same call may work later: retry the task
+    ├── FileError         this file can't be read: deliver the others, then fail the task
+    └── DeliveryError     the task did what it could and some files are open: fail at once; a rerun resumes
+
+Faults of single rows are no exceptions but data (see ``dead_letter.Rejection``). Messages name the place and the
+remedy, and never hold a secret or a value of a record.
+"""
+
+from __future__ import annotations
+
+
+class CurrentsError(Exception):
+    """Base of every fault that this project raises on purpose."""
+
+
+class SetupError(CurrentsError):
+    """A setting, a permission or a resource is wrong; the message says which and what to do."""
+
+
+class TransientError(CurrentsError):
+    """The network or a service failed in a way that passes."""
+
+
+class FileError(CurrentsError):
+    """One file can't be read: damaged, of another format, or changed since it was listed."""
+
+
+class DeliveryError(CurrentsError):
+    """Some files of the work were not delivered; the ledger holds those that were."""

@@ -1,0 +1,52 @@
+"""What the key of a Currents file says: its event type, its hour, and its other key=value folders."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One S3 object: the unit of the ledger. ``size`` is in bytes, ``etag`` as S3 gives it, without quotes."""
+
+    bucket: str
+    key: str
+    etag: str
+    size: int
+
+    @cached_property
+    def id(self) -> str:
+        """A name for this very content at this very key: another ETag is another file."""
+        return hashlib.sha256("\0".join((self.bucket, self.key, self.etag)).encode()).hexdigest()[:32]
+
+    @cached_property
+    def folders(self) -> Mapping[str, str]:
+        """The key=value folders of the key; the deepest wins where a prefix repeats a name.
+
+        Source: https://www.braze.com/docs/user_guide/data/distribution/braze_currents/setting_up_currents
+        """
+        names = (folder.partition("=") for folder in self.key.split("/")[:-1])
+        return {name: value for name, equals, value in names if equals}
+
+    @property
+    def event_type(self) -> str | None:
+        """The event type that the key names, or None."""
+        return self.folders.get("event_type")
+
+    @property
+    def hour(self) -> str:
+        """The hour that the key names; discovery only finds files below such a folder."""
+        return self.folders["date"]
+
+    @property
+    def uri(self) -> str:
+        """`s3://bucket/key`, for messages."""
+        return f"s3://{self.bucket}/{self.key}"
+
+    @property
+    def arn(self) -> str:
+        """The ARN of the object, which entries carry as their resource."""
+        return f"arn:aws:s3:::{self.bucket}/{self.key}"

@@ -1,0 +1,42 @@
+"""The limits and default quotas that EventBridge publishes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much one request, and one entry of it, may carry.
+
+    Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html and
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html
+    """
+
+    entries_per_request: int
+    bytes_per_request: int
+    bytes_per_entry: int
+
+
+# "Under 1 MB" is said of entries and of requests; a million bytes is under it however a megabyte is counted.
+EVENT_BUS = Limits(entries_per_request=10, bytes_per_request=1_000_000, bytes_per_entry=1_000_000)
+
+# Bytes that an entry's Time counts for.
+TIME_BYTES = 14
+
+_REQUESTS_PER_SECOND = {
+    10_000: ("us-east-1", "us-west-2", "eu-west-1"),
+    2_400: ("us-east-2", "eu-central-1", "eu-south-2"),
+    1_200: ("us-west-1", "ap-northeast-1", "ap-southeast-1", "ap-southeast-2", "eu-west-2"),
+    600: ("ap-east-1", "ap-northeast-2", "ap-south-1", "ca-central-1", "eu-north-1", "eu-west-3", "sa-east-1"),
+}
+_REQUESTS_BY_REGION = {region: rate for rate, regions in _REQUESTS_PER_SECOND.items() for region in regions}
+_REQUESTS_ELSEWHERE = 400
+
+
+def put_events_quota(region: str) -> int:
+    """PutEvents requests a second that an account has by default in ``region``, all its buses together.
+
+    Quota L-9B653E91, https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html
+    """
+    return _REQUESTS_BY_REGION.get(region, _REQUESTS_ELSEWHERE)

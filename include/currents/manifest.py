@@ -1,0 +1,75 @@
+"""The hour manifest: the reconciled account of an hour, for people and for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+import orjson
+
+from include.currents.account import Account
+from include.currents.file_key import SourceFile
+from include.currents.ledger import Ledger
+from include.currents.ports import ObjectStore
+
+_NOT_TRIED = "not delivered; the log of the `deliver` task that had it says why"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What became of an hour: the rows of its delivered files, and the files that are still open, with the reason."""
+
+    connector: str
+    hour: str
+    files: int
+    account: Account
+    open_files: dict[str, str]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every file that was found is delivered and every row of it accounted for."""
+        return not self.open_files and self.account.totals.balanced
+
+    def as_json(self, now: datetime) -> dict[str, object]:
+        """The manifest as it is stored: totals, the same per event type, notes, files."""
+        return {
+            "connector": self.connector,
+            "hour": self.hour,
+            "complete": self.complete,
+            **self.account.as_json(),
+            "files": {"delivered": self.files, "open": self.open_files},
+            "written_at": now.isoformat(timespec="seconds"),
+        }
+
+
+def reconcile(connector: str, hour: str, planned: Iterable[SourceFile], ledger: Ledger) -> Manifest:
+    """The account of an hour from the ledger, held against the files that were planned and those that failed before."""
+    done = ledger.done(hour)
+    failed = ledger.failed(hour)
+    tried = {file.id: file.key for file in planned if file.hour == hour} | {
+        i: each["key"] for i, each in failed.items()
+    }
+    open_files = {
+        key: failed[file_id]["reason"] if file_id in failed else f"{key}: {_NOT_TRIED}"
+        for file_id, key in tried.items()
+        if file_id not in done
+    }
+    files, account = ledger.account(hour)
+    return Manifest(connector, hour, files, account, open_files)
+
+
+class Manifests:
+    """The manifests of one connector, at `<folder>date=<hour>.json`."""
+
+    def __init__(self, store: ObjectStore, folder: str) -> None:
+        self._store = store
+        self._folder = folder
+
+    def key(self, hour: str) -> str:
+        """Where the manifest of an hour is."""
+        return f"{self._folder}date={hour}.json"
+
+    def write(self, manifest: Manifest, now: datetime) -> None:
+        """Writes the manifest over the hour's last one."""
+        self._store.write(self.key(manifest.hour), orjson.dumps(manifest.as_json(now), option=orjson.OPT_INDENT_2))

@@ -1,0 +1,224 @@
+"""Normalises the rows of one event type, so that every value stands where and as the envelope has it.
+
+The envelope's rules: https://www.braze.com/docs/partners/data_and_analytics/data_warehouses/amazon_eventbridge and
+https://www.braze.com/docs/user_guide/data/distribution/braze_currents/event_glossary
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import orjson
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from include.currents.catalog import catalog
+
+USER_FIELDS = ("user_id", "external_user_id", "device_id", "timezone")
+
+# Event types whose `properties` column is the customer's own JSON, and the name it has in the envelope.
+SPLIT_INTO = {
+    "users.behaviors.CustomEvent": "custom_properties",
+    "users.behaviors.Purchase": "purchase_properties",
+}
+
+# Storage name → envelope name, for the event types where Braze's two forms differ.
+_BANNER = {"canvas_step_message_variation_id": "canvas_step_message_variation_api_id"}
+RENAMED = {f"users.messages.banner.{action}": _BANNER for action in ("Abort", "Click", "Dismiss", "Impression")}
+
+_EVENT_TYPE = "event_type"
+# Years 1 to 9999, in seconds: what a timestamp of EventBridge can say. Milliseconds given as seconds fall outside.
+_FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A row that can't go as an event, and why. ``row`` is its place in the file."""
+
+    row: int
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """Rows of one event type, ready to encode.
+
+    ``frame`` has one row per event, indexed by its place in the file, with ``id`` (string), ``time`` (whole
+    seconds) and one column per field. The text of the ``json_columns`` already is JSON.
+    """
+
+    event_type: str
+    frame: pd.DataFrame
+    json_columns: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Normalised:
+    """The events of a frame, the rows that are none, and how often a rule worth knowing was applied."""
+
+    events: Events
+    rejections: list[Rejection]
+    notes: Counter[str]
+
+
+def by_event_type(frame: pd.DataFrame, file_event_type: str | None) -> Iterator[tuple[str | None, pd.DataFrame]]:
+    """Splits rows by their event type: the column `event_type` where it has a value, else the file's.
+
+    The type is None for rows that neither names.
+    """
+    if _EVENT_TYPE not in frame.columns:
+        yield file_event_type, frame
+        return
+    column = _text(frame[_EVENT_TYPE])
+    named = column.where(column != "", pd.NA)
+    types = named.fillna(file_event_type) if file_event_type else named
+    rest = frame.drop(columns=_EVENT_TYPE)
+    for event_type, rows in rest.groupby(types, sort=False):
+        yield str(event_type), rows
+    if types.isna().any():
+        yield None, rest[types.isna()]
+
+
+def normalise(frame: pd.DataFrame, event_type: str, folders: Mapping[str, str]) -> Normalised:
+    """Normalises rows of one event type.
+
+    ``frame`` has Arrow-backed columns and is indexed by the rows' places in the file; ``folders`` are the
+    key=value folders of the file's key. Rows without a usable ``id`` or ``time`` are rejected, never dropped.
+    """
+    notes: Counter[str] = Counter()
+    frame = _without_partition_columns(frame, event_type, folders)
+    frame = frame.rename(columns=RENAMED.get(event_type, {}))
+    frame = _without_infinities(frame, notes)
+    frame, rejections = _with_id_and_time(frame)
+    frame, json_columns = _split(frame, event_type, notes)
+    return Normalised(Events(event_type, frame, json_columns), rejections, notes)
+
+
+def _text(column: pd.Series) -> pd.Series:
+    return column.astype(pd.ArrowDtype(pa.string()))
+
+
+def _arrow(column: pd.Series) -> pa.Array:
+    return pa.chunked_array(column.array.__arrow_array__()).combine_chunks()
+
+
+def _series(values: pa.Array, like: pd.Series) -> pd.Series:
+    return pd.Series(pd.arrays.ArrowExtensionArray(values), index=like.index, name=like.name)
+
+
+def _without_partition_columns(frame: pd.DataFrame, event_type: str, folders: Mapping[str, str]) -> pd.DataFrame:
+    """Blanks what only repeats the key's folders, as engines that write key=value folders do.
+
+    A column that Braze documents for the event type is a field, whatever its name: in-app message aborts have a
+    ``version`` of their own.
+    """
+    documented = catalog()[event_type].fields if event_type in catalog() else {}
+    for name in [each for each in folders if each in frame.columns and each not in documented]:
+        repeats = _text(frame[name]) == folders[name]
+        if repeats.fillna(value=True).all():
+            frame = frame.drop(columns=name)
+        else:
+            frame = frame.assign(**{name: frame[name].mask(repeats.fillna(value=False))})
+    return frame
+
+
+def _without_infinities(frame: pd.DataFrame, notes: Counter[str]) -> pd.DataFrame:
+    """Leaves out NaN and infinities, which JSON can't say."""
+    for name in frame.columns:
+        if not pa.types.is_floating(frame[name].dtype.pyarrow_dtype):
+            continue
+        values = _arrow(frame[name])
+        finite = pc.is_finite(values)
+        lost = pc.sum(pc.invert(finite)).as_py() or 0
+        if lost:
+            notes["not_finite"] += lost
+            frame = frame.assign(**{name: _series(pc.if_else(finite, values, None), frame[name])})
+    return frame
+
+
+def _with_id_and_time(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[Rejection]]:
+    """Keeps the rows that have an id and a time; both columns come out as string and whole seconds."""
+    ids, times = _ids(frame), _times(frame)
+    bad_id, bad_time = ids.isna(), times.isna()
+    rejections = [
+        Rejection(row, f"no_{what}", f"{what} is missing or unusable")
+        for what, bad in (("id", bad_id), ("time", bad_time & ~bad_id))
+        for row in frame.index[bad]
+    ]
+    good = ~(bad_id | bad_time)
+    frame = frame.assign(id=ids, time=times)
+    return (frame if good.all() else frame[good]), sorted(rejections, key=lambda each: each.row)
+
+
+def _ids(frame: pd.DataFrame) -> pd.Series:
+    """The ids as text; null where there is none or where it is no string."""
+    if "id" not in frame.columns or not _is_text(frame["id"].dtype.pyarrow_dtype):
+        return pd.Series(pd.NA, index=frame.index, dtype=pd.ArrowDtype(pa.string()))
+    ids = _text(frame["id"])
+    return ids.where(ids != "", pd.NA)
+
+
+def _is_text(dtype: pa.DataType) -> bool:
+    value = dtype.value_type if pa.types.is_dictionary(dtype) else dtype
+    return pa.types.is_string(value) or pa.types.is_large_string(value) or pa.types.is_string_view(value)
+
+
+def _times(frame: pd.DataFrame) -> pd.Series:
+    """The times as whole seconds since the epoch, whatever type the writer gave them; null where unusable."""
+    nothing = pd.Series(pd.NA, index=frame.index, dtype=pd.ArrowDtype(pa.int64()))
+    if "time" not in frame.columns:
+        return nothing
+    values = _arrow(frame["time"])
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    seconds = _seconds(values)
+    if seconds is None:
+        return nothing
+    sayable = pc.and_(pc.greater_equal(seconds, _FIRST_SECOND), pc.less_equal(seconds, _LAST_SECOND))
+    return _series(pc.if_else(sayable, seconds, None), frame["time"])
+
+
+def _seconds(values: pa.Array) -> pa.Array | None:
+    kind = values.type
+    if pa.types.is_integer(kind):
+        return values.cast(pa.int64())
+    if pa.types.is_timestamp(kind):
+        floored = pc.floor_temporal(values, unit="second")
+        return floored.cast(pa.timestamp("s", tz=kind.tz), safe=False).cast(pa.int64())
+    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return pc.floor(values.cast(pa.float64())).cast(pa.int64())
+    if _is_text(kind):
+        numeric = pc.match_substring_regex(values, r"^\s*-?\d{1,18}\s*$")
+        return pc.utf8_trim_whitespace(pc.if_else(numeric, values, None)).cast(pa.int64())
+    return None
+
+
+def _split(frame: pd.DataFrame, event_type: str, notes: Counter[str]) -> tuple[pd.DataFrame, frozenset[str]]:
+    """Moves the customer's own JSON to its name in the envelope, as JSON where it is an object, else as a string."""
+    name = SPLIT_INTO.get(event_type)
+    if name is None or "properties" not in frame.columns:
+        return frame, frozenset()
+    own = frame["properties"].tolist()
+    frame = frame.drop(columns="properties").assign(
+        **{name: pd.array([_own_json(value, notes) for value in own], dtype=pd.ArrowDtype(pa.large_string()))}
+    )
+    return frame, frozenset({name})
+
+
+def _own_json(value: object, notes: Counter[str]) -> str | None:
+    """The JSON text for one value of `properties`; a valid object keeps its very text, numbers included."""
+    if value is None or value is pd.NA or value == "":
+        return None
+    if not isinstance(value, str):
+        return orjson.dumps(value, default=str).decode()
+    try:
+        if isinstance(orjson.loads(value), dict):
+            return value
+    except orjson.JSONDecodeError:
+        pass
+    notes["properties_kept_as_string"] += 1
+    return orjson.dumps(value).decode()

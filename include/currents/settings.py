@@ -1,0 +1,112 @@
+"""What a connector is told: where it reads, where it sends, where it keeps its state, and how fast it may go."""
+
+from __future__ import annotations
+
+import re
+from fnmatch import fnmatchcase
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from include.currents.limits import put_events_quota
+
+# arn:partition:events:region:account:event-bus/name
+_BUS_ARN = re.compile(r"^arn:[\w-]+:events:(?P<region>[\w-]+):\d{12}:event-bus/[\w./-]+$")
+
+
+def _folder(prefix: str) -> str:
+    """A prefix names a folder: no slash before it, one after it, nothing for the bucket's root."""
+    return f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+
+
+Prefix = Annotated[str, AfterValidator(_folder)]
+Bucket = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", description="the name of an S3 bucket")]
+ConnId = Annotated[str | None, Field(description="an Airflow connection id, or null for boto3's own credential chain")]
+Rate = Annotated[float | None, Field(gt=0, description="a number above 0, or null for no bound of its own")]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, regex_engine="python-re")
+
+
+class Location(_Model):
+    """A folder in S3: where Braze writes, or where the exporter keeps its state."""
+
+    bucket: Bucket
+    prefix: Prefix = ""
+    aws_conn_id: ConnId = "aws_default"
+
+
+class Destination(_Model):
+    """Where the events go, and the `source` that consumers match in their rules."""
+
+    kind: Annotated[Literal["event_bus"], Field(description="event_bus")]
+    name: Annotated[str, Field(pattern=r"^[\w./:-]+$", max_length=1600, description="the bus's name, or its ARN")]
+    region: Annotated[str, Field(pattern=r"^[a-z]{2,}(-[a-z]+)+-\d$", description="an AWS region such as us-east-1")]
+    aws_conn_id: ConnId = "aws_default"
+    # https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html
+    source: Annotated[
+        str, Field(pattern=r"^(?!aws\.).{1,256}$", description="up to 256 characters, not beginning with `aws.`")
+    ] = "braze.currents"
+
+    @model_validator(mode="after")
+    def _arn_is_of_the_region(self) -> Destination:
+        arn = _BUS_ARN.match(self.name)
+        if self.name.startswith("arn:") and not arn:
+            raise ValueError(
+                "name is no ARN of an event bus; expected arn:aws:events:<region>:<account>:event-bus/<name>"
+            )
+        if arn and arn["region"] != self.region:
+            raise ValueError(f"name is a bus in {arn['region']} but region is {self.region}; make them agree")
+        return self
+
+
+class EventTypes(_Model):
+    """Which event types to export: shell patterns on the event type; exclude wins."""
+
+    include: tuple[str, ...] = ("*",)
+    exclude: tuple[str, ...] = ()
+
+    def wants(self, event_type: str) -> bool:
+        """Whether the patterns let this event type through."""
+        return _matches(event_type, self.include) and not _matches(event_type, self.exclude)
+
+
+class Budget(_Model):
+    """How fast the connector may send, all its tasks together. What is reached first holds."""
+
+    share_of_quota: Annotated[
+        float, Field(gt=0, le=1, description="the share of the region's PutEvents quota, above 0 and up to 1")
+    ] = 0.5
+    requests_per_second: Rate = None
+    entries_per_second: Rate = None
+
+
+class Connector(_Model):
+    """One configured stream, from a folder of Currents files to a destination."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,100}$", description="lower-case letters, digits and _")]
+    source: Location
+    destination: Destination
+    state: Location
+    event_types: EventTypes = EventTypes()
+    lookback_hours: Annotated[int, Field(ge=0, le=72, description="whole hours, 0 to 72")] = 3
+    budget: Budget = Budget()
+
+    @property
+    def requests_per_second(self) -> float:
+        """The connector's budget: what it is told, else its share of the region's default quota."""
+        told = self.budget.requests_per_second
+        return told or self.budget.share_of_quota * put_events_quota(self.destination.region)
+
+    @model_validator(mode="after")
+    def _state_is_no_source(self) -> Connector:
+        if self.state.bucket == self.source.bucket and self.state.prefix.startswith(self.source.prefix):
+            raise ValueError(
+                "state lies inside source, where its files would be read as events; give it another prefix"
+            )
+        return self
+
+
+def _matches(text: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(text, pattern) for pattern in patterns)

@@ -1,0 +1,90 @@
+"""Builds what an export works with, from a connector's settings and its Airflow connections."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from include.currents.connectors_file import load_connector
+from include.currents.settings import Connector, Location
+
+if TYPE_CHECKING:
+    from include.adapters.event_bus import EventBus
+    from include.adapters.s3 import S3Objects
+    from include.currents.dead_letter import DeadLetters
+    from include.currents.ledger import Ledger
+    from include.currents.manifest import Manifests
+    from include.currents.plan import Plans
+
+
+class CurrentsHook:
+    """The places of one connector: its source, its state and its destination.
+
+    Clients come from the connector's Airflow connections, so credentials, endpoints, proxies and retries are theirs.
+    Everything is made when first asked for. Raises SetupError where there is no such connector.
+    """
+
+    def __init__(self, connector: str) -> None:
+        self.connector: Connector = load_connector(connector)
+
+    @cached_property
+    def source(self) -> S3Objects:
+        """Where Braze writes."""
+        return _objects(self.connector.source)
+
+    @cached_property
+    def state(self) -> S3Objects:
+        """Where the exporter keeps what it knows."""
+        return _objects(self.connector.state)
+
+    @cached_property
+    def target(self) -> EventBus:
+        """Where the events go."""
+        from airflow.providers.amazon.aws.hooks.eventbridge import EventBridgeHook
+
+        from include.adapters.event_bus import EventBus
+
+        destination = self.connector.destination
+        hook = EventBridgeHook(  # type: ignore[no-untyped-call]
+            aws_conn_id=destination.aws_conn_id, region_name=destination.region
+        )
+        return EventBus(hook.conn, destination.name)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """Which files are delivered."""
+        from include.currents.ledger import Ledger
+
+        return Ledger(self.state, self._folder("ledger"))
+
+    @cached_property
+    def dead_letters(self) -> DeadLetters:
+        """The records that could not go."""
+        from include.currents.dead_letter import DeadLetters
+
+        return DeadLetters(self.state, self._folder("dead_letters"))
+
+    @cached_property
+    def manifests(self) -> Manifests:
+        """The accounts of the hours."""
+        from include.currents.manifest import Manifests
+
+        return Manifests(self.state, self._folder("manifests"))
+
+    @cached_property
+    def plans(self) -> Plans:
+        """The planned shards."""
+        from include.currents.plan import Plans
+
+        return Plans(self.state, self._folder("plans"))
+
+    def _folder(self, name: str) -> str:
+        return f"{self.connector.state.prefix}{self.connector.name}/{name}/"
+
+
+def _objects(location: Location) -> S3Objects:
+    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
+    from include.adapters.s3 import S3Objects
+
+    return S3Objects(S3Hook(aws_conn_id=location.aws_conn_id).conn, location.bucket)

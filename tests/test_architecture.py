@@ -1,0 +1,74 @@
+"""The import law: dags → currents_airflow → include.adapters → include.currents, and never back up."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# What each room may not import. A room is a folder, given as the beginning of its files' paths.
+FORBIDDEN = {
+    "include/": ("airflow", "currents_airflow", "dags", "tests", "benchmarks"),
+    "include/currents/": ("boto3", "botocore", "awscrt", "aiobotocore", "include.adapters"),
+    "plugins/": ("dags", "tests", "benchmarks"),
+    "dags/": ("include.adapters", "boto3", "botocore", "awscrt", "tests", "benchmarks"),
+}
+
+
+def modules(room: str) -> Iterator[Path]:
+    yield from sorted((ROOT / room).rglob("*.py"))
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports relatively; name the whole module"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def is_in(name: str, package: str) -> bool:
+    return name == package or name.startswith(f"{package}.")
+
+
+@pytest.mark.parametrize("room", FORBIDDEN)
+def test_no_room_imports_what_it_must_not(room: str) -> None:
+    assert list(modules(room)), f"{room} holds no modules: the law would check nothing"
+    broken = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in modules(room)
+        for name in imports(path)
+        for package in FORBIDDEN[room]
+        if is_in(name, package)
+    ]
+    assert broken == []
+
+
+def test_airflow_is_only_used_through_its_public_sdk() -> None:
+    allowed = ("airflow.sdk", "airflow.providers.amazon", "airflow.plugins_manager")
+    used = {name for room in ("dags/", "plugins/") for path in modules(room) for name in imports(path)}
+    airflow = {name for name in used if is_in(name, "airflow")}
+    assert airflow
+    assert {name for name in airflow if not any(is_in(name, package) for package in allowed)} == set()
+
+
+@pytest.mark.parametrize("module", ["currents_plugin", "dags.currents_export", "currents_airflow.operators.deliver"])
+def test_what_every_airflow_process_imports_loads_nothing_heavy(module: str, tmp_path: Path) -> None:
+    heavy = {"pandas", "pyarrow", "numpy", "boto3", "awscrt", "fastavro"}
+    code = f"import sys, {module}; print(sorted({heavy!r} & set(sys.modules)))"
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={"PYTHONPATH": f"{ROOT}:{ROOT / 'plugins'}", "AIRFLOW_HOME": str(tmp_path), "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert run.stdout.splitlines()[-1] == "[]"
