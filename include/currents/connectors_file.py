@@ -126,7 +126,8 @@ def _locate(node: yaml.Node, loc: tuple[str | int, ...]) -> tuple[str, yaml.Node
 
 def _child(node: yaml.Node | None, step: str | int) -> yaml.Node | None:
     if isinstance(node, yaml.MappingNode):
-        return next((value for key, value in node.value if key.value == step), None)
+        # Of a key that stands twice, YAML takes the last.
+        return next((value for key, value in reversed(node.value) if key.value == step), None)
     if isinstance(node, yaml.SequenceNode) and isinstance(step, int):
         return next(iter(node.value[step : step + 1]), None)
     return None
