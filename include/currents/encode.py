@@ -52,7 +52,13 @@ def _members(events: Events, names: Sequence[str]) -> pa.Array | str:
     ]
     if not columns:
         return ""
-    return pc.binary_join_element_wise(*columns, pa.scalar(",", _TEXT), null_handling="skip")
+    comma = pa.scalar(",", _TEXT)
+    if any(not column.null_count for column in columns):
+        return pc.binary_join_element_wise(*columns, comma, null_handling="skip")
+    # Arrow leaves a row out whose values are all null, instead of joining it to an empty text. An empty first value
+    # keeps the row; the comma after it is cut off again.
+    guarded = pc.binary_join_element_wise(pa.scalar("", _TEXT), *columns, comma, null_handling="skip")
+    return pc.utf8_slice_codeunits(guarded, 1)
 
 
 def _concat(*parts: pa.Array | str) -> pa.Array:

@@ -1,0 +1,263 @@
+from __future__ import annotations
+
+import gzip
+import json
+from collections import Counter
+from datetime import UTC, datetime
+from io import BytesIO
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from include.adapters.memory import MemoryObjects, MemoryTarget
+from include.currents.account import Counts
+from include.currents.dead_letter import DeadLetters
+from include.currents.deliver import Delivery
+from include.currents.entry import Entry
+from include.currents.errors import DeliveryError, FileError, TransientError
+from include.currents.file_key import SourceFile
+from include.currents.ledger import Ledger
+from include.currents.limits import Limits
+from include.currents.pacer import Pacer
+from include.currents.ports import Failed, Invalid, Result, Sent
+from include.currents.retry import Backoff
+from include.currents.send import Sender
+from include.currents.settings import Connector
+
+NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+HOUR = "2026-11-23-08"
+PURCHASE = "users.behaviors.Purchase"
+OPEN = "users.messages.email.Open"
+
+
+def connector(**changes: Any) -> Connector:
+    settings = {
+        "name": "test",
+        "source": {"bucket": "braze", "prefix": "in"},
+        "destination": {"kind": "event_bus", "name": "bus", "region": "us-east-1"},
+        "state": {"bucket": "state"},
+    }
+    return Connector.model_validate(settings | changes)
+
+
+class House:
+    """A source, a state and a destination in memory, and deliveries between them."""
+
+    def __init__(self, target: MemoryTarget | None = None, **settings: Any) -> None:
+        self.source, self.state = MemoryObjects("braze"), MemoryObjects("state")
+        self.target = target or MemoryTarget()
+        self.connector = connector(**settings)
+        self.ledger = Ledger(self.state, "ledger/")
+        self.dead_letters = DeadLetters(self.state, "dead/")
+
+    def put(self, event_type: str | None, name: str, body: bytes | pa.Table, hour: str = HOUR) -> SourceFile:
+        folder = f"event_type={event_type}/" if event_type else ""
+        key = f"in/{folder}date={hour}/{name}"
+        if isinstance(body, pa.Table):
+            sink = BytesIO()
+            pq.write_table(body, sink)
+            body = sink.getvalue()
+        self.source.write(key, body)
+        return SourceFile("braze", key, self.source.etag(key), len(body))
+
+    def deliver(self, *files: SourceFile) -> Counts:
+        with Sender(self.target, Pacer(None, None), Backoff(attempts=2), sleep=lambda seconds: None) as sender:
+            delivery = Delivery(
+                connector=self.connector,
+                source=self.source,
+                sender=sender,
+                bytes_per_entry=self.target.limits.bytes_per_entry,
+                ledger=self.ledger,
+                dead_letters=self.dead_letters,
+                clock=lambda: NOW,
+            )
+            return delivery.deliver(files).totals
+
+    def ids(self) -> Counter[str]:
+        return Counter(json.loads(entry.detail)["id"] for entry in self.target.accepted)
+
+
+def table(ids: list[str | None], **columns: Any) -> pa.Table:
+    return pa.table({"id": pa.array(ids, pa.string()), "time": range(len(ids)), **columns})
+
+
+def test_a_file_goes_out_as_entries_of_the_envelope_and_is_settled() -> None:
+    house = House()
+    file = house.put(PURCHASE, "a.parquet", table(["x"], properties=['{"a":1}']))
+    assert house.deliver(file) == Counts(read=1, sent=1)
+    [entry] = house.target.accepted
+    assert (entry.source, entry.detail_type, entry.time) == ("braze.currents", PURCHASE, 0)
+    assert entry.resource == f"arn:aws:s3:::braze/{file.key}"
+    assert json.loads(entry.detail)["properties"] == {"purchase_properties": {"a": 1}}
+    assert entry.size == 14 + len((entry.source + entry.detail_type + entry.detail + entry.resource).encode())
+    assert house.ledger.done(HOUR) == {file.id}
+
+
+def test_delivering_again_sends_nothing() -> None:
+    house = House()
+    file = house.put(OPEN, "a.parquet", table(["x", "y"]))
+    house.deliver(file)
+    assert house.deliver(file) == Counts()
+    assert house.ids() == {"x": 1, "y": 1}
+
+
+def test_a_changed_object_is_another_file() -> None:
+    house = House()
+    house.deliver(house.put(OPEN, "a.parquet", table(["x"])))
+    assert house.deliver(house.put(OPEN, "a.parquet", table(["y"]))) == Counts(read=1, sent=1)
+
+
+def test_the_same_id_goes_once_per_event_type_and_hour() -> None:
+    house = House()
+    files = [
+        house.put(OPEN, "a.parquet", table(["x", "y", "x"])),
+        house.put(OPEN, "b.parquet", table(["y", "z"])),
+        house.put(PURCHASE, "a.parquet", table(["x"])),
+        house.put(OPEN, "a.parquet", table(["x"]), hour="2026-11-23-07"),
+    ]
+    assert house.deliver(*files) == Counts(read=7, sent=5, duplicate=2)
+    assert house.ids() == {"x": 3, "y": 1, "z": 1}
+
+
+def test_rows_that_can_not_go_are_parked_with_origin_and_reason_and_the_rest_goes_on() -> None:
+    house = House(MemoryTarget(answer=lambda entry: Invalid("MalformedDetail", "no") if entry.row == 2 else Sent()))
+    file = house.put(OPEN, "a.parquet", table(["x", None, "z"], note=["n0", "n1", "n2"]))
+    assert house.deliver(file) == Counts(read=3, sent=1, dead_lettered=2)
+    first, second = house.dead_letters.read(file)
+    origin = {"bucket": "braze", "key": file.key, "etag": file.etag}
+    assert first == {
+        "event_type": OPEN,
+        "code": "no_id",
+        "reason": "id is missing or unusable",
+        "origin": {**origin, "row": 1},
+        "attempts": 0,
+        "first_at": "2026-11-23T09:00:00+00:00",
+        "last_at": "2026-11-23T09:00:00+00:00",
+        "record": {"id": None, "time": 1, "note": "n1"},
+        "entry": None,
+    }
+    assert (second["code"], second["attempts"], second["record"]) == (
+        "MalformedDetail",
+        1,
+        {"id": "z", "time": 2, "note": "n2"},
+    )
+    assert isinstance(second["entry"], dict)
+    assert json.loads(second["entry"]["detail"])["id"] == "z"
+
+
+def test_an_oversized_entry_is_parked_with_its_size() -> None:
+    house = House(MemoryTarget(Limits(entries_per_request=10, bytes_per_request=400, bytes_per_entry=400)))
+    file = house.put(OPEN, "a.parquet", table(["x", "y"], note=["short", "l" * 500]))
+    assert house.deliver(file) == Counts(read=2, sent=1, dead_lettered=1)
+    [letter] = house.dead_letters.read(file)
+    assert letter["code"] == "oversized"
+    assert "bytes, the limit is 400" in str(letter["reason"])
+
+
+def test_an_entry_of_exactly_the_limit_goes() -> None:
+    probe = House()
+    probe.deliver(probe.put(OPEN, "a.parquet", table(["x"], note=["é😀"])))
+    size = probe.target.accepted[0].size
+    for limit, sent in [(size, 1), (size - 1, 0)]:
+        house = House(MemoryTarget(Limits(10, limit, limit)))
+        assert house.deliver(house.put(OPEN, "a.parquet", table(["x"], note=["é😀"]))).sent == sent
+
+
+def test_event_types_that_the_connector_leaves_out_are_counted_as_filtered() -> None:
+    house = House(event_types={"exclude": ["*.Open"]})
+    body = table(["x", "y"], event_type=[OPEN, PURCHASE])
+    assert house.deliver(house.put(None, "a.parquet", body)) == Counts(read=2, sent=1, filtered=1)
+
+
+def test_a_row_whose_event_type_nothing_names_is_parked() -> None:
+    house = House()
+    file = house.put(None, "a.parquet", table(["x", "y"], event_type=[None, PURCHASE]))
+    assert house.deliver(file) == Counts(read=2, sent=1, dead_lettered=1)
+    assert [each["code"] for each in house.dead_letters.read(file)] == ["no_event_type"]
+
+
+def test_a_file_whose_event_type_nothing_names_fails_clearly() -> None:
+    house = House()
+    with pytest.raises(DeliveryError, match="neither a folder event_type=… nor a column event_type names"):
+        house.deliver(house.put(None, "a.parquet", table(["x"])))
+
+
+def test_a_damaged_file_fails_by_name_and_the_others_are_delivered() -> None:
+    house = House()
+    files = [
+        house.put(OPEN, "a.parquet", b"PAR1 damaged"),
+        house.put(OPEN, "b.parquet", table(["x"])),
+    ]
+    with pytest.raises(DeliveryError, match=r"can't be read: 1.*a\.parquet: not a readable Parquet file"):
+        house.deliver(*files)
+    assert house.ids() == {"x": 1}
+    assert house.ledger.done(HOUR) == {files[1].id}
+    assert house.ledger.failed(HOUR)[files[0].id]["key"] == files[0].key
+
+
+def test_a_file_that_changed_since_it_was_listed_fails_by_name() -> None:
+    house = House()
+    stale = house.put(OPEN, "a.parquet", table(["x"]))
+    house.put(OPEN, "a.parquet", table(["y"]))
+    with pytest.raises(DeliveryError, match="changed or removed since it was listed"):
+        house.deliver(stale)
+    assert house.ids() == {}
+
+
+def test_what_is_settled_before_a_passing_fault_stays_settled() -> None:
+    down = {"now": False}
+
+    def answer(entry: Entry) -> Result:
+        down["now"] = down["now"] or "b.parquet" in entry.resource
+        return Failed("InternalFailure", "") if down["now"] else Sent()
+
+    house = House(MemoryTarget(answer=answer))
+    files = [house.put(OPEN, name, table([name])) for name in ("a.parquet", "b.parquet")]
+    with pytest.raises(TransientError):
+        house.deliver(*files)
+    assert house.ledger.done(HOUR) == {files[0].id}
+    house.target = MemoryTarget()
+    assert house.deliver(*files) == Counts(read=1, sent=1)
+
+
+def test_a_file_that_is_mended_is_no_longer_recorded_as_failed() -> None:
+    house = House()
+    file = house.put(OPEN, "a.parquet", table(["x"]))
+    house.ledger.fail(file, "was unreadable", NOW)
+    house.deliver(file)
+    assert house.ledger.failed(HOUR) == {}
+
+
+def test_dead_letters_are_written_before_the_file_is_called_done() -> None:
+    class Full(MemoryObjects):
+        def write(self, key: str, body: bytes) -> None:
+            if key.startswith("dead/"):
+                raise TransientError("no room")
+            super().write(key, body)
+
+    house = House()
+    house.state = Full("state")
+    house.ledger, house.dead_letters = Ledger(house.state, "ledger/"), DeadLetters(house.state, "dead/")
+    with pytest.raises(TransientError):
+        house.deliver(house.put(OPEN, "a.parquet", table([None])))
+    assert house.ledger.done(HOUR) == set()
+
+
+def test_the_same_letters_written_twice_are_the_same_bytes() -> None:
+    first, second = House(), House()
+    for house in (first, second):
+        house.deliver(house.put(OPEN, "a.parquet", table([None, "x"])))
+    assert first.state.contents == second.state.contents
+    assert any(gzip.decompress(body) for key, body in first.state.contents.items() if key.startswith("dead/"))
+
+
+def test_a_file_error_tells_nothing_of_the_rows() -> None:
+    house = House()
+    binary = pa.table({"id": pa.array([b"\xffanna@example.com"], pa.binary()), "time": [1]})
+    file = house.put(OPEN, "a.parquet", binary.cast(pa.schema({"id": pa.string(), "time": pa.int64()}), safe=False))
+    with pytest.raises(DeliveryError) as raised:
+        house.deliver(file)
+    assert "anna" not in str(raised.value)
+    assert not issubclass(type(raised.value), FileError)

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from include.adapters.memory import MemoryObjects
+from include.currents.account import Account
+from include.currents.discover import find_files, undelivered
+from include.currents.ledger import Ledger
+from tests.include.currents.test_deliver import connector
+
+HOUR, BEFORE = "2026-11-23-08", "2026-11-23-07"
+OPEN, CLICK = "users.messages.email.Open", "users.messages.email.Click"
+NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
+
+
+def store(*keys: str) -> MemoryObjects:
+    return MemoryObjects("braze", {key: key.encode() for key in keys})
+
+
+def every(event_type: str) -> bool:
+    return True
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        f"in/dataexport.prod-01.S3.integration.x/event_type={OPEN}/date={HOUR}/version=1/prod/a+0+1.avro",
+        f"in/dataexport.S3.integration.x/event_type={OPEN}/date={HOUR}/440/us-east/a.parquet",
+        f"in/event_type={OPEN}/date={HOUR}/a.parquet",
+        f"in/date={HOUR}/a.parquet",
+        f"in/team=growth/my files/event_type={OPEN}/date={HOUR}/a b.parquet",
+    ],
+)
+def test_files_are_found_in_every_layout(key: str) -> None:
+    found = find_files(store(key, f"other/event_type={OPEN}/date={HOUR}/a.parquet"), "in/", [HOUR], every)
+    assert [file.key for file in found] == [key]
+    assert found[0].etag
+
+
+def test_only_the_asked_hours_and_event_types_are_listed() -> None:
+    source = store(
+        *(f"in/event_type={kind}/date={hour}/a" for kind in (OPEN, CLICK) for hour in (HOUR, BEFORE, "2026-11-23-06"))
+    )
+    found = find_files(source, "in/", [BEFORE, HOUR], lambda event_type: event_type == CLICK)
+    assert [file.key for file in found] == [f"in/event_type={CLICK}/date={hour}/a" for hour in (BEFORE, HOUR)]
+
+
+def test_a_longer_hour_or_type_is_another_one() -> None:
+    source = store(f"in/event_type={OPEN}/date={HOUR}-extra/a", f"in/event_type={OPEN}2/date={HOUR}/a")
+    found = find_files(source, "in/", [HOUR], lambda event_type: event_type == OPEN)
+    assert found == []
+
+
+def test_markers_and_empty_objects_are_no_files() -> None:
+    folder = f"in/event_type={OPEN}/date={HOUR}"
+    source = store(f"{folder}/_SUCCESS", f"{folder}/.a.crc", f"{folder}/a.parquet")
+    source.write(f"{folder}/", b"")
+    assert [file.key for file in find_files(source, "in/", [HOUR], every)] == [f"{folder}/a.parquet"]
+
+
+def test_the_root_of_a_bucket_is_a_prefix_too() -> None:
+    assert len(find_files(store(f"event_type={OPEN}/date={HOUR}/a"), "", [HOUR], every)) == 1
+
+
+def test_what_the_ledger_holds_is_not_found_again_and_late_files_are() -> None:
+    source = store(*(f"in/event_type={OPEN}/date={hour}/{name}" for hour in (HOUR, BEFORE) for name in "ab"))
+    ledger = Ledger(MemoryObjects("state"), "ledger/")
+    settings = connector()
+    done, *rest = undelivered(settings, source, ledger, HOUR)
+    assert len(rest) == 3
+    ledger.settle(done, Account(), NOW)
+    assert undelivered(settings, source, ledger, HOUR) == rest
+
+
+def test_a_damaged_file_is_tried_again_by_its_own_hour_only() -> None:
+    source = store(f"in/event_type={OPEN}/date={BEFORE}/damaged")
+    ledger = Ledger(MemoryObjects("state"), "ledger/")
+    [damaged] = undelivered(connector(), source, ledger, HOUR)
+    ledger.fail(damaged, "unreadable", NOW)
+    assert undelivered(connector(), source, ledger, HOUR) == []
+    assert undelivered(connector(), source, ledger, BEFORE) == [damaged]
+    source.write(damaged.key, b"mended")
+    assert [file.key for file in undelivered(connector(), source, ledger, HOUR)] == [damaged.key]
+
+
+def test_the_lookback_is_the_connectors() -> None:
+    source = store(f"in/event_type={OPEN}/date={BEFORE}/a")
+    assert undelivered(connector(lookback_hours=0), source, Ledger(MemoryObjects(), "l/"), HOUR) == []

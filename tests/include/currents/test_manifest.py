@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import json
+from collections import Counter
+from datetime import UTC, datetime
+
+from include.adapters.memory import MemoryObjects
+from include.currents.account import Account, Counts
+from include.currents.file_key import SourceFile
+from include.currents.ledger import Ledger
+from include.currents.manifest import Manifests, reconcile
+
+NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
+HOUR = "2026-11-23-08"
+
+
+def file(name: str, hour: str = HOUR) -> SourceFile:
+    return SourceFile("b", f"event_type=a/date={hour}/{name}", "e", 1)
+
+
+def account(event_type: str, read: int, sent: int) -> Account:
+    return Account({event_type: Counts(read=read, sent=sent)}, Counter(kept=1))
+
+
+def test_an_hour_is_the_sum_of_its_delivered_files() -> None:
+    ledger = Ledger(MemoryObjects(), "ledger/")
+    ledger.settle(file("1"), account("a", 3, 3), NOW)
+    ledger.settle(file("2"), account("b", 2, 2), NOW)
+    ledger.settle(file("3", "2026-11-23-07"), account("b", 9, 9), NOW)
+    manifest = reconcile("demo", HOUR, [file("1"), file("2")], ledger)
+    assert manifest.complete
+    store = MemoryObjects()
+    manifests = Manifests(store, "export/demo/manifests/")
+    manifests.write(manifest, NOW)
+    zero = {"duplicate": 0, "filtered": 0, "dead_lettered": 0}
+    assert json.loads(store.contents[f"export/demo/manifests/date={HOUR}.json"]) == {
+        "connector": "demo",
+        "hour": HOUR,
+        "complete": True,
+        "totals": {"read": 5, "sent": 5, **zero},
+        "event_types": {"a": {"read": 3, "sent": 3, **zero}, "b": {"read": 2, "sent": 2, **zero}},
+        "notes": {"kept": 2},
+        "files": {"delivered": 2, "open": {}},
+        "written_at": "2026-11-23T09:00:00+00:00",
+    }
+
+
+def test_a_planned_file_that_the_ledger_does_not_hold_is_open() -> None:
+    ledger = Ledger(MemoryObjects(), "ledger/")
+    ledger.settle(file("1"), account("a", 1, 1), NOW)
+    manifest = reconcile("demo", HOUR, [file("1"), file("2"), file("3", "2026-11-23-07")], ledger)
+    assert not manifest.complete
+    assert list(manifest.open_files) == [file("2").key]
+
+
+def test_a_file_that_failed_before_is_open_with_its_reason_even_when_this_run_had_nothing_planned() -> None:
+    ledger = Ledger(MemoryObjects(), "ledger/")
+    ledger.fail(file("1"), "unreadable", NOW)
+    assert reconcile("demo", HOUR, [], ledger).open_files == {file("1").key: "unreadable"}
+
+
+def test_books_that_do_not_balance_are_not_complete() -> None:
+    ledger = Ledger(MemoryObjects(), "ledger/")
+    ledger.settle(file("1"), account("a", 2, 1), NOW)
+    assert not reconcile("demo", HOUR, [file("1")], ledger).complete
+
+
+def test_an_hour_without_files_is_complete_and_empty() -> None:
+    manifest = reconcile("demo", HOUR, [], Ledger(MemoryObjects(), "ledger/"))
+    assert (manifest.complete, manifest.files, manifest.account.totals) == (True, 0, Counts())
