@@ -2,6 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 UV_VERSION := 0.13.9
 BIN := .venv/bin
+PORT ?= 8080
 RUN := $(BIN)/python -m
 
 .DEFAULT_GOAL := help
@@ -23,7 +24,7 @@ demo: install    ## export a few hours of sample events to a local EventBridge a
 	@$(RUN) tests.tools.demo
 
 up: install      ## Airflow UI on 127.0.0.1 with the demo connector; Ctrl-C stops everything
-	@$(RUN) tests.tools.up
+	@$(RUN) tests.tools.up --port $(PORT)
 
 test: install    ## run the whole test suite
 	@$(RUN) pytest

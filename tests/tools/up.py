@@ -1,0 +1,139 @@
+"""The Airflow UI with the demo connector, on this machine alone. Ctrl-C stops everything that it started."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+
+import httpx
+
+from include.currents.errors import CurrentsError
+from tests.tools.airflow_env import ROOT, airflow_env
+from tests.tools.local_aws import local_aws
+from tests.tools.stage import CONNECTOR, demo_hours, put_files, sample_files, set_stage
+
+HOME = ROOT / ".local" / "up"
+START_SECONDS = 180
+
+
+class UpError(Exception):
+    """The UI can't be started; the message says why and what to do."""
+
+
+def main(port: int, home: Path = HOME) -> int:
+    """Serves until Ctrl-C or SIGTERM."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    home.mkdir(parents=True, exist_ok=True)
+    try:
+        _check_free(port)
+        with local_aws() as aws:
+            connector = set_stage(aws)
+            hours = demo_hours(datetime.now(UTC))
+            put_files(aws, connector, sample_files(hours, prefix=connector.source.prefix))
+            environment = {**os.environ, **airflow_env(home), **aws.environment(), "AIRFLOW__API__PORT": str(port)}
+            environment["AIRFLOW__API__BASE_URL"] = f"http://127.0.0.1:{port}"
+            environment["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] = f"http://127.0.0.1:{port}/execution/"
+            print(f"Starting Airflow; its log is {home / 'airflow.log'}", flush=True)
+            with _standalone(environment, home / "airflow.log") as airflow:
+                _wait_until_ready(port, airflow, home / "airflow.log")
+                print(_welcome(port, hours), flush=True)
+                airflow.wait()
+                raise UpError(f"Airflow ended by itself; see {home / 'airflow.log'}")
+    except (CurrentsError, UpError, RuntimeError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nStopped.")
+        return 0
+
+
+def _welcome(port: int, hours: list[str]) -> str:
+    return f"""
+Airflow is at http://127.0.0.1:{port}/dags/currents_export_{CONNECTOR} (no login)
+
+There are sample files for the hours {", ".join(hours)} (UTC).
+Press Trigger there, put one of them into the field "Hour", and trigger. Ctrl-C stops everything."""
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _check_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise UpError(f"port {port}: {error.strerror}; stop what uses it, or say make up PORT=8081") from error
+
+
+@contextmanager
+def _standalone(environment: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Airflow's scheduler, API server, DAG processor and triggerer, in a session of their own, stopped at the end."""
+    with log.open("wb") as sink:
+        process = subprocess.Popen(
+            ["airflow", "standalone"],
+            env=environment,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    try:
+        yield process
+    finally:
+        _stop(process)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """Asks as Ctrl-C would, since that is what `standalone` passes on to its parts; then ends the whole session."""
+    for sign, seconds in ((signal.SIGINT, 30), (signal.SIGTERM, 10), (signal.SIGKILL, 5)):
+        try:
+            os.killpg(process.pid, sign)
+        except ProcessLookupError:
+            break
+        try:
+            process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            continue
+    process.wait()
+
+
+def _wait_until_ready(port: int, airflow: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if airflow.poll() is not None:
+            raise UpError(f"Airflow ended while starting; see {log}")
+        if _dag_is_there(port):
+            return
+        time.sleep(0.5)
+    raise UpError(f"Airflow did not start within {START_SECONDS} seconds; see {log}")
+
+
+def _dag_is_there(port: int) -> bool:
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=5) as client:
+            token = client.get("/auth/token").raise_for_status().json()["access_token"]
+            found = client.get(
+                f"/api/v2/dags/currents_export_{CONNECTOR}", headers={"Authorization": f"Bearer {token}"}
+            )
+    except (httpx.HTTPError, KeyError):
+        return False
+    return found.status_code == 200
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="The Airflow UI with the demo connector")
+    parser.add_argument("--port", type=int, default=8080)
+    sys.exit(main(parser.parse_args().port))
