@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -24,6 +24,7 @@ from tests.tools.stage import CONNECTOR, demo_hours, put_files, sample_files, se
 
 HOME = ROOT / ".local" / "up"
 START_SECONDS = 180
+STOP_SECONDS = 20
 
 
 class UpError(Exception):
@@ -32,7 +33,8 @@ class UpError(Exception):
 
 def main(port: int, home: Path = HOME) -> int:
     """Serves until Ctrl-C or SIGTERM."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(sign, _interrupt)
     home.mkdir(parents=True, exist_ok=True)
     try:
         _check_free(port)
@@ -97,16 +99,12 @@ def _standalone(environment: dict[str, str], log: Path) -> Iterator[subprocess.P
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Asks as Ctrl-C would, since that is what `standalone` passes on to its parts; then ends the whole session."""
-    for sign, seconds in ((signal.SIGINT, 30), (signal.SIGTERM, 10), (signal.SIGKILL, 5)):
-        try:
-            os.killpg(process.pid, sign)
-        except ProcessLookupError:
-            break
-        try:
-            process.wait(timeout=seconds)
-        except subprocess.TimeoutExpired:
-            continue
+    """Lets `standalone` stop its parts, as Ctrl-C does; what is left of its session after that is killed."""
+    process.send_signal(signal.SIGINT)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=STOP_SECONDS)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
