@@ -106,6 +106,9 @@ def _stop(process: subprocess.Popen[str]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+    for stream in (process.stdout, process.stderr):
+        assert stream
+        stream.close()
 
 
 def serve(host: str, port: int, *, forever: bool) -> None:

@@ -1,0 +1,41 @@
+"""Local AWS for every test that wants it: one process for the whole run, fresh buckets and buses for each test."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from tests.tools.local_aws import LocalAws, local_aws
+
+
+@pytest.fixture(scope="session")
+def running_aws() -> Iterator[LocalAws]:
+    with local_aws() as aws:
+        yield aws
+
+
+@pytest.fixture
+def aws(running_aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> LocalAws:
+    """Local AWS with an empty record; clients made by the code under test reach it and nothing else."""
+    running_aws.forget()
+    for name, value in running_aws.environment().items():
+        monkeypatch.setenv(name, value)
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "HTTP_PROXY", "http_proxy", "AWS_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    return running_aws
+
+
+@pytest.fixture
+def bucket(aws: LocalAws) -> str:
+    name = f"bucket-{uuid.uuid4()}"
+    aws.client("s3").create_bucket(Bucket=name)
+    return name
+
+
+@pytest.fixture
+def bus(aws: LocalAws) -> str:
+    name = f"bus-{uuid.uuid4()}"
+    aws.client("events").create_event_bus(Name=name)
+    return name

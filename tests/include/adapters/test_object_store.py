@@ -1,0 +1,60 @@
+"""The contract of an object store, for S3 over a real socket and for the one in memory alike."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+import pytest
+
+from include.adapters.memory import MemoryObjects
+from include.adapters.s3 import S3Objects
+from include.currents.errors import FileError
+from include.currents.ports import ObjectStore
+from tests.tools.local_aws import LocalAws
+
+KEYS = ["a/b/1", "a/b/2", "a/c=d/3 +é", "a/4", "b/5"]
+
+
+@pytest.fixture(params=["s3", "memory"])
+def store(request: pytest.FixtureRequest, aws: LocalAws, bucket: str) -> ObjectStore:
+    found: ObjectStore = S3Objects(aws.client("s3"), bucket) if request.param == "s3" else MemoryObjects(bucket)
+    for key in KEYS:
+        found.write(key, key.encode())
+    return found
+
+
+def test_a_listing_holds_every_object_below_a_prefix_in_order(store: ObjectStore) -> None:
+    assert [each.key for each in store.objects("a/")] == sorted(key for key in KEYS if key.startswith("a/"))
+    assert [each.size for each in store.objects("b/")] == [3]
+    assert list(store.objects("none/")) == []
+
+
+def test_folders_are_one_level_deep(store: ObjectStore) -> None:
+    assert store.folders("a/") == ["a/b/", "a/c=d/"]
+    assert store.folders("") == ["a/", "b/"]
+    assert store.folders("a/b/") == []
+
+
+def test_reading_gives_what_was_written_last(store: ObjectStore) -> None:
+    store.write("a/4", b"new")
+    assert store.read("a/4") == b"new"
+    assert store.read("none") is None
+
+
+def test_deleting_is_safe_to_repeat(store: ObjectStore) -> None:
+    store.delete("a/4")
+    store.delete("a/4")
+    assert store.read("a/4") is None
+
+
+def test_a_download_is_of_the_version_that_was_listed(store: ObjectStore) -> None:
+    listed = next(iter(store.objects("a/c=d/")))
+    body = BytesIO()
+    store.download(listed.key, listed.etag, body)
+    assert body.getvalue() == listed.key.encode()
+    store.write(listed.key, b"another")
+    with pytest.raises(FileError, match=r"a/c=d/3 \+é: changed or removed since it was listed"):
+        store.download(listed.key, listed.etag, BytesIO())
+    store.delete(listed.key)
+    with pytest.raises(FileError, match="changed or removed since it was listed"):
+        store.download(listed.key, listed.etag, BytesIO())
