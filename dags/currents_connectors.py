@@ -1,4 +1,8 @@
-"""Shows the faults of the connectors file as an import error; a file of its own, so that no valid connector breaks."""
+"""Shows the faults of the connectors file as an import error in Airflow; it makes no DAG.
+
+A file of its own, so that a faulty connector breaks no valid one. (Airflow only reads files in which both the words
+`airflow` and `dag` stand: this text is why it reads this one.)
+"""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def export_dag(connector: Connector) -> DAG:
             map_index_template="{{ task.shard['label'] }}",
         ).expand(shard=discover.output)
         reconcile = CurrentsReconcileOperator(task_id="reconcile", connector=connector.name, shards=discover.output)
-        # A teardown always runs and leaves the run's state to `deliver`; its own failure must count too.
+        # A teardown always runs. Its failure counts for the run, and it fails where `discover` or `deliver` did.
         discover >> deliver >> reconcile.as_teardown(on_failure_fail_dagrun=True)
     return dag
 

@@ -7,6 +7,8 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow.sdk import TaskInstanceState
+
 from currents_airflow.operators.base import CurrentsOperator, hour_of
 from include.currents.errors import DeliveryError
 
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from include.currents.manifest import Manifest
+
+
+FAILED = (TaskInstanceState.FAILED, TaskInstanceState.UPSTREAM_FAILED)
 
 
 class CurrentsReconcileOperator(CurrentsOperator):
@@ -29,20 +34,31 @@ class CurrentsReconcileOperator(CurrentsOperator):
         self.shards = shards
 
     def run_step(self, context: Context, /) -> dict[str, object]:
-        """Returns the manifest's place and its totals. Raises DeliveryError where an hour is not complete."""
+        """Returns the manifest's place and its totals. Raises DeliveryError where an hour is not complete.
+
+        Airflow takes the run's state from this task alone, as the last one that counts: so it must fail with the
+        tasks before it, also where no hole shows in the books.
+        """
         if self.shards is None:
-            self.log.warning("discover planned nothing, so there is nothing to account for; its log says why")
-            return {}
+            raise DeliveryError(f"{self.connector}: nothing was planned; the log of `discover` says why")
         hour = hour_of(context)
         manifests = self._manifests(hour, self.shards)
         for manifest in manifests.values():
             self.hook.manifests.write(manifest, datetime.now(UTC))
             self.log.info("%s: %s", manifest.hour, manifest.account.totals)
-        incomplete = [_complaint(manifest) for manifest in manifests.values() if not manifest.complete]
-        if incomplete:
-            raise DeliveryError(f"{self.connector}: {'; '.join(incomplete)}")
+        faults = [_complaint(manifest) for manifest in manifests.values() if not manifest.complete]
+        faults = faults or [f"{name} failed; its log says why" for name in self._failed_upstream(context)]
+        if faults:
+            raise DeliveryError(f"{self.connector}: {'; '.join(faults)}")
         place = f"s3://{self.hook.state.bucket}/{self.hook.manifests.key(hour)}"
         return {"manifest": place, "totals": asdict(manifests[hour].account.totals)}
+
+    def _failed_upstream(self, context: Context) -> list[str]:
+        run = context["dag_run"]
+        states = context["ti"].get_task_states(
+            dag_id=run.dag_id, run_ids=[run.run_id], task_ids=sorted(self.upstream_task_ids)
+        )
+        return sorted(name for name, state in states.get(run.run_id, {}).items() if state in FAILED)
 
     def _manifests(self, hour: str, shards: Sequence[Mapping[str, Any]]) -> dict[str, Manifest]:
         from include.currents.manifest import reconcile

@@ -1,0 +1,361 @@
+"""The container set-up, as far as it can be checked without an engine."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from check_jsonschema.builtin_schemas import get_builtin_schema
+
+from tests.tools.airflow_env import ROOT, airflow_env
+
+DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8").replace("\\\n", " ")
+RAW: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yaml").read_text("utf-8"))
+SERVICES: dict[str, dict[str, Any]] = RAW["services"]
+COMMON: dict[str, Any] = RAW["x-airflow"]
+AIRFLOW = {name: service for name, service in SERVICES.items() if name.startswith("airflow-")}
+
+# What the file may use: $$, ${NAME:-default} and ${NAME:?message}. Any other $ is a fault.
+EXPRESSION = re.compile(r"\$(?:(?P<dollar>\$)|\{(?P<name>\w+):(?P<operator>[-?])(?P<rest>[^{}$]*)\}|)")
+SECRET = re.compile(r"PASSWORD|SECRET|TOKEN|KEY|AUTH$|CONN_")
+SECRETS = {
+    "POSTGRES_PASSWORD",
+    "REDIS_PASSWORD",
+    "AIRFLOW__CORE__FERNET_KEY",
+    "AIRFLOW__API__SECRET_KEY",
+    "AIRFLOW__API_AUTH__JWT_SECRET",
+    "_AIRFLOW_WWW_USER_PASSWORD",
+}
+FILLED = dict.fromkeys(SECRETS, "0" * 64)
+
+# Settings that the local Airflow has too, with another value, and why.
+DIFFERENT = {
+    "AIRFLOW__CORE__DAGS_FOLDER": "a path in the containers",
+    "AIRFLOW__CORE__PLUGINS_FOLDER": "a path in the containers",
+    "AIRFLOW__CORE__EXECUTOR": "workers of their own",
+    "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "several processes write at once: Postgres",
+}
+
+
+def interpolate(value: Any, environment: Mapping[str, str], missing: dict[str, str]) -> Any:
+    """A value as compose sees it. Names that must be set and are not go to ``missing``, with their messages."""
+    if isinstance(value, dict):
+        return {key: interpolate(each, environment, missing) for key, each in value.items()}
+    if isinstance(value, list):
+        return [interpolate(each, environment, missing) for each in value]
+    if not isinstance(value, str):
+        return value
+
+    def replace(match: re.Match[str]) -> str:
+        if match["dollar"]:
+            return "$"
+        assert match["name"], f"{value!r} has a $ that is neither $$ nor ${{NAME:-...}} nor ${{NAME:?...}}"
+        found = environment.get(match["name"])
+        if not found and match["operator"] == "?":
+            missing[match["name"]] = match["rest"]
+        return found or (match["rest"] if match["operator"] == "-" else "")
+
+    return EXPRESSION.sub(replace, value)
+
+
+def strings(value: Any) -> Iterator[str]:
+    """Every string value inside a value."""
+    if isinstance(value, dict):
+        for each in value.values():
+            yield from strings(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from strings(each)
+    elif isinstance(value, str):
+        yield value
+
+
+def expressions() -> Iterator[re.Match[str]]:
+    """Every ${...} of the compose file."""
+    for text in strings(RAW):
+        yield from (match for match in EXPRESSION.finditer(text) if match["name"])
+
+
+def environments() -> Iterator[tuple[str, str, Any]]:
+    """Every environment variable of every service: service, name, value as it is written."""
+    for service, settings in SERVICES.items():
+        for name, value in settings.get("environment", {}).items():
+            yield service, name, value
+
+
+def resolved(environment: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """The compose file with everything filled in."""
+    missing: dict[str, str] = {}
+    document: dict[str, Any] = interpolate(RAW, {**FILLED, **(environment or {})}, missing)
+    assert missing == {}
+    return document
+
+
+def schema() -> dict[str, Any]:
+    """The compose specification's own schema."""
+    found: dict[str, Any] = get_builtin_schema("vendor.compose-spec")
+    return found
+
+
+def pinned(package: str, requirements: str = "requirements.txt") -> str:
+    """The version to which a compiled requirements file pins a package."""
+    found = re.search(rf"^{re.escape(package)}==(\S+)$", (ROOT / requirements).read_text("utf-8"), re.MULTILINE)
+    assert found, f"{requirements} does not pin {package}"
+    return found[1]
+
+
+def test_the_compose_file_is_valid() -> None:
+    validator = jsonschema.validators.validator_for(schema())
+    validator.check_schema(schema())
+    assert [error.message for error in validator(schema()).iter_errors(resolved())] == []
+
+
+def test_the_schema_refuses_a_misspelt_key() -> None:
+    document = resolved()
+    document["services"]["redis"]["restrat"] = "always"
+    with pytest.raises(jsonschema.ValidationError, match="restrat"):
+        jsonschema.validate(document, schema())
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "expected_missing"),
+    [
+        ("$$A ${A:?say}", "$A a", {}),
+        ("x:${A:-b}@${NONE:-b}", "x:a@b", {}),
+        ("${EMPTY:-b}", "b", {}),
+        ("${EMPTY:?say}", "", {"EMPTY": "say"}),
+        ("${NONE:?say so}", "", {"NONE": "say so"}),
+    ],
+)
+def test_interpolation_follows_compose(text: str, expected: str, expected_missing: dict[str, str]) -> None:
+    missing: dict[str, str] = {}
+    assert interpolate(text, {"A": "a", "EMPTY": ""}, missing) == expected
+    assert missing == expected_missing
+
+
+@pytest.mark.parametrize("text", ["$A", "${A}", "${A-b}", "${A:+b}", "costs 5$"])
+def test_interpolation_refuses_what_the_file_does_not_use(text: str) -> None:
+    with pytest.raises(AssertionError, match="neither"):
+        interpolate(text, {"A": "a"}, {})
+
+
+def test_each_missing_secret_is_named_with_the_way_to_make_it() -> None:
+    missing: dict[str, str] = {}
+    interpolate(RAW, {}, missing)
+    assert set(missing) == SECRETS
+    assert [name for name, message in missing.items() if "openssl rand" not in message] == []
+
+
+def test_an_empty_secret_is_missing_too() -> None:
+    missing: dict[str, str] = {}
+    interpolate(RAW, dict.fromkeys(SECRETS, ""), missing)
+    assert set(missing) == SECRETS
+
+
+def test_no_secret_has_a_default() -> None:
+    secret = [match for match in expressions() if SECRET.search(match["name"])]
+    assert {match["name"] for match in secret} == SECRETS
+    assert [match[0] for match in secret if match["operator"] != "?"] == []
+
+
+def test_no_secret_is_written_down() -> None:
+    required = re.compile(r"\$\{\w+:\?[^}]+\}")
+    values = {name: value for _, name, value in environments() if SECRET.search(name)}
+    assert [name for name, value in values.items() if value is not None and not required.fullmatch(value)] == []
+    # Inside a URL, too, the password is one that must be given.
+    passwords = [found for text in strings(RAW) for found in re.findall(r"://\w*:(\$\{[^}]*\}|[^@/]*)@", text)]
+    assert len(passwords) >= 3
+    assert [each for each in passwords if not required.fullmatch(each)] == []
+
+
+def test_the_image_builds_carry_no_secret() -> None:
+    assert not re.search(r"^(ARG|ENV).*(PASSWORD|SECRET|TOKEN|KEY)", DOCKERFILE, re.MULTILINE)
+    assert not any("args" in service.get("build", {}) for service in SERVICES.values())
+
+
+def test_the_example_lists_every_variable_with_an_empty_value() -> None:
+    lines = (ROOT / ".env.example").read_text("utf-8").splitlines()
+    found = [re.fullmatch(r"(#?)(\w+)=(.*)", line) for line in lines]
+    listed = {match[2]: (match[1], match[3]) for match in found if match}
+    handed_on = {name for _, name, value in environments() if value is None}
+    named = {match["name"] for match in expressions()}
+    assert set(listed) == named | handed_on
+    assert {value for _, value in listed.values()} == {""}
+    # One that is handed on without a default would be handed on empty: it is set only by whoever needs it.
+    assert {name for name, (mark, _) in listed.items() if mark} == handed_on
+
+
+def test_the_services_are_those_of_airflow_its_stores_and_local_aws() -> None:
+    parts = {"init", "apiserver", "scheduler", "dag-processor", "worker", "triggerer"}
+    assert set(AIRFLOW) == {f"airflow-{part}" for part in parts}
+    assert set(SERVICES) == {"postgres", "redis", "local-aws", *AIRFLOW}
+    assert {name for name, service in SERVICES.items() if "profiles" in service} == {"local-aws"}
+
+
+@pytest.mark.parametrize("name", AIRFLOW)
+def test_all_parts_of_airflow_are_set_up_alike(name: str) -> None:
+    service = AIRFLOW[name]
+    same = ("image", "build", "pull_policy", "user", "volumes")
+    assert {key: service[key] for key in same} == {key: COMMON[key] for key in same}
+    assert service["environment"].items() >= COMMON["environment"].items()
+    assert service["depends_on"].items() >= COMMON["depends_on"].items()
+    extra = set(service["environment"]) - set(COMMON["environment"])
+    allowed = {
+        "airflow-init": {"_AIRFLOW_WWW_USER_USERNAME", "_AIRFLOW_WWW_USER_PASSWORD"},
+        "airflow-worker": {"DUMB_INIT_SETSID"},
+    }
+    assert extra == allowed.get(name, set())
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_service_is_watched_and_restarted(name: str) -> None:
+    service = SERVICES[name]
+    if name == "airflow-init":
+        assert not {"healthcheck", "restart"} & set(service), "it runs once and ends"
+        return
+    assert service["healthcheck"]["test"]
+    assert service["restart"] == "always"
+    if name in AIRFLOW:
+        assert service["depends_on"]["airflow-init"] == {"condition": "service_completed_successfully"}
+
+
+def test_dependencies_name_services_that_can_meet_them() -> None:
+    for service in SERVICES.values():
+        for name, wanted in service.get("depends_on", {}).items():
+            assert name in SERVICES
+            assert wanted["condition"] != "service_healthy" or "healthcheck" in SERVICES[name]
+
+
+def test_ports_are_published_on_the_loopback_only() -> None:
+    ports = [port for service in resolved()["services"].values() for port in service.get("ports", [])]
+    assert len(ports) == 2
+    assert [port for port in ports if not re.fullmatch(r"127\.0\.0\.1:\d+:\d+", port)] == []
+    assert not any("network_mode" in service for service in SERVICES.values())
+
+
+def test_mounted_folders_exist_and_cannot_be_written() -> None:
+    mounts = {mount for service in SERVICES.values() for mount in service.get("volumes", [])}
+    of_host = {mount for mount in mounts if mount.startswith((".", "/", "~", "$"))}
+    assert of_host == {f"./{folder}:/opt/airflow/{folder}:ro" for folder in ("dags", "plugins", "include")}
+    assert all((ROOT / mount.split(":")[0]).is_dir() for mount in of_host)
+    assert {mount.split(":")[0] for mount in mounts - of_host} == set(RAW["volumes"])
+
+
+def test_the_connectors_file_is_among_the_mounted() -> None:
+    path = resolved()["services"]["airflow-worker"]["environment"]["CURRENTS_CONNECTORS"]
+    assert (ROOT / Path(path).relative_to("/opt/airflow")).is_file()
+    given = resolved({"CURRENTS_CONNECTORS": "/opt/airflow/include/mine.yaml"})["services"]["airflow-worker"]
+    assert given["environment"]["CURRENTS_CONNECTORS"] == "/opt/airflow/include/mine.yaml"
+
+
+def test_every_image_is_pinned() -> None:
+    named = {service["image"] for service in SERVICES.values()}
+    named |= set(re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE))
+    for image in named:
+        tag = image.partition(":")[2]
+        assert re.match(r"\d", tag), f"{image} names no version"
+
+
+def test_own_images_are_built_here_and_bear_the_version_of_the_project() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+    targets = set(re.findall(r"^FROM \S+ AS (\S+)$", DOCKERFILE, re.MULTILINE))
+    built = {service["build"]["target"]: service for service in SERVICES.values() if "build" in service}
+    assert set(built) == targets == {"airflow", "local-aws"}
+    for target, service in built.items():
+        assert service["image"] == f"currents-export/{target}:{version}"
+        # Compose would otherwise ask a registry for the name first.
+        assert service["pull_policy"] == "build"
+
+
+def test_the_image_is_of_the_airflow_and_python_that_the_project_pins() -> None:
+    assert f"FROM apache/airflow:{pinned('apache-airflow')}-python3.11 AS airflow" in DOCKERFILE
+    assert "FROM python:3.11-slim AS local-aws" in DOCKERFILE
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["requires-python"] == ">=3.11,<3.12"
+
+
+def test_the_image_adds_to_the_pins_only_that_celery_stays_below_5_7() -> None:
+    install = next(line for line in DOCKERFILE.splitlines() if "--requirement" in line)
+    assert re.findall(r'"?([\w-]+)(?:==|[<>=~!]+)\S+', install) == ["apache-airflow", "celery"]
+    assert '"celery<5.7"' in install
+
+
+def test_include_is_importable_in_the_containers() -> None:
+    assert COMMON["environment"]["PYTHONPATH"] == "/opt/airflow"
+    assert "ENV PYTHONPATH=/opt/airflow\n" in DOCKERFILE
+
+
+def copied() -> list[str]:
+    """The sources of every COPY."""
+    lines = re.findall(r"^COPY (.*)$", DOCKERFILE, re.MULTILINE)
+    return [source for line in lines for source in line.split()[:-1] if not source.startswith("--")]
+
+
+def test_what_is_copied_exists_and_reaches_the_engine() -> None:
+    assert {"requirements.txt", "dags", "plugins", "include", "tests/tools"} <= set(copied())
+    assert [source for source in copied() if not (ROOT / source).exists()] == []
+    ignore = (ROOT / ".dockerignore").read_text("utf-8").splitlines()
+    assert "*" in ignore
+    assert {line[1:] for line in ignore if line.startswith("!")} == set(copied())
+
+
+def third_party(module: str, seen: set[str]) -> set[str]:
+    """Top-level names of what a module of tests.tools imports from outside, itself or through its neighbours."""
+    seen.add(module)
+    names: set[str] = set()
+    for node in ast.walk(ast.parse((ROOT / f"{module.replace('.', '/')}.py").read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+        elif isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+    own = {name for name in names if name.startswith("tests.tools.")}
+    found = {name.split(".")[0] for name in names - own} - sys.stdlib_module_names
+    for neighbour in own - seen:
+        found |= third_party(neighbour, seen)
+    return found
+
+
+def test_local_aws_has_what_it_imports_at_the_pinned_versions() -> None:
+    install = next(line for line in DOCKERFILE.splitlines() if "--constraint" in line)
+    packages = set(re.findall(r"\b(moto|httpx|orjson|starlette|uvicorn)\b", install))
+    # boto3 comes with moto.
+    assert third_party("tests.tools.local_aws", set()) - {"boto3"} == packages
+    for package in packages - {"orjson"}:
+        pinned(package, "requirements-dev.txt")
+    pinned("orjson")
+
+
+def test_local_aws_serves_outside_its_container() -> None:
+    command = ["python", "-m", "tests.tools.local_aws", "--host", "0.0.0.0", "--port", "5000", "--forever"]
+    assert f"CMD {json.dumps(command)}\n" in DOCKERFILE
+    assert "command" not in SERVICES["local-aws"]
+
+
+def test_the_script_of_init_is_a_script() -> None:
+    shell, options, script = resolved()["services"]["airflow-init"]["command"]
+    assert (shell, options) == ("bash", "-ec")
+    subprocess.run(["bash", "-n", "-c", script], check=True)
+    for line in (
+        "airflow db migrate",
+        "airflow users create",
+        "airflow pools set currents",
+        "airflow connections add aws_default",
+    ):
+        assert line in script
+
+
+def test_settings_are_those_of_the_local_airflow(tmp_path: Path) -> None:
+    local = {name: value for name, value in airflow_env(tmp_path).items() if name.startswith("AIRFLOW__")}
+    composed = resolved()["services"]["airflow-scheduler"]["environment"]
+    shared = set(local) & set(composed)
+    assert "AIRFLOW__CORE__LOAD_EXAMPLES" in shared
+    assert {name for name in shared if local[name] != composed[name]} == set(DIFFERENT)
