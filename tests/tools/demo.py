@@ -23,7 +23,7 @@ from tests.tools.local_aws import LocalAws, local_aws
 from tests.tools.stage import CONNECTOR, delivered_events, demo_hours, late_file, put_files, sample_files, set_stage
 
 HOME = ROOT / ".local" / "demo"
-LOG = HOME / "demo.log"
+LOG = HOME / "airflow.log"
 COLUMNS = ("read", "sent", "duplicate", "filtered", "dead_lettered")
 console = Console(highlight=False)
 

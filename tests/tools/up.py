@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
 
@@ -40,7 +40,8 @@ def main(port: int, home: Path = HOME) -> int:
         _check_free(port)
         with local_aws() as aws:
             connector = set_stage(aws)
-            hours = demo_hours(datetime.now(UTC))
+            # Yesterday's: the hours that the schedule looks back on would be delivered before anybody can trigger them.
+            hours = demo_hours(datetime.now(UTC) - timedelta(days=1))
             put_files(aws, connector, sample_files(hours, prefix=connector.source.prefix))
             environment = {**os.environ, **airflow_env(home), **aws.environment(), "AIRFLOW__API__PORT": str(port)}
             environment["AIRFLOW__API__BASE_URL"] = f"http://127.0.0.1:{port}"

@@ -1,0 +1,63 @@
+"""The demo, whole, as `make demo` runs it; and what it says when something is wrong."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from tests.tools import demo
+from tests.tools.airflow_env import ROOT
+
+GOOD = {"hour": "2026-11-23-08", "totals": {"read": 3, "sent": 1, "duplicate": 1, "filtered": 0, "dead_lettered": 1}}
+
+
+def test_the_demo_exports_its_hours_and_accounts_for_every_row() -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "tests.tools.demo"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert len(re.findall(r"^Exported hour \S+ through Airflow", run.stdout, re.MULTILINE)) == 3
+    [row] = re.findall(r"^ ?all hours +([\d, ]+)$", run.stdout, re.MULTILINE)
+    read, sent, duplicate, filtered, dead_lettered = (int(each.replace(",", "")) for each in row.split())
+    assert read == 9250 == sent + duplicate + filtered + dead_lettered
+    assert (duplicate, dead_lettered) == (180, 6)
+    assert run.stdout.count('"detail-type": "users.behaviors.Purchase"') == 3
+    assert "The books balance, and the bus holds what was sent." in run.stdout
+    assert max(map(len, re.findall(r"^ .*$", run.stdout, re.MULTILINE))) <= 80
+
+
+class Bus:
+    """What ``check`` asks of local AWS."""
+
+    def __init__(self, ids: list[str]) -> None:
+        self.ids = ids
+
+    def accepted(self) -> list[dict[str, Any]]:
+        return [{"DetailType": "t", "Detail": f'{{"id":"{each}"}}'} for each in self.ids]
+
+
+@pytest.mark.parametrize(
+    ("manifest", "ids", "fault"),
+    [
+        (GOOD, ["a"], None),
+        (GOOD, [], "1 events were sent, the bus holds 0"),
+        (GOOD, ["a", "a"], "1 events reached the bus twice"),
+        ({**GOOD, "totals": {**GOOD["totals"], "read": 4}}, ["a"], "2026-11-23-08: the books do not balance"),  # type: ignore[dict-item]
+        ({**GOOD, "totals": dict.fromkeys(demo.COLUMNS, 0)}, [], "2026-11-23-08: the books do not balance"),
+    ],
+)
+def test_the_demo_finds_what_is_wrong(
+    manifest: dict[str, Any], ids: list[str], fault: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo, "delivered_events", lambda aws, count: [{}])
+    faults = demo.check([manifest], Bus(ids))  # type: ignore[arg-type]
+    assert faults == [] if fault is None else fault in faults
+
+
+def test_a_queue_that_stays_empty_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "delivered_events", lambda aws, count: [])
+    assert demo.check([GOOD], Bus(["a"])) == ["the rule delivered no event to its queue"]  # type: ignore[arg-type]

@@ -1,0 +1,111 @@
+"""The local Airflow, whole, as `make up` starts it: a run is triggered through its API, and one signal ends it all."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.tools.airflow_env import ROOT
+
+START = "import sys; from pathlib import Path; from tests.tools.up import main; sys.exit(main({port}, Path({home!r})))"
+DAG = "/api/v2/dags/currents_export_demo"
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def start(port: int, home: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", START.format(port=port, home=str(home))],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+@pytest.fixture
+def up(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], int, str]]:
+    """A running `make up`: its process, its port, and what it said on starting."""
+    port = free_port()
+    with start(port, tmp_path) as process:
+        assert process.stdout
+        said = ""
+        while "Ctrl-C stops everything" not in said:
+            line = process.stdout.readline()
+            assert line, f"{said}\n{(tmp_path / 'airflow.log').read_text()[-2000:]}"
+            said += line
+        yield process, port, said
+        process.send_signal(signal.SIGINT)
+
+
+def wait_for(seconds: float, condition: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.3)
+    raise AssertionError(f"not within {seconds} seconds")
+
+
+def processes_of(home: Path) -> list[str]:
+    """The living processes whose environment names ``home``."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                environment, status = (entry / "environ").read_bytes(), (entry / "stat").read_text()
+            except OSError:
+                continue
+            if f"AIRFLOW_HOME={home}".encode() in environment and ") Z " not in status:
+                found.append(entry.name)
+    return found
+
+
+@pytest.mark.timeout(240)
+def test_an_hour_is_triggered_without_a_login_and_one_signal_ends_everything(
+    up: tuple[subprocess.Popen[str], int, str], tmp_path: Path
+) -> None:
+    process, port, said = up
+    hour = re.findall(r"\d{4}-\d\d-\d\d-\d\d", said)[0]
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as client:
+        token = client.get("/auth/token").json()["access_token"]
+        client.headers["Authorization"] = f"Bearer {token}"
+        triggered = client.post(f"{DAG}/dagRuns", json={"logical_date": None, "conf": {"hour": hour}})
+        assert triggered.status_code == 200, triggered.text
+        run = f"{DAG}/dagRuns/{triggered.json()['dag_run_id']}"
+        state = wait_for(120, lambda: (state := client.get(run).json()["state"]) in ("success", "failed") and state)
+        tasks = {
+            each["task_id"]: (each["state"], each["rendered_map_index"])
+            for each in client.get(f"{run}/taskInstances").json()["task_instances"]
+        }
+        assert state == "success", tasks
+        assert tasks["deliver"][0] == "success", tasks
+        assert "12 files" in tasks["deliver"][1]
+    assert processes_of(tmp_path)
+    process.send_signal(signal.SIGINT)
+    process.wait(timeout=40)
+    assert process.returncode == 0
+    assert processes_of(tmp_path) == []
+
+
+def test_a_port_that_is_taken_is_told_with_the_way_out(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, start(taken.getsockname()[1], tmp_path) as process:
+        said, _ = process.communicate(timeout=30)
+        assert process.returncode == 1
+        assert "Address already in use; stop what uses it, or say make up PORT=8081" in said
