@@ -15,6 +15,7 @@ install: .venv/.installed  ## make .venv with all that running and testing need
 
 .venv/.installed: requirements.txt requirements-dev.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; v == (3, 11) or sys.exit("Python 3.11 is needed, %d.%d was found: install it, or say make PYTHON=/path/to/python3.11" % v)'
+	@echo "Setting up .venv: once, and when a requirement changes"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(RUN) pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	@$(RUN) uv pip sync --quiet --python $(BIN)/python --compile-bytecode requirements.txt requirements-dev.txt
