@@ -22,7 +22,7 @@ EVENT_TYPES = (
     "users.behaviors.Purchase",
     "users.messages.email.Click",
     "users.messages.email.Open",
-    "users.messages.pushnotification.Send",
+    "users.messages.inappmessage.Click",
     "users.messages.sms.Delivery",
 )
 # moto hands a queue about 80 events a second, so the rule asks for a small share.
