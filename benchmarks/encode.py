@@ -9,6 +9,7 @@ import json
 import math
 import statistics
 import time
+from collections import Counter
 from collections.abc import Callable
 from io import BytesIO
 
@@ -37,11 +38,11 @@ USER = ("user_id", "external_user_id", "device_id", "timezone")
 
 def ours(body: bytes, file: SourceFile) -> int:
     """The exporter's way, batch by batch; returns the number of envelopes."""
-    count = 0
+    count, notes = 0, Counter[str]()
     for frame in read_batches(BytesIO(body), file.uri):
         for event_type, rows in by_event_type(frame, file.event_type):
             assert event_type
-            count += len(encode(normalise(rows, event_type, file.folders).events))
+            count += len(encode(normalise(rows, event_type, file.folders).events, notes))
     return count
 
 

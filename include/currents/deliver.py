@@ -111,10 +111,10 @@ class Delivery:
     ) -> list[DeadLetter]:
         counts = account.of(event_type)
         normalised = normalise(rows, event_type, file.folders)
-        account.notes.update(normalised.notes)
         events = self._first_of_each_id(file, normalised.events)
         counts.duplicate += len(normalised.events.frame) - len(events.frame)
-        entries = self._entries(file, events)
+        entries = self._entries(file, events, account)
+        account.notes.update(normalised.notes)
         fitting = [entry for entry in entries if entry.size <= self.bytes_per_entry]
         refused = self.sender.send(fitting)
         counts.sent += len(fitting) - len(refused)
@@ -146,8 +146,8 @@ class Delivery:
             return events
         return Events(events.event_type, events.frame[fresh], events.json_columns)
 
-    def _entries(self, file: SourceFile, events: Events) -> list[Entry]:
-        details = encode(events)
+    def _entries(self, file: SourceFile, events: Events, account: Account) -> list[Entry]:
+        details = encode(events, account.notes)
         source = self.connector.destination.source
         rest = entry_size(source, events.event_type, 0, file.arn)
         columns = zip(

@@ -10,12 +10,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-import orjson
+import msgspec
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from include.currents.catalog import catalog
+from include.currents.json_text import is_text, quote
 
 USER_FIELDS = ("user_id", "external_user_id", "device_id", "timezone")
 
@@ -29,7 +30,11 @@ SPLIT_INTO = {
 _BANNER = {"canvas_step_message_variation_id": "canvas_step_message_variation_api_id"}
 RENAMED = {f"users.messages.banner.{action}": _BANNER for action in ("Abort", "Click", "Dismiss", "Impression")}
 
+KEPT_AS_STRING = "properties_kept_as_string"
+
 _EVENT_TYPE = "event_type"
+_RAW = msgspec.json.Decoder(msgspec.Raw)
+_JSON_SPACE = " \t\r\n"
 # Years 1 to 9999, in seconds: what a timestamp of EventBridge can say. Milliseconds given as seconds fall outside.
 _FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
 
@@ -92,7 +97,6 @@ def normalise(frame: pd.DataFrame, event_type: str, folders: Mapping[str, str]) 
     notes: Counter[str] = Counter()
     frame = _without_partition_columns(frame, event_type, folders)
     frame = frame.rename(columns=RENAMED.get(event_type, {}))
-    frame = _without_infinities(frame, notes)
     frame, rejections = _with_id_and_time(frame)
     frame, json_columns = _split(frame, event_type, notes)
     return Normalised(Events(event_type, frame, json_columns), rejections, notes)
@@ -126,20 +130,6 @@ def _without_partition_columns(frame: pd.DataFrame, event_type: str, folders: Ma
     return frame
 
 
-def _without_infinities(frame: pd.DataFrame, notes: Counter[str]) -> pd.DataFrame:
-    """Leaves out NaN and infinities, which JSON can't say."""
-    for name in frame.columns:
-        if not pa.types.is_floating(frame[name].dtype.pyarrow_dtype):
-            continue
-        values = _arrow(frame[name])
-        finite = pc.is_finite(values)
-        lost = pc.sum(pc.invert(finite)).as_py() or 0
-        if lost:
-            notes["not_finite"] += lost
-            frame = frame.assign(**{name: _series(pc.if_else(finite, values, None), frame[name])})
-    return frame
-
-
 def _with_id_and_time(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[Rejection]]:
     """Keeps the rows that have an id and a time; both columns come out as string and whole seconds."""
     ids, times = _ids(frame), _times(frame)
@@ -156,15 +146,10 @@ def _with_id_and_time(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[Rejection
 
 def _ids(frame: pd.DataFrame) -> pd.Series:
     """The ids as text; null where there is none or where it is no string."""
-    if "id" not in frame.columns or not _is_text(frame["id"].dtype.pyarrow_dtype):
+    if "id" not in frame.columns or not is_text(frame["id"].dtype.pyarrow_dtype):
         return pd.Series(pd.NA, index=frame.index, dtype=pd.ArrowDtype(pa.string()))
     ids = _text(frame["id"])
     return ids.where(ids != "", pd.NA)
-
-
-def _is_text(dtype: pa.DataType) -> bool:
-    value = dtype.value_type if pa.types.is_dictionary(dtype) else dtype
-    return pa.types.is_string(value) or pa.types.is_large_string(value) or pa.types.is_string_view(value)
 
 
 def _times(frame: pd.DataFrame) -> pd.Series:
@@ -190,35 +175,40 @@ def _seconds(values: pa.Array) -> pa.Array | None:
         floored = pc.floor_temporal(values, unit="second")
         return floored.cast(pa.timestamp("s", tz=kind.tz), safe=False).cast(pa.int64())
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        return pc.floor(values.cast(pa.float64())).cast(pa.int64())
-    if _is_text(kind):
+        floored = pc.floor(values.cast(pa.float64()))
+        return pc.if_else(pc.less_equal(pc.abs(floored), float(_LAST_SECOND)), floored, None).cast(pa.int64())
+    if is_text(kind):
         numeric = pc.match_substring_regex(values, r"^\s*-?\d{1,18}\s*$")
         return pc.utf8_trim_whitespace(pc.if_else(numeric, values, None)).cast(pa.int64())
     return None
 
 
 def _split(frame: pd.DataFrame, event_type: str, notes: Counter[str]) -> tuple[pd.DataFrame, frozenset[str]]:
-    """Moves the customer's own JSON to its name in the envelope, as JSON where it is an object, else as a string."""
+    """Moves the customer's own properties to their name in the envelope.
+
+    Given as text, an object keeps that very text, and anything else stays the string it is. A struct or a map becomes
+    an object when it is encoded.
+    """
     name = SPLIT_INTO.get(event_type)
     if name is None or "properties" not in frame.columns:
         return frame, frozenset()
-    own = frame["properties"].tolist()
-    frame = frame.drop(columns="properties").assign(
-        **{name: pd.array([_own_json(value, notes) for value in own], dtype=pd.ArrowDtype(pa.large_string()))}
-    )
-    return frame, frozenset({name})
+    frame = frame.rename(columns={"properties": name})
+    if not is_text(frame[name].dtype.pyarrow_dtype):
+        return frame, frozenset()
+    own = [_own_json(value, notes) for value in _arrow(frame[name]).to_pylist()]
+    return frame.assign(**{name: _series(pa.array(own, pa.large_string()), frame[name])}), frozenset({name})
 
 
-def _own_json(value: object, notes: Counter[str]) -> str | None:
-    """The JSON text for one value of `properties`; a valid object keeps its very text, numbers included."""
-    if value is None or value is pd.NA or value == "":
+def _own_json(text: str | None, notes: Counter[str]) -> str | None:
+    """The JSON text for one value of `properties`: an object as it stands, null and the empty text as nothing."""
+    if not text:
         return None
-    if not isinstance(value, str):
-        return orjson.dumps(value, default=str).decode()
     try:
-        if isinstance(orjson.loads(value), dict):
-            return value
-    except orjson.JSONDecodeError:
+        # Checks the whole text without building it, and keeps numbers such as 1.10 as they are written.
+        _RAW.decode(text)
+        if text.lstrip(_JSON_SPACE).startswith("{"):
+            return text
+    except (msgspec.DecodeError, RecursionError):
         pass
-    notes["properties_kept_as_string"] += 1
-    return orjson.dumps(value).decode()
+    notes[KEPT_AS_STRING] += 1
+    return quote(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import IO
 
@@ -12,6 +13,8 @@ import pyarrow.parquet as pq
 from include.currents.errors import FileError
 
 BATCH_ROWS = 10_000
+# Bytes per value, on average, below which a column counts as repetitive.
+_DICTIONARY_BYTES = 4
 
 
 def read_batches(body: IO[bytes], name: str, *, batch_rows: int = BATCH_ROWS) -> Iterator[pd.DataFrame]:
@@ -22,7 +25,7 @@ def read_batches(body: IO[bytes], name: str, *, batch_rows: int = BATCH_ROWS) ->
     """
     try:
         row = 0
-        with pq.ParquetFile(body) as file:
+        with pq.ParquetFile(body, read_dictionary=_repetitive(body)) as file:
             for batch in file.iter_batches(batch_size=batch_rows):
                 # Parquet's own readers do not check that strings are UTF-8; everything after this relies on it.
                 batch.validate(full=True)
@@ -31,6 +34,22 @@ def read_batches(body: IO[bytes], name: str, *, batch_rows: int = BATCH_ROWS) ->
                 row += len(frame)
     except (pa.ArrowException, OSError) as error:
         raise FileError(f"{name}: not a readable Parquet file ({_first_line(error)}); replace or remove it") from error
+
+
+def _repetitive(body: IO[bytes]) -> list[str]:
+    """The columns that hold few distinct values: read as dictionaries, each of those is encoded once.
+
+    A writer that keeps a column as a dictionary needs a few bits per value; one that gave up needs whole values.
+    """
+    metadata = pq.read_metadata(body)
+    sizes, counts = Counter[str](), Counter[str]()
+    for group in range(metadata.num_row_groups):
+        for number in range(metadata.num_columns):
+            column = metadata.row_group(group).column(number)
+            if column.has_dictionary_page:
+                sizes[column.path_in_schema] += column.total_uncompressed_size
+                counts[column.path_in_schema] += column.num_values
+    return [name for name, size in sizes.items() if size < _DICTIONARY_BYTES * counts[name]]
 
 
 def _first_line(error: Exception) -> str:

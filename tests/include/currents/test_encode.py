@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any
 
 import pandas as pd
@@ -52,7 +53,7 @@ def frame_of(arrow: pa.Table) -> pd.DataFrame:
 def details(arrow: pa.Table, event_type: str) -> list[str]:
     normalised = normalise(frame_of(arrow), event_type, {})
     assert normalised.rejections == []
-    return encode(normalised.events).to_pylist()
+    return encode(normalised.events, Counter()).to_pylist()
 
 
 @given(rows, st.sampled_from([PURCHASE, OPEN]))

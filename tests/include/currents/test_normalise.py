@@ -134,12 +134,6 @@ def test_a_column_that_only_has_the_name_of_a_folder_stays() -> None:
     assert values(run(ABORT, folders, version=["1"]), "version") == ["1"], "Braze documents it for this type"
 
 
-def test_nan_and_infinities_are_left_out_and_counted() -> None:
-    normalised = run(price=pa.array([1.5, float("nan"), float("inf"), None], pa.float32()))
-    assert values(normalised, "price") == [1.5, None, None, None]
-    assert normalised.notes == {"not_finite": 2}
-
-
 def test_the_column_names_the_type_before_the_key_does() -> None:
     groups = dict(by_event_type(frame(event_type=["a", None, "", "b", "a"], x=[0, 1, 2, 3, 4]), "key"))
     assert {name: rows["x"].tolist() for name, rows in groups.items()} == {"a": [0, 4], "key": [1, 2], "b": [3]}
