@@ -22,7 +22,7 @@ from rich.table import Table
 from include.currents.encode import encode
 from include.currents.file_key import SourceFile
 from include.currents.normalise import by_event_type, normalise
-from include.currents.read import read_batches
+from include.currents.read import read
 from tests.tools.sample import make_files
 
 ROWS = 100_000
@@ -39,7 +39,7 @@ USER = ("user_id", "external_user_id", "device_id", "timezone")
 def ours(body: bytes, file: SourceFile) -> int:
     """The exporter's way, batch by batch; returns the number of envelopes."""
     count, notes = 0, Counter[str]()
-    for frame in read_batches(BytesIO(body), file.uri):
+    for frame in read(BytesIO(body), file.uri).batches:
         for event_type, rows in by_event_type(frame, file.event_type):
             assert event_type
             count += len(encode(normalise(rows, event_type, file.folders).events, notes))

@@ -20,7 +20,7 @@ from include.currents.file_key import SourceFile
 from include.currents.ledger import Ledger
 from include.currents.normalise import Events, by_event_type, normalise
 from include.currents.ports import ObjectStore
-from include.currents.read import read_batches
+from include.currents.read import read
 from include.currents.send import Sender
 from include.currents.settings import Connector
 
@@ -75,17 +75,21 @@ class Delivery:
         with TemporaryFile() as body:
             self.source.download(file.key, file.etag, body)
             body.seek(0)
-            for frame in read_batches(body, file.uri):
-                letters += self._deliver_batch(file, frame, account)
+            contents = read(body, file.uri)
+            file_type = file.event_type or contents.event_type
+            for frame in contents.batches:
+                letters += self._deliver_batch(file, file_type, frame, account)
         if not account.totals.balanced:
             raise CurrentsError(f"{file.uri}: the books do not balance ({account.totals}); please report this")
         self.dead_letters.write(file, letters, self.clock())
         self.ledger.settle(file, account, self.clock())
         return account
 
-    def _deliver_batch(self, file: SourceFile, frame: pd.DataFrame, account: Account) -> list[DeadLetter]:
+    def _deliver_batch(
+        self, file: SourceFile, file_type: str | None, frame: pd.DataFrame, account: Account
+    ) -> list[DeadLetter]:
         letters: list[DeadLetter] = []
-        for event_type, rows in by_event_type(frame, file.event_type):
+        for event_type, rows in by_event_type(frame, file_type):
             name = event_type or _UNNAMED
             counts = account.of(name)
             counts.read += len(rows)
@@ -102,7 +106,9 @@ class Delivery:
 
     def _no_event_type(self, file: SourceFile, frame: pd.DataFrame, rows: pd.DataFrame) -> list[DeadLetter]:
         if "event_type" not in frame.columns:
-            raise FileError(f"{file.uri}: neither a folder event_type=… nor a column event_type names the event type")
+            raise FileError(
+                f"{file.uri}: neither a column event_type, nor the key, nor an Avro schema names the event type"
+            )
         reason = "event_type is missing, and no folder of the key names it"
         return [DeadLetter(row, _UNNAMED, "no_event_type", reason, _record(rows, row)) for row in rows.index]
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
-import pandas as pd
 import pyarrow as pa
 
 from include.currents.json_text import TEXT, concat, join_members, json_text, member, quote
-from include.currents.normalise import USER_FIELDS, Events
+from include.currents.normalise import USER_FIELDS, Events, arrow
 
 
 def encode(events: Events, notes: Counter[str]) -> pa.Array:
@@ -31,11 +30,6 @@ def encode(events: Events, notes: Counter[str]) -> pa.Array:
         join_members(list(members.values()), len(frame)),
         "}}",
     )
-
-
-def arrow(column: pd.Series) -> pa.Array:
-    """The Arrow array behind a column."""
-    return pa.chunked_array(column.array.__arrow_array__()).combine_chunks()
 
 
 def _member(events: Events, name: str, notes: Counter[str]) -> pa.Array:

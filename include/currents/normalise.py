@@ -33,6 +33,7 @@ RENAMED = {f"users.messages.banner.{action}": _BANNER for action in ("Abort", "C
 KEPT_AS_STRING = "properties_kept_as_string"
 
 _EVENT_TYPE = "event_type"
+_NOT_UTF8 = object()
 _RAW = msgspec.json.Decoder(msgspec.Raw)
 _JSON_SPACE = " \t\r\n"
 # Years 1 to 9999, in seconds: what a timestamp of EventBridge can say. Milliseconds given as seconds fall outside.
@@ -96,9 +97,12 @@ def normalise(frame: pd.DataFrame, event_type: str, folders: Mapping[str, str]) 
     """
     notes: Counter[str] = Counter()
     frame = _without_partition_columns(frame, event_type, folders)
-    frame = frame.rename(columns=RENAMED.get(event_type, {}))
-    frame, rejections = _with_id_and_time(frame)
+    for old, new in RENAMED.get(event_type, {}).items():
+        frame = _renamed(frame, old, new)
+    frame, unreadable = _with_text(frame)
+    frame, unusable = _with_id_and_time(frame)
     frame, json_columns = _split(frame, event_type, notes)
+    rejections = sorted([*unreadable, *unusable], key=lambda each: each.row)
     return Normalised(Events(event_type, frame, json_columns), rejections, notes)
 
 
@@ -106,7 +110,8 @@ def _text(column: pd.Series) -> pd.Series:
     return column.astype(pd.ArrowDtype(pa.string()))
 
 
-def _arrow(column: pd.Series) -> pa.Array:
+def arrow(column: pd.Series) -> pa.Array:
+    """The Arrow array behind a column."""
     return pa.chunked_array(column.array.__arrow_array__()).combine_chunks()
 
 
@@ -130,6 +135,40 @@ def _without_partition_columns(frame: pd.DataFrame, event_type: str, folders: Ma
     return frame
 
 
+def _renamed(frame: pd.DataFrame, old: str, new: str) -> pd.DataFrame:
+    """The column ``old`` under its name in the envelope; a column that has that name already fills its gaps."""
+    if old not in frame.columns:
+        return frame
+    if new in frame.columns:
+        frame = frame.assign(**{old: frame[old].fillna(frame[new])}).drop(columns=new)
+    return frame.rename(columns={old: new})
+
+
+def _with_text(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[Rejection]]:
+    """Columns of bytes as the text that they are; rows with bytes that are no UTF-8 are rejected."""
+    bad = pd.Series(data=False, index=frame.index)
+    for name in [each for each in frame.columns if _is_bytes(frame[each].dtype.pyarrow_dtype)]:
+        texts = [_decoded(value) for value in arrow(frame[name]).to_pylist()]
+        bad |= pd.Series([text is _NOT_UTF8 for text in texts], index=frame.index, dtype=bool)
+        kept = pa.array([None if text is _NOT_UTF8 else text for text in texts], pa.large_string())
+        frame = frame.assign(**{name: _series(kept, frame[name])})
+    rejections = [Rejection(row, "not_utf8", "a field holds bytes that are no UTF-8") for row in frame.index[bad]]
+    return (frame[~bad] if rejections else frame), rejections
+
+
+def _is_bytes(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind)
+
+
+def _decoded(value: bytes | None) -> object:
+    try:
+        return None if value is None else value.decode()
+    except UnicodeDecodeError:
+        return _NOT_UTF8
+
+
 def _with_id_and_time(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[Rejection]]:
     """Keeps the rows that have an id and a time; both columns come out as string and whole seconds."""
     ids, times = _ids(frame), _times(frame)
@@ -141,7 +180,7 @@ def _with_id_and_time(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[Rejection
     ]
     good = ~(bad_id | bad_time)
     frame = frame.assign(id=ids, time=times)
-    return (frame if good.all() else frame[good]), sorted(rejections, key=lambda each: each.row)
+    return (frame if good.all() else frame[good]), rejections
 
 
 def _ids(frame: pd.DataFrame) -> pd.Series:
@@ -157,7 +196,7 @@ def _times(frame: pd.DataFrame) -> pd.Series:
     nothing = pd.Series(pd.NA, index=frame.index, dtype=pd.ArrowDtype(pa.int64()))
     if "time" not in frame.columns:
         return nothing
-    values = _arrow(frame["time"])
+    values = arrow(frame["time"])
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
     seconds = _seconds(values)
@@ -169,6 +208,8 @@ def _times(frame: pd.DataFrame) -> pd.Series:
 
 def _seconds(values: pa.Array) -> pa.Array | None:
     kind = values.type
+    if pa.types.is_uint64(kind):
+        values = pc.if_else(pc.less_equal(values, pa.scalar(_LAST_SECOND, kind)), values, None)
     if pa.types.is_integer(kind):
         return values.cast(pa.int64())
     if pa.types.is_timestamp(kind):
@@ -192,10 +233,10 @@ def _split(frame: pd.DataFrame, event_type: str, notes: Counter[str]) -> tuple[p
     name = SPLIT_INTO.get(event_type)
     if name is None or "properties" not in frame.columns:
         return frame, frozenset()
-    frame = frame.rename(columns={"properties": name})
+    frame = _renamed(frame, "properties", name)
     if not is_text(frame[name].dtype.pyarrow_dtype):
         return frame, frozenset()
-    own = [_own_json(value, notes) for value in _arrow(frame[name]).to_pylist()]
+    own = [_own_json(value, notes) for value in arrow(frame[name]).to_pylist()]
     return frame.assign(**{name: _series(pa.array(own, pa.large_string()), frame[name])}), frozenset({name})
 
 

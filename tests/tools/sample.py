@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
+import fastavro
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -76,6 +77,18 @@ class SampleFile:
         pq.write_table(self.table, sink)
         return sink.getvalue()
 
+    def avro(self, codec: str = "deflate") -> bytes:
+        """The file as Braze writes it: Avro, the record named after the event type, optional fields as unions."""
+        fields = catalog()[self.event_type].fields
+        schema = {
+            "type": "record",
+            "name": f"dataexport.S3.inner.{self.event_type}",
+            "fields": [_avro_field(fields[name]) for name in self.table.column_names],
+        }
+        sink = BytesIO()
+        fastavro.writer(sink, fastavro.parse_schema(schema), self.table.to_pylist(), codec=codec)
+        return sink.getvalue()
+
 
 def make_rows(event_type: str, count: int, *, hour: str, seed: object = 0) -> pa.Table:
     """``count`` events of one type, with the fields that storage files have, in the catalogue's order and types.
@@ -133,6 +146,13 @@ def make_key(prefix: str, event_type: str, hour: str, number: int, *, old_layout
         return f"{prefix}{integration}/event_type={event_type}/date={hour}/440/us-east/{name}"
     integration = "dataexport.prod-01.S3.integration.5f1a0c"
     return f"{prefix}{integration}/event_type={event_type}/date={hour}/version=1/prod/{name}"
+
+
+def _avro_field(field: Field) -> dict[str, Any]:
+    kind: Any = {"json": "string", "array<string>": {"type": "array", "items": ["null", "string"]}}.get(
+        field.type, field.type
+    )
+    return {"name": field.name, "type": ["null", kind]} if field.nullable else {"name": field.name, "type": kind}
 
 
 def _column(field: Field, count: int, hour: str, rng: random.Random) -> pa.Array:

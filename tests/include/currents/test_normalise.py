@@ -134,6 +134,23 @@ def test_a_column_that_only_has_the_name_of_a_folder_stays() -> None:
     assert values(run(ABORT, folders, version=["1"]), "version") == ["1"], "Braze documents it for this type"
 
 
+def test_bytes_are_the_text_that_they_are_and_a_row_that_is_no_text_is_rejected() -> None:
+    normalised = run(note=pa.array([b"\xc3\xa9", b"\xff", None]), more=pa.array([b"a", b"b", b"\xfe"]))
+    assert values(normalised, "note") == ["é"]
+    assert [(each.row, each.code) for each in normalised.rejections] == [(1, "not_utf8"), (2, "not_utf8")]
+
+
+def test_a_column_that_has_the_name_of_the_envelope_already_fills_the_gaps() -> None:
+    both = run(CUSTOM, properties=['{"a":1}', None], custom_properties=['{"b":1}', '{"b":2}'])
+    assert values(both, "custom_properties") == ['{"a":1}', '{"b":2}']
+
+
+def test_own_properties_given_as_a_struct_stay_columns_of_values() -> None:
+    normalised = run(CUSTOM, properties=[{"a": 1, "b": None}, None])
+    assert values(normalised, "custom_properties") == [{"a": 1, "b": None}, None]
+    assert normalised.events.json_columns == frozenset()
+
+
 def test_the_column_names_the_type_before_the_key_does() -> None:
     groups = dict(by_event_type(frame(event_type=["a", None, "", "b", "a"], x=[0, 1, 2, 3, 4]), "key"))
     assert {name: rows["x"].tolist() for name, rows in groups.items()} == {"a": [0, 4], "key": [1, 2], "b": [3]}
