@@ -1,4 +1,4 @@
-"""Rows per second from a Parquet file to encoded envelopes, against pandas `to_dict("records")` and `json.dumps`.
+"""Rows per second from a file to encoded envelopes, against pandas `to_dict("records")` and `json.dumps`.
 
 Both sides read the same file in the same process, in turn; what counts is the ratio of each pair.
 """
@@ -11,48 +11,87 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from io import BytesIO
 
+import fastavro
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from include.currents.encode import encode
-from include.currents.file_key import SourceFile
 from include.currents.normalise import by_event_type, normalise
 from include.currents.read import read
-from tests.tools.sample import make_files
+from tests.tools.sample import SampleFile, make_files
 
 ROWS = 100_000
 ROUNDS = 5
 HOUR = "2026-11-23-08"
-KINDS = {
-    "narrow": "users.behaviors.Uninstall",
-    "wide": "users.messages.email.Click",
-    "property-heavy": "users.behaviors.CustomEvent",
-}
+NARROW, WIDE, OWN = "users.behaviors.Uninstall", "users.messages.email.Click", "users.behaviors.CustomEvent"
 USER = ("user_id", "external_user_id", "device_id", "timezone")
 
 
-def ours(body: bytes, file: SourceFile) -> int:
+@dataclass(frozen=True)
+class Case:
+    """A file to encode, and what it shows."""
+
+    name: str
+    event_type: str
+    body: bytes
+
+
+def cases() -> list[Case]:
+    """Files of a few and of many columns, of customers' JSON, of nothing that repeats, and Avro."""
+    narrow, wide, own = (sample(event_type) for event_type in (NARROW, WIDE, OWN))
+    return [
+        Case("narrow, 7 columns", NARROW, narrow.body),
+        Case("wide, 34 columns", WIDE, wide.body),
+        Case("wide, no value repeats", WIDE, distinct(wide.table)),
+        Case("property-heavy", OWN, own.body),
+        Case("Avro, wide", WIDE, wide.avro()),
+        Case("Avro, property-heavy", OWN, own.avro()),
+    ]
+
+
+def sample(event_type: str) -> SampleFile:
+    """A file of ROWS rows."""
+    return next(make_files([HOUR], [event_type], rows=ROWS))
+
+
+def distinct(table: pa.Table) -> bytes:
+    """The table as Parquet, each text made different from all others of its column."""
+    rows = pa.array(range(len(table))).cast(pa.string())
+    for number, field in enumerate(table.schema):
+        if field.type == pa.string():
+            texts = table[field.name].combine_chunks()
+            table = table.set_column(number, field, pc.binary_join_element_wise(texts, rows, " "))
+    body = BytesIO()
+    pq.write_table(table, body)
+    return body.getvalue()
+
+
+def ours(case: Case) -> int:
     """The exporter's way, batch by batch; returns the number of envelopes."""
     count, notes = 0, Counter[str]()
-    for frame in read(BytesIO(body), file.uri).batches:
-        for event_type, rows in by_event_type(frame, file.event_type):
+    for frame in read(BytesIO(case.body), case.name).batches:
+        for event_type, rows in by_event_type(frame, case.event_type):
             assert event_type
-            count += len(encode(normalise(rows, event_type, file.folders).events, notes))
+            count += len(encode(normalise(rows, event_type, {}).events, notes))
     return count
 
 
-def baseline(body: bytes, file: SourceFile) -> int:
+def baseline(case: Case) -> int:
     """The usual way: a dictionary per row, and `json.dumps` for each."""
-    frame = pd.read_parquet(BytesIO(body))
-    return sum(1 for row in frame.to_dict("records") if json.dumps(_envelope(row, file.event_type)))
+    body = BytesIO(case.body)
+    frame = pd.DataFrame(fastavro.reader(body)) if case.name.startswith("Avro") else pd.read_parquet(body)
+    return sum(1 for row in frame.to_dict("records") if json.dumps(_envelope(row, case.event_type)))
 
 
-def _envelope(row: dict[str, object], event_type: str | None) -> dict[str, object]:
+def _envelope(row: dict[str, object], event_type: str) -> dict[str, object]:
     filled = {name: value for name, value in row.items() if not _is_null(value)}
     user = {name: filled.pop(name) for name in USER if name in filled}
     top = {"event_type": event_type, "id": filled.pop("id"), "time": filled.pop("time"), "user": user}
@@ -69,25 +108,21 @@ def _plain(value: object) -> object:
     return value.tolist() if hasattr(value, "tolist") else value
 
 
-def _rate(run: Callable[[bytes, SourceFile], int], body: bytes, file: SourceFile) -> float:
+def _rate(run: Callable[[Case], int], case: Case) -> float:
     start = time.perf_counter()
-    assert run(body, file) == ROWS
+    assert run(case) == ROWS
     return ROWS / (time.perf_counter() - start)
 
 
 def main() -> None:
     """Prints one table."""
-    table = Table("file", "ours, rows/s", "baseline, rows/s", "ratio, median", "least to most", box=box.SIMPLE_HEAD)
-    for kind, event_type in KINDS.items():
-        [sample] = make_files([HOUR], [event_type], rows=ROWS)
-        body = BytesIO()
-        pq.write_table(sample.table, body)
-        file = SourceFile("bench", sample.key, "etag", len(body.getvalue()))
-        ours(body.getvalue(), file)
-        pairs = [(_rate(ours, body.getvalue(), file), _rate(baseline, body.getvalue(), file)) for _ in range(ROUNDS)]
+    table = Table("file", "ours,\nrows/s", "baseline,\nrows/s", "ratio,\nmedian", "least to most", box=box.SIMPLE_HEAD)
+    for case in cases():
+        ours(case)
+        pairs = [(_rate(ours, case), _rate(baseline, case)) for _ in range(ROUNDS)]
         ratios = [mine / theirs for mine, theirs in pairs]
         table.add_row(
-            f"{kind} ({sample.table.num_columns} columns)",
+            case.name,
             f"{statistics.median(mine for mine, _ in pairs):,.0f}",
             f"{statistics.median(theirs for _, theirs in pairs):,.0f}",
             f"{statistics.median(ratios):.1f}",

@@ -1,0 +1,73 @@
+"""Peak memory of reading, normalising and encoding, for files of 100,000 and of 1,000,000 rows.
+
+Each file is worked through in a process of its own, whose growth over its start is what counts.
+"""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pyarrow.parquet as pq
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from include.currents.encode import encode
+from include.currents.normalise import by_event_type, normalise
+from include.currents.read import read
+from tests.tools.sample import make_files
+
+EVENT_TYPE = "users.behaviors.Purchase"
+SIZES = (100_000, 1_000_000)
+
+
+def work(path: Path) -> None:
+    """Encodes a file and prints by how many megabytes the process grew."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    notes = Counter[str]()
+    with path.open("rb") as body:
+        for frame in read(body, path.name).batches:
+            for event_type, rows in by_event_type(frame, EVENT_TYPE):
+                assert event_type
+                encode(normalise(rows, event_type, {}).events, notes)
+    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+
+
+def measure(path: Path) -> float:
+    """The growth in megabytes, in a process of its own."""
+    run = subprocess.run(
+        [sys.executable, "-m", "benchmarks.memory", str(path)], capture_output=True, text=True, check=True
+    )
+    return float(run.stdout)
+
+
+def main() -> None:
+    """Prints one table."""
+    table = Table("rows", "file, MB", "growth, MB", "against the first", box=box.SIMPLE_HEAD)
+    first = None
+    with TemporaryDirectory() as folder:
+        for rows in SIZES:
+            path = Path(folder) / f"{rows}.parquet"
+            with pq.ParquetWriter(
+                path, next(make_files(["2026-11-23-08"], [EVENT_TYPE], rows=1)).table.schema
+            ) as writer:
+                for number in range(rows // SIZES[0]):
+                    [sample] = make_files(["2026-11-23-08"], [EVENT_TYPE], rows=SIZES[0], first=number)
+                    writer.write_table(sample.table)
+            growth = measure(path)
+            first = first or growth
+            size = path.stat().st_size / 1e6
+            table.add_row(f"{rows:,}", f"{size:.1f}", f"{growth:.0f}", f"{growth / first:.2f}")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        work(Path(sys.argv[1]))
+    else:
+        main()
