@@ -14,6 +14,7 @@ from include.currents.catalog import catalog
 from include.currents.errors import FileError
 from include.currents.read_avro import AVRO_MAGIC, AvroFile
 from include.currents.read_parquet import PARQUET_MAGIC, ParquetFile
+from include.currents.utf8 import with_valid_text
 
 BATCH_ROWS = 10_000
 _REMEDY = "replace or remove it"
@@ -74,44 +75,8 @@ def _frames(file: ParquetFile | AvroFile, name: str, batch_rows: int) -> Iterato
     row = 0
     try:
         for batch in file.batches(batch_rows):
-            frame = _valid(batch).to_pandas(types_mapper=pd.ArrowDtype)
+            frame = with_valid_text(batch).to_pandas(types_mapper=pd.ArrowDtype)
             yield frame.set_axis(pd.RangeIndex(row, row + len(frame)))
             row += len(frame)
     except FileError as error:
         raise FileError(f"{name}: {error}; {_REMEDY}") from error
-
-
-def _valid(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The batch with columns of bytes in place of text that is not UTF-8, which no reader checks."""
-    try:
-        batch.validate(full=True)
-    except pa.ArrowInvalid:
-        columns = [_valid_column(column) for column in batch.columns]
-        return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
-    return batch
-
-
-def _valid_column(column: pa.Array) -> pa.Array:
-    try:
-        column.validate(full=True)
-    except pa.ArrowInvalid as error:
-        plain = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
-        try:
-            return plain.cast(_bytes_for_text(plain.type))
-        except pa.ArrowException:
-            raise FileError(f"damaged values ({first_line(error)})") from error
-    return column
-
-
-def _bytes_for_text(kind: pa.DataType) -> pa.DataType:
-    """The same type with bytes wherever it has text."""
-    if pa.types.is_list(kind):
-        return pa.list_(_bytes_for_text(kind.value_type))
-    if pa.types.is_struct(kind):
-        return pa.struct([pa.field(each.name, _bytes_for_text(each.type)) for each in kind])
-    return {pa.string(): pa.binary(), pa.large_string(): pa.large_binary()}.get(kind, kind)
-
-
-def first_line(error: Exception) -> str:
-    """What an error says, in one line."""
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -14,12 +14,15 @@ import fastavro
 import pyarrow as pa
 
 from include.currents.errors import FileError
+from include.currents.utf8 import bytes_for_text
 
 AVRO_MAGIC = b"Obj\x01"
 
 # Braze names the record of a storage file after its event type.
 _RECORD_PREFIX = "dataexport.S3.inner."
 _SYNC_BYTES = 16
+# Records that are Python objects at once: few enough to stay in the processor's cache.
+_RECORDS = 500
 
 _PRIMITIVES = {
     "null": pa.null(),
@@ -54,6 +57,7 @@ class AvroFile:
             self._records: Any = fastavro.reader(body, handle_unicode_errors="surrogateescape")
             schema: Any = self._records.writer_schema
             self.schema = pa.schema([(field["name"], _arrow_type(field["type"])) for field in schema["fields"]])
+            self._struct = pa.struct(list(self.schema))
             self.event_type = _event_type(schema)
             header: Any = self._records._header
             _check_end(body, header["sync"])
@@ -64,14 +68,40 @@ class AvroFile:
         """The rows, in order, at most ``rows`` at a time."""
         while True:
             try:
-                records = list(islice(self._records, rows))
-                columns = [_column([each[field.name] for each in records], field.type) for field in self.schema]
-                batch = pa.RecordBatch.from_arrays(columns, names=self.schema.names)
+                structs = [self._structs(min(_RECORDS, rows - start)) for start in range(0, rows, _RECORDS)]
             except Exception as error:
                 raise _unreadable(error) from error
-            if not records:
+            batch = pa.RecordBatch.from_struct_array(pa.concat_arrays(structs))
+            if not batch.num_rows:
                 return
-            yield batch
+            yield pa.RecordBatch.from_arrays([_compact(each) for each in batch.columns], names=self.schema.names)
+
+    def _structs(self, count: int) -> pa.Array:
+        """The next ``count`` records, or as many as there are."""
+        records = list(islice(self._records, count))
+        try:
+            return pa.array(records, self._struct)
+        except UnicodeEncodeError:
+            return pa.array([_as_bytes(each) for each in records], bytes_for_text(self._struct)).cast(
+                self._struct, safe=False
+            )
+
+
+def _compact(column: pa.Array) -> pa.Array:
+    """Text as a dictionary, so that each of its distinct values is encoded once; hashing costs less than escaping."""
+    if not pa.types.is_string(column.type):
+        return column
+    encoded = column.dictionary_encode()
+    return encoded if len(encoded.dictionary) * 2 < len(column) else column
+
+
+def _as_bytes(value: Any) -> Any:
+    """A value with the bytes that stood in the file in place of every text."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogateescape")
+    if isinstance(value, dict):
+        return {name: _as_bytes(each) for name, each in value.items()}
+    return [_as_bytes(each) for each in value] if isinstance(value, list) else value
 
 
 def _unreadable(error: Exception) -> FileError:
@@ -117,11 +147,3 @@ def _complex_type(avro: Any) -> pa.DataType:
         case {"logicalType": "decimal", "precision": precision}:
             return pa.decimal128(precision, avro.get("scale", 0))
     return _LOGICAL.get(avro.get("logicalType")) or _arrow_type(avro["type"])
-
-
-def _column(values: list[Any], kind: pa.DataType) -> pa.Array:
-    try:
-        return pa.array(values, kind)
-    except UnicodeEncodeError:
-        encoded = [None if value is None else value.encode("utf-8", "surrogateescape") for value in values]
-        return pa.array(encoded, pa.binary())
