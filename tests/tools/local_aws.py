@@ -12,12 +12,16 @@ import argparse
 import json
 import logging
 import os
+import select
+import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +30,9 @@ import httpx
 from tests.tools.airflow_env import ROOT
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": "us-east-1"}
+START_SECONDS = 60
+STOP_SECONDS = 10
+PAGE = 10_000
 
 
 @dataclass(frozen=True)
@@ -35,7 +42,7 @@ class LocalAws:
     endpoint: str
 
     def environment(self) -> dict[str, str]:
-        """What points AWS clients here."""
+        """What points AWS clients here. The endpoint is plain HTTP, so no certificate setting has a say."""
         return {"AWS_ENDPOINT_URL": self.endpoint, **CREDENTIALS}
 
     def client(self, service: str) -> Any:
@@ -52,90 +59,104 @@ class LocalAws:
 
     def counts(self) -> dict[str, Any]:
         """What the front has seen, in numbers."""
-        return dict(self._get("/_front/counts").json())
+        return dict(self._ask("GET", "/_front/counts").json())
 
     def accepted(self, after: int = 0) -> list[dict[str, Any]]:
-        """The entries that the front accepted, in order, from number ``after`` on."""
-        return [json.loads(line) for line in self._get(f"/_front/accepted?after={after}").text.splitlines()]
+        """The accepted entries as they were sent, in order; the first ``after`` are left out."""
+        entries: list[dict[str, Any]] = []
+        while True:
+            path = f"/_front/accepted?after={after + len(entries)}&limit={PAGE}"
+            # Bytes end lines at \n only; text also at U+2028 and others, which events may hold.
+            lines = self._ask("GET", path).content.splitlines()
+            entries += [json.loads(line)["entry"] for line in lines]
+            if len(lines) < PAGE:
+                return entries
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Begins the front's record anew."""
-        httpx.delete(f"{self.endpoint}/_front/accepted", trust_env=False).raise_for_status()
+        self._ask("DELETE", "/_front/accepted")
 
-    def _get(self, path: str) -> httpx.Response:
-        return httpx.get(f"{self.endpoint}{path}", trust_env=False, timeout=60).raise_for_status()
+    forget = reset
+
+    def _ask(self, method: str, path: str) -> httpx.Response:
+        return httpx.request(method, f"{self.endpoint}{path}", trust_env=False, timeout=60).raise_for_status()
 
 
 @contextmanager
 def local_aws(port: int = 0) -> Iterator[LocalAws]:
     """Starts local AWS in a process of its own and stops it at the end. Raises RuntimeError where it does not start."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.tools.local_aws", "--port", str(port)],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        # Ctrl-C is for whoever started this: its exit closes the pipe, which is how this process ends.
-        start_new_session=True,
-    )
-    try:
-        assert process.stdout
-        line = process.stdout.readline()
-        if not line:
-            _, errors = process.communicate(timeout=10)
-            raise RuntimeError(f"local AWS did not start on port {port}: {errors.strip().splitlines()[-1:]}")
-        threading.Thread(target=_drain, args=[process.stderr], daemon=True).start()
-        yield LocalAws(json.loads(line)["endpoint"])
-    finally:
-        _stop(process)
+    with tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.tools.local_aws", "--port", str(port)],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            # Ctrl-C is for whoever started this: its exit closes the pipe, which is how this process ends.
+            start_new_session=True,
+        )
+        with process:
+            try:
+                yield LocalAws(_endpoint(process, port, errors.fileno()))
+            finally:
+                _stop(process)
 
 
-def _drain(stream: Any) -> None:
-    """Reads what nobody looks at, so that the writer never waits for room in the pipe."""
-    for _ in stream:
-        pass
+def _endpoint(process: subprocess.Popen[bytes], port: int, errors: int) -> str:
+    assert process.stdout
+    ready, _, _ = select.select([process.stdout], [], [], START_SECONDS)
+    line = process.stdout.readline() if ready else b""
+    if not line:
+        told = os.pread(errors, 100_000, 0).decode(errors="replace").strip()
+        raise RuntimeError(f"local AWS did not start on port {port} within {START_SECONDS} seconds: {told}")
+    return str(json.loads(line)["endpoint"])
 
 
-def _stop(process: subprocess.Popen[str]) -> None:
+def _stop(process: subprocess.Popen[bytes]) -> None:
     assert process.stdin
     process.stdin.close()
     try:
-        process.wait(timeout=10)
+        process.wait(STOP_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
-        process.wait()
-    for stream in (process.stdout, process.stderr):
-        assert stream
-        stream.close()
 
 
 def serve(host: str, port: int, *, forever: bool) -> None:
-    """Serves until the standard input ends, or for ever."""
+    """Serves until the standard input ends, or for ever; in both cases until SIGTERM or SIGINT."""
     import uvicorn
     from moto.server import ThreadedMotoServer
 
-    from tests.tools.front import Front
+    from tests.tools.front import make_front
 
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(sign, lambda *_: sys.exit(0))
     os.environ.update(CREDENTIALS)
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    # moto reads a Detail of 1,000 levels, which is allowed, with a parser that recurses.
+    sys.setrecursionlimit(5_000)
     moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     moto.start()
-    moto_host, moto_port = moto.get_host_and_port()
-    app = Front(f"http://{moto_host}:{moto_port}").app()
+    app = make_front("http://{}:{}".format(*moto.get_host_and_port()))
     with socket.create_server((host, port), backlog=512) as listening:
-        server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1))
+        config = uvicorn.Config(
+            app, log_level="error", server_header=False, date_header=False, timeout_graceful_shutdown=1
+        )
+        server = uvicorn.Server(config)
         if not forever:
             threading.Thread(target=_end_with_stdin, args=[server], daemon=True).start()
         print(json.dumps({"endpoint": f"http://{host}:{listening.getsockname()[1]}"}), flush=True)
         server.run([listening])
-    moto.stop()
 
 
 def _end_with_stdin(server: Any) -> None:
-    sys.stdin.read()
+    # Not sys.stdin: a thread that waits inside its lock makes the interpreter abort at exit.
+    with suppress(OSError):
+        while os.read(0, 4096):
+            pass
     server.should_exit = True
+    time.sleep(STOP_SECONDS / 2)
+    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -1,138 +1,421 @@
 from __future__ import annotations
 
+import gzip
+import http.client
 import json
+import socket
+import threading
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from typing import Any
 
+import boto3
+import httpx
 import pytest
+import uvicorn
+from botocore.config import Config
 from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.tools.front import MAX_BYTES, MAX_DEPTH, entry_fault, entry_size, is_json_object, request_fault
+from tests.tools.front import (
+    Limits,
+    bus_name,
+    check_entry,
+    check_request,
+    entry_size,
+    is_detail,
+    make_front,
+    read_entries,
+)
 from tests.tools.local_aws import LocalAws
 
 ENTRY = {"Source": "s", "DetailType": "t", "Detail": "{}"}
+LIMITS = Limits()
 texts = st.text(st.characters(codec="utf-8"))
 
 
-@given(texts, texts, texts, st.lists(texts), st.booleans())
+def nested(levels: int, core: str = "{}") -> str:
+    """A Detail with ``core`` at its heart, of as many levels."""
+    return '{"a":' * (levels - 1) + core + "}" * (levels - 1)
+
+
+def of_size(size: int, last: str = "x") -> dict[str, Any]:
+    """An entry of as many bytes, whose Detail ends with ``last``."""
+    empty = {**ENTRY, "Detail": json.dumps({"a": last}, ensure_ascii=False)}
+    return {**ENTRY, "Detail": empty["Detail"].replace('"a": "', '"a": "' + "x" * (size - entry_size(empty)))}
+
+
+# The rules of an entry and of a request
+
+
+@given(texts, texts, texts, st.none() | st.lists(st.none() | texts), st.sampled_from([{}, {"Time": None}, {"Time": 0}]))
 def test_the_size_is_that_of_the_published_rule(
-    source: str, detail_type: str, detail: str, resources: list[str], timed: bool
+    source: str, detail_type: str, detail: str, resources: list[str | None] | None, time: dict[str, Any]
 ) -> None:
-    entry: dict[str, Any] = {"Source": source, "DetailType": detail_type, "Detail": detail, "Resources": resources}
-    expected = len("".join([source, detail_type, detail, *resources]).encode())
-    assert entry_size(entry | ({"Time": 0} if timed else {})) == expected + 14 * timed
+    entry = {"Source": source, "DetailType": detail_type, "Detail": detail, "Resources": resources, **time}
+    expected = len("".join([source, detail_type, detail, *filter(None, resources or [])]).encode())
+    assert entry_size(entry) == expected + (14 if time.get("Time") is not None else 0)
 
 
 def test_a_request_holds_one_to_ten_entries() -> None:
-    assert request_fault([ENTRY]) is None
-    assert request_fault([ENTRY] * 10) is None
-    assert request_fault([]) is not None
-    assert request_fault([ENTRY] * 11) is not None
+    faults = [check_request([ENTRY] * count, LIMITS) for count in (1, 10, 0, 11)]
+    assert faults[:2] == [None, None]
+    assert [fault.code for fault in faults[2:] if fault] == ["ValidationException"] * 2
 
 
-def test_a_request_may_fill_the_limit_to_the_last_byte() -> None:
-    filler = {**ENTRY, "Detail": "x" * (MAX_BYTES - entry_size(ENTRY) - 2)}
-    room = MAX_BYTES - entry_size(filler) - entry_size({**ENTRY, "Detail": ""})
-    assert request_fault([filler, {**ENTRY, "Detail": "y" * room}]) is None
-    assert request_fault([filler, {**ENTRY, "Detail": "y" * room + "y"}]) is not None
-    assert request_fault([filler, {**ENTRY, "Detail": "y" * (room - 1) + "é"}]) is not None
+@pytest.mark.parametrize("last", ["x", "é", "😀"])
+def test_a_request_may_fill_the_limit_to_the_last_byte(last: str) -> None:
+    first = of_size(600_000)
+    assert check_request([first, of_size(400_000, last)], LIMITS) is None
+    assert check_request([first, of_size(400_001, last)], LIMITS) is not None
+
+
+def test_an_entry_has_a_limit_of_its_own() -> None:
+    limits = Limits(max_entry_bytes=1_000)
+    assert check_request([of_size(1_000)] * 10, limits) is None
+    fault = check_request([ENTRY, of_size(1_001)], limits)
+    assert fault
+    assert fault.code == "ValidationException"
 
 
 @pytest.mark.parametrize(
     ("change", "code"),
     [
-        ({"Source": ""}, "InvalidArgument"),
-        ({"DetailType": None}, "InvalidArgument"),
-        ({"Detail": ""}, "InvalidArgument"),
+        ({}, None),
+        *(({name: empty}, "InvalidArgument") for name in ENTRY for empty in ("", None)),
+        ({"Source": "aws"}, None),
+        ({"Source": "aws-like"}, None),
         ({"Source": "aws.s3"}, "NotAuthorizedForSourceException"),
-        ({"DetailType": "t" * 129}, "InvalidArgument"),
-        ({"Resources": ["r" * 2049]}, "InvalidArgument"),
+        ({"DetailType": "é" * 128}, None),
+        ({"DetailType": "é" * 129}, "InvalidArgument"),
+        ({"Resources": ["r", None, "é" * 2_048]}, None),
+        ({"Resources": ["r", "é" * 2_049]}, "InvalidArgument"),
+        ({"Resources": None}, None),
         ({"Detail": "[]"}, "MalformedDetail"),
     ],
+    ids=lambda value: str(value)[:40],
 )
-def test_what_the_service_refuses_of_an_entry_is_refused(change: dict[str, Any], code: str) -> None:
-    fault = entry_fault({**ENTRY, **change})
-    assert fault is not None
-    assert fault[0] == code
-
-
-def test_what_is_just_within_the_limits_is_taken() -> None:
-    assert entry_fault({**ENTRY, "DetailType": "t" * 128, "Resources": ["r" * 2048], "Source": "aws"}) is None
-
-
-def nested(levels: int) -> str:
-    return '{"a":' * (levels - 1) + "{}" + "}" * (levels - 1)
+def test_an_entry_is_judged_as_the_service_does(change: dict[str, Any], code: str | None) -> None:
+    fault = check_entry({**ENTRY, **change}, LIMITS)
+    assert (fault.code if fault else None) == code
 
 
 @pytest.mark.parametrize(
     ("text", "taken"),
     [
         ("{}", True),
-        ('{"a":1.10,"a":null}', True),
+        (' {"a":1.10,"a":null} ', True),
         (f'{{"a":{2**63 - 1},"b":{-(2**63)}}}', True),
         (f'{{"a":{2**63}}}', False),
         (f'{{"a":[{-(2**63) - 1}]}}', False),
+        (f'{{"a":{2**64}}}', False),
+        ('{"a":' + "9" * 300 + "}", False),
+        (f'{{"a":{2**64}.5,"b":{2**64}e3,"c":1.{2**64},"d":1e-{2**64}}}', True),
+        (f'{{"{2**64}":"say \\"{2**64}\\" [[["}}', True),
         ('{"a":NaN}', False),
         ('{"a":-Infinity}', False),
+        ('{"a":1e999}', False),
         ('"text"', False),
+        ("1", False),
+        ("null", False),
         ("{", False),
-        (nested(MAX_DEPTH), True),
-        (nested(MAX_DEPTH + 1), False),
+        ("{} {}", False),
+        (nested(1_000), True),
+        (nested(1_000, "1"), True),
+        (nested(1_001), False),
+        (nested(1_000, '[{"a":"]]]]}}}}"}]'), False),
+        ('{"a":[' + ",".join(["[]"] * 2_000) + "]}", True),
+        ('{"a":"' + "[{" * 2_000 + '"}', True),
         ("[" * 100_000, False),
     ],
-    ids=lambda value: str(value)[:20],
+    ids=lambda value: str(value)[:24],
 )
 def test_a_detail_is_a_json_object_within_the_limits(text: str, taken: bool) -> None:
-    assert is_json_object(text) is taken
+    assert is_detail(text, LIMITS) is taken
 
 
-def test_answers_keep_the_order_of_the_entries(aws: LocalAws, bus: str) -> None:
-    good = {**ENTRY, "EventBusName": bus}
-    answer = aws.client("events").put_events(Entries=[good, {**good, "Detail": "1"}, good])
-    assert answer["FailedEntryCount"] == 1
-    assert [each.get("ErrorCode") for each in answer["Entries"]] == [None, "MalformedDetail", None]
-    assert aws.counts() == {
-        "accepted": 2,
-        "requests": 1,
-        "rejected": 1,
-        "lost": 0,
-        "by_bus": {bus: 2},
-        "by_detail_type": {"t": 2},
-    }
-    assert aws.accepted(after=1) == [good]
+def reference(text: str, levels: int) -> bool:
+    """Slow and obvious: every integer as the parser meets it, every level as a walk finds it."""
+    integers: list[int] = []
+    constants: list[str] = []
+    value = json.loads(text, parse_int=lambda digits: integers.append(int(digits)), parse_constant=constants.append)
+
+    def depth(value: Any) -> int:
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+        return 0 if inner is None else 1 + max(map(depth, inner), default=0)
+
+    fits = all(-(2**63) <= each < 2**63 for each in integers)
+    return isinstance(value, dict) and not constants and fits and depth(value) <= levels
 
 
-def test_a_request_over_the_limits_is_refused_as_the_service_does(aws: LocalAws, bus: str) -> None:
-    with pytest.raises(ClientError, match=r"ValidationException.*length between 1 and 10"):
-        aws.client("events").put_events(Entries=[{**ENTRY, "EventBusName": bus}] * 11)
-    with pytest.raises(ClientError, match=r"ValidationException.*over the limit"):
-        aws.client("events").put_events(Entries=[{**ENTRY, "EventBusName": bus, "Detail": "x" * MAX_BYTES}])
+scalars = st.none() | st.booleans() | texts | st.floats() | st.integers(-(2**65), 2**65)
+values = st.recursive(scalars, lambda inner: st.lists(inner) | st.dictionaries(texts, inner), max_leaves=20)
 
 
-def test_events_for_a_missing_bus_are_taken_and_lost(aws: LocalAws) -> None:
-    assert aws.client("events").put_events(Entries=[{**ENTRY, "EventBusName": "none"}])["FailedEntryCount"] == 0
-    assert (aws.counts()["lost"], aws.accepted()) == (1, [])
+@given(st.dictionaries(texts, values) | values, st.integers(1, 4), st.booleans())
+def test_a_detail_is_judged_as_by_an_obvious_reference(value: Any, levels: int, escaped: bool) -> None:
+    text = json.dumps(value, ensure_ascii=escaped)
+    assert is_detail(text, Limits(max_levels=levels)) is reference(text, levels)
 
 
-def test_a_rule_delivers_what_the_front_let_through(aws: LocalAws, bus: str) -> None:
+@pytest.mark.parametrize(
+    "body",
+    ["", "{", "[]", "1", '{"Entries":{}}']
+    + [f'{{"Entries":[{entry}]}}' for entry in ("1", '{"Source":1}', '{"Resources":"r"}', '{"Resources":[1]}')],
+)
+def test_a_body_of_another_shape_is_told_apart(body: str) -> None:
+    with pytest.raises(ValueError, match=r"PutEvents|line 1|empty"):
+        read_entries(body.encode())
+
+
+def test_no_entries_are_no_entries() -> None:
+    assert [read_entries(body) for body in (b"{}", b'{"Entries":null}', b'{"Entries":[]}')] == [[], [], []]
+
+
+def test_a_bus_is_named_by_name_or_arn_or_not_at_all() -> None:
+    names = [None, "b", "arn:aws:events:us-east-1:123456789012:event-bus/b"]
+    assert [bus_name({"EventBusName": name}) for name in names] == ["default", "b", "b"]
+
+
+# PutEvents over real sockets
+
+
+def put(aws: LocalAws, *entries: dict[str, Any], bus: str | None = None) -> dict[str, Any]:
+    named = [{"EventBusName": bus, **entry} if bus else entry for entry in entries]
+    return dict(aws.client("events").put_events(Entries=named))
+
+
+def codes(answer: dict[str, Any]) -> list[str | None]:
+    return [result.get("ErrorCode") for result in answer["Entries"]]
+
+
+def queue_of(aws: LocalAws, bus: str) -> str:
+    """The URL of a new queue that gets every event of the bus from source `s`."""
     events, sqs = aws.client("events"), aws.client("sqs")
-    url = sqs.create_queue(QueueName=bus)["QueueUrl"]
+    url = str(sqs.create_queue(QueueName=bus)["QueueUrl"])
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     events.put_rule(Name=bus, EventBusName=bus, EventPattern='{"source":["s"]}')
     events.put_targets(Rule=bus, EventBusName=bus, Targets=[{"Id": "q", "Arn": arn}])
-    events.put_events(Entries=[{**ENTRY, "EventBusName": bus, "Detail": '{"é":1}'}])
-    [message] = sqs.receive_message(QueueUrl=url)["Messages"]
-    assert json.loads(message["Body"])["detail"] == {"é": 1}
+    return url
 
 
-@pytest.mark.parametrize("key", ["plain", "a b", "a=b/c+d", "é/ü", "per%20cent", "x?y&z", "date=1/event_type=a.b.C"])
+def test_results_are_merged_by_index_and_moto_delivers_under_the_ids_told(aws: LocalAws, bus: str) -> None:
+    url = queue_of(aws, bus)
+    numbered = [{**ENTRY, "Detail": json.dumps({"n": n, "é": "😀"})} for n in range(4)]
+    spoilt = {**ENTRY, "Detail": "1"}, {**ENTRY, "Source": "aws.s3"}
+    first, second, third, fourth = numbered
+    answer = put(aws, spoilt[0], first, second, spoilt[1], {**third, "EventBusName": "none"}, fourth, bus=bus)
+    assert answer["FailedEntryCount"] == 2
+    assert codes(answer) == ["MalformedDetail", None, None, "NotAuthorizedForSourceException", None, None]
+    messages = aws.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
+    events = [json.loads(message["Body"]) for message in messages]
+    ids = [answer["Entries"][index]["EventId"] for index in (1, 2, 5)]
+    assert {event["id"]: event["detail"] for event in events} == dict(
+        zip(ids, [{"n": n, "é": "😀"} for n in (0, 1, 3)], strict=True)
+    )
+    assert aws.counts() == {
+        "accepted": 3,
+        "requests": 1,
+        "rejected": 2,
+        "lost": 1,
+        "by_bus": {bus: 3},
+        "by_detail_type": {"t": 3},
+    }
+
+
+def test_the_limits_hold_at_their_last_byte_entry_and_level(aws: LocalAws, bus: str) -> None:
+    assert codes(put(aws, *[ENTRY] * 10, bus=bus)) == [None] * 10
+    assert codes(put(aws, of_size(1_000_000), bus=bus)) == [None]
+    answer = put(aws, *({**ENTRY, "Detail": nested(levels)} for levels in (1_000, 1_001)), bus=bus)
+    assert codes(answer) == [None, "MalformedDetail"]
+    with pytest.raises(ClientError, match=r"ValidationException.*less than or equal to 10") as raised:
+        put(aws, *[ENTRY] * 11, bus=bus)
+    assert raised.value.response["ResponseMetadata"]["HTTPHeaders"]["x-amzn-errortype"] == "ValidationException"
+    unchecked = boto3.client("events", endpoint_url=aws.endpoint, config=Config(parameter_validation=False))
+    with pytest.raises(ClientError, match=r"ValidationException.*greater than or equal to 1"):
+        unchecked.put_events(Entries=[])
+    with pytest.raises(ClientError, match=r"ValidationException.*over the limit"):
+        put(aws, of_size(1_000_001), bus=bus)
+    assert (aws.counts()["accepted"], aws.counts()["rejected"], aws.counts()["requests"]) == (12, 13, 6)
+
+
+def test_a_body_that_is_no_request_is_refused(aws: LocalAws) -> None:
+    headers = {"x-amz-target": "AWSEvents.PutEvents", "content-type": "application/x-amz-json-1.1"}
+    answer = httpx.post(aws.endpoint, content=b"{", headers=headers, trust_env=False)
+    assert (answer.status_code, answer.json()["__type"]) == (400, "SerializationException")
+    assert answer.headers["x-amzn-errortype"] == "SerializationException"
+
+
+def test_events_for_a_missing_bus_are_taken_and_lost(aws: LocalAws) -> None:
+    answers = [put(aws, ENTRY, ENTRY, bus=f"none-{uuid.uuid4()}") for _ in range(2)]
+    assert [answer["FailedEntryCount"] for answer in answers] == [0, 0]
+    assert len({result["EventId"] for answer in answers for result in answer["Entries"]}) == 4
+    assert (aws.counts()["lost"], aws.accepted()) == (4, [])
+
+
+def test_a_bus_is_missing_as_soon_as_it_is_deleted_and_there_as_soon_as_it_is_made(aws: LocalAws) -> None:
+    events, name = aws.client("events"), f"bus-{uuid.uuid4()}"
+    for accepted, lost in pairwise(range(4)):
+        put(aws, ENTRY, bus=name)
+        assert (aws.counts()["accepted"], aws.counts()["lost"]) == (accepted, accepted + 1)
+        events.create_event_bus(Name=name)
+        put(aws, ENTRY, bus=name)
+        assert (aws.counts()["accepted"], aws.counts()["lost"]) == (lost, accepted + 1)
+        events.delete_event_bus(Name=name)
+
+
+def test_a_bus_is_there_in_its_region_alone(aws: LocalAws, bus: str) -> None:
+    put(aws, ENTRY, bus=bus)
+    elsewhere = boto3.client("events", endpoint_url=aws.endpoint, region_name="eu-west-1")
+    assert (
+        elsewhere.put_events(Entries=[{"EventBusName": bus, "Source": "s", "DetailType": "t", "Detail": "{}"}])[
+            "FailedEntryCount"
+        ]
+        == 0
+    )
+    assert (aws.counts()["accepted"], aws.counts()["lost"]) == (1, 1)
+
+
+# The record
+
+
+def test_the_record_tells_what_was_sent_in_order_and_page_by_page(aws: LocalAws, bus: str) -> None:
+    sent = [{**ENTRY, "EventBusName": bus, "Detail": json.dumps({"n": n})} for n in range(5)]
+    put(aws, *sent)
+    pages = [httpx.get(f"{aws.endpoint}/_front/accepted?after={after}&limit=2", trust_env=False) for after in (0, 2, 4)]
+    lines = [json.loads(line) for page in pages for line in page.content.splitlines()]
+    assert lines == [{"number": n, "bus": bus, "entry": entry} for n, entry in enumerate(sent, 1)]
+    assert aws.accepted() == sent
+    assert aws.accepted(after=3) == sent[3:]
+    assert aws.accepted(after=9) == []
+    aws.reset()
+    assert (aws.accepted(), aws.counts()["requests"]) == ([], 0)
+
+
+def test_the_record_survives_what_text_takes_for_the_end_of_a_line(aws: LocalAws, bus: str) -> None:
+    odd = {**ENTRY, "EventBusName": bus, "Detail": '{"a":"\u2028\u2029\u0085"}'}
+    put(aws, odd)
+    assert aws.accepted() == [odd]
+
+
+@pytest.mark.parametrize("query", ["after=-1", "limit=x", "after="])
+def test_a_page_that_is_no_number_is_refused(aws: LocalAws, query: str) -> None:
+    assert httpx.get(f"{aws.endpoint}/_front/accepted?{query}", trust_env=False).status_code == 400
+
+
+# Everything else
+
+
+@dataclass
+class Upstream:
+    """A server in moto's place, and the front before it. It notes what reaches it and answers PutEvents with 500."""
+
+    port: int = 0
+    seen: list[tuple[str, list[tuple[str, str]], bytes]] = field(default_factory=list)
+
+    def handler(self) -> type[BaseHTTPRequestHandler]:
+        seen = self.seen
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers.get("content-length", 0)))
+                seen.append((self.requestline, self.headers.items(), body))
+                self.send_response(500 if self.headers.get("x-amz-target") == "AWSEvents.PutEvents" else 200)
+                for value in ("1", "2"):
+                    self.send_header("X-Twice", value)
+                self.end_headers()
+                self.wfile.write(b"answer")
+
+            def log_message(self, *arguments: object) -> None:
+                pass
+
+        return Handler
+
+
+@contextmanager
+def fronted(upstream: Upstream) -> Iterator[Upstream]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), upstream.handler()) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        app = make_front(f"http://127.0.0.1:{server.server_port}")
+        front = uvicorn.Server(uvicorn.Config(app, log_level="critical", ws="none"))
+        listening = socket.create_server(("127.0.0.1", 0))
+        upstream.port = listening.getsockname()[1]
+        thread = threading.Thread(target=front.run, args=[[listening]])
+        thread.start()
+        yield upstream
+        front.should_exit = True
+        thread.join()
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[Upstream]:
+    with fronted(Upstream()) as each:
+        yield each
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/b/a/../c/./d", "//b//", "/b/a%2Fb+c=d%20e%0Af?x=%2F&list-type=2&y", "/b/'(x)!*~"]
+)
+def test_requests_reach_moto_as_they_came(upstream: Upstream, path: str) -> None:
+    headers = [("Host", "bucket.example"), ("X-A", "1"), ("X-A", "2"), ("Authorization", "AWS4 x")]
+    connection = http.client.HTTPConnection("127.0.0.1", upstream.port)
+    connection.putrequest("POST", path, skip_host=True, skip_accept_encoding=True)
+    for name, value in [*headers, ("Content-Length", "4"), ("Connection", "keep-alive")]:
+        connection.putheader(name, value)
+    connection.endheaders(b"\x00\xffab")
+    answer = connection.getresponse()
+    assert (answer.status, answer.read(), answer.headers.get_all("x-twice")) == (200, b"answer", ["1", "2"])
+    connection.close()
+    line, told, body = upstream.seen[-1]
+    assert (line, body) == (f"POST {path} HTTP/1.1", b"\x00\xffab")
+    expected = [(name.lower(), value) for name, value in [*headers, ("Content-Length", "4")]]
+    assert sorted((name.lower(), value) for name, value in told) == sorted(expected)
+
+
+def test_what_moto_fails_to_take_is_not_recorded(upstream: Upstream) -> None:
+    url = f"http://127.0.0.1:{upstream.port}"
+    target = {"x-amz-target": "AWSEvents.PutEvents"}
+    answer = httpx.post(url, json={"Entries": [ENTRY]}, headers=target, trust_env=False)
+    assert (answer.status_code, answer.text) == (500, "answer")
+    counts = httpx.get(f"{url}/_front/counts", trust_env=False).json()
+    assert (counts["requests"], counts["accepted"], counts["lost"]) == (1, 0, 0)
+
+
+KEYS = ["plain", "a b", "a=b/c+d", "é/ü/😀", "per%20cent", "x?y&z#w", "a/../b", "./a//b", "date=1/event_type=a.b.C"]
+
+
+@pytest.mark.parametrize("key", KEYS)
 def test_s3_goes_through_with_every_kind_of_key(aws: LocalAws, bucket: str, key: str) -> None:
     s3 = aws.client("s3")
     s3.put_object(Bucket=bucket, Key=key, Body=b"0123456789")
     assert s3.head_object(Bucket=bucket, Key=key)["ContentLength"] == 10
     assert s3.get_object(Bucket=bucket, Key=key, Range="bytes=2-4")["Body"].read() == b"234"
     assert [each["Key"] for each in s3.list_objects_v2(Bucket=bucket)["Contents"]] == [key]
+
+
+def test_bodies_go_through_as_they_are(aws: LocalAws, bucket: str) -> None:
+    s3 = aws.client("s3")
+    bodies = {"empty": b"", "zipped": gzip.compress(b"x" * 1000), "large": bytes(range(256)) * 20_000}
+    for key, body in bodies.items():
+        s3.put_object(Bucket=bucket, Key=key, Body=body, ContentEncoding="gzip" if key == "zipped" else "")
+    assert {key: s3.get_object(Bucket=bucket, Key=key)["Body"].read() for key in bodies} == bodies
+
+
+def test_listing_pages_over_a_thousand_keys(aws: LocalAws, bucket: str) -> None:
+    s3 = aws.client("s3")
+    keys = [f"date=1/é+ {number:04}" for number in range(1_001)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda key: s3.put_object(Bucket=bucket, Key=key, Body=b""), keys))
+    pages = list(s3.get_paginator("list_objects_v2").paginate(Bucket=bucket))
+    assert [page["KeyCount"] for page in pages] == [1_000, 1]
+    assert [each["Key"] for page in pages for each in page["Contents"]] == keys
 
 
 def test_conditional_writes_hold(aws: LocalAws, bucket: str) -> None:
@@ -143,3 +426,4 @@ def test_conditional_writes_hold(aws: LocalAws, bucket: str) -> None:
     s3.put_object(Bucket=bucket, Key="k", Body=b"3", IfMatch=etag)
     with pytest.raises(ClientError, match="PreconditionFailed"):
         s3.put_object(Bucket=bucket, Key="k", Body=b"4", IfMatch=etag)
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"3"

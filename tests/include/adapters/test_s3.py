@@ -13,7 +13,9 @@ from tests.tools.local_aws import LocalAws
 
 
 def client(**settings: Any) -> Any:
-    return boto3.client("s3", region_name="us-east-1", config=Config(retries={"total_max_attempts": 1}), **settings)
+    return boto3.Session().client(
+        "s3", region_name="us-east-1", config=Config(retries={"total_max_attempts": 1}), **settings
+    )
 
 
 def test_a_listing_pages_through_more_than_a_thousand_objects(aws: LocalAws, bucket: str) -> None:
