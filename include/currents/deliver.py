@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,9 +19,10 @@ from include.currents.entry import Entry, entry_size
 from include.currents.errors import CurrentsError, DeliveryError, FileError
 from include.currents.file_key import SourceFile
 from include.currents.ledger import Ledger
-from include.currents.normalise import Events, by_event_type, normalise
+from include.currents.normalise import Events, arrow, by_event_type, normalise
 from include.currents.ports import ObjectStore
 from include.currents.read import read
+from include.currents.seen_ids import DeliveredIds, Fingerprints, SeenIds
 from include.currents.send import Sender
 from include.currents.settings import Connector
 
@@ -39,8 +41,11 @@ class Delivery:
     bytes_per_entry: int
     ledger: Ledger
     dead_letters: DeadLetters
+    delivered_ids: DeliveredIds
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
-    _seen: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+    _done: dict[str, set[str]] = field(default_factory=dict)
+    _seen: dict[tuple[str, str], SeenIds] = field(default_factory=dict)
+    _brought: defaultdict[str, list[Fingerprints]] = field(default_factory=lambda: defaultdict(list))
 
     def deliver(self, files: Sequence[SourceFile]) -> Account:
         """Delivers every file that the ledger does not hold yet, and returns the account of those.
@@ -48,10 +53,10 @@ class Delivery:
         A file that can't be read is recorded as failed and does not keep the others: DeliveryError is raised at the
         end. TransientError and SetupError end the delivery at once; what is settled by then stays settled.
         """
-        done = {file_id for hour in {file.hour for file in files} for file_id in self.ledger.done(hour)}
+        self._done = {hour: self.ledger.done(hour) for hour in {file.hour for file in files}}
         account, failures = Account(), []
         for number, file in enumerate(files, 1):
-            if file.id in done:
+            if file.id in self._done[file.hour]:
                 log.info("%s: %s is delivered already", self.connector.name, file.uri)
                 continue
             try:
@@ -72,6 +77,7 @@ class Delivery:
 
     def _deliver_file(self, file: SourceFile) -> Account:
         account, letters = Account(), list[DeadLetter]()
+        self._brought.clear()
         with TemporaryFile() as body:
             self.source.download(file.key, file.etag, body)
             body.seek(0)
@@ -82,6 +88,8 @@ class Delivery:
         if not account.totals.balanced:
             raise CurrentsError(f"{file.uri}: the books do not balance ({account.totals}); please report this")
         self.dead_letters.write(file, letters, self.clock())
+        for event_type, found in self._brought.items():
+            self.delivered_ids.write(file, event_type, found)
         self.ledger.settle(file, account, self.clock())
         return account
 
@@ -145,12 +153,13 @@ class Delivery:
         ]
 
     def _first_of_each_id(self, file: SourceFile, events: Events) -> Events:
-        """Drops the events whose id was seen before under the same event type and hour."""
-        seen = self._seen.setdefault((file.hour, events.event_type), set())
-        fresh = [_is_new(event_id, seen) for event_id in events.frame["id"].tolist()]
-        if all(fresh):
-            return events
-        return Events(events.event_type, events.frame[fresh], events.json_columns)
+        """Drops the events whose id was seen before under the same event type and hour, in whichever file or run."""
+        place = (file.hour, events.event_type)
+        if place not in self._seen:
+            self._seen[place] = self.delivered_ids.read(*place, self._done[file.hour])
+        new, brought = self._seen[place].take_new(arrow(events.frame["id"]))
+        self._brought[events.event_type].append(brought)
+        return events if new.all() else Events(events.event_type, events.frame[new], events.json_columns)
 
     def _entries(self, file: SourceFile, events: Events, account: Account) -> list[Entry]:
         details = encode(events, account.notes)
@@ -171,13 +180,6 @@ class Delivery:
     def _oversized(self, entry: Entry, rows: pd.DataFrame) -> DeadLetter:
         reason = f"the entry has {entry.size} bytes, the limit is {self.bytes_per_entry}"
         return DeadLetter(entry.row, entry.detail_type, "oversized", reason, _record(rows, entry.row), entry)
-
-
-def _is_new(event_id: str, seen: set[str]) -> bool:
-    if event_id in seen:
-        return False
-    seen.add(event_id)
-    return True
 
 
 def _record(rows: pd.DataFrame, row: int) -> dict[str, object]:

@@ -34,6 +34,8 @@ KEPT_AS_STRING = "properties_kept_as_string"
 
 _EVENT_TYPE = "event_type"
 _NOT_UTF8 = object()
+# What pandas calls an index without a name when it writes one.
+_PANDAS_INDEX = "__index_level_"
 _RAW = msgspec.json.Decoder(msgspec.Raw)
 _JSON_SPACE = " \t\r\n"
 # Years 1 to 9999, in seconds: what a timestamp of EventBridge can say. Milliseconds given as seconds fall outside.
@@ -125,6 +127,7 @@ def _without_partition_columns(frame: pd.DataFrame, event_type: str, folders: Ma
     A column that Braze documents for the event type is a field, whatever its name: in-app message aborts have a
     ``version`` of their own.
     """
+    frame = frame.drop(columns=[name for name in frame.columns if name.startswith(_PANDAS_INDEX)])
     documented = catalog()[event_type].fields if event_type in catalog() else {}
     for name in [each for each in folders if each in frame.columns and each not in documented]:
         repeats = _text(frame[name]) == folders[name]

@@ -75,7 +75,8 @@ def _frames(file: ParquetFile | AvroFile, name: str, batch_rows: int) -> Iterato
     row = 0
     try:
         for batch in file.batches(batch_rows):
-            frame = with_valid_text(batch).to_pandas(types_mapper=pd.ArrowDtype)
+            # What pandas noted about an index when it wrote the file would take columns away, such as the id.
+            frame = with_valid_text(batch).to_pandas(types_mapper=pd.ArrowDtype, ignore_metadata=True)
             yield frame.set_axis(pd.RangeIndex(row, row + len(frame)))
             row += len(frame)
     except FileError as error:

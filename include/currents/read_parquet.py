@@ -26,7 +26,7 @@ class ParquetFile:
         try:
             self._file = pq.ParquetFile(body, read_dictionary=_repetitive(pq.read_metadata(body)))
             self.schema = self._file.schema_arrow
-        except (pa.ArrowException, OSError) as error:
+        except Exception as error:
             raise _unreadable(error) from error
 
     def batches(self, rows: int) -> Iterator[pa.RecordBatch]:
@@ -37,12 +37,13 @@ class ParquetFile:
                 batch = next(batches)
             except StopIteration:
                 return
-            except (pa.ArrowException, OSError) as error:
+            except Exception as error:
                 raise _unreadable(error) from error
             yield batch
 
 
 def _unreadable(error: Exception) -> FileError:
+    """Whatever the bytes of a damaged file lead pyarrow to raise, it means the same."""
     first_line = (str(error).splitlines() or [type(error).__name__])[0]
     return FileError(f"not a readable Parquet file ({first_line})")
 

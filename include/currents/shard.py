@@ -47,24 +47,25 @@ def plan_shards(files: Sequence[SourceFile], *, max_shards: int = MAX_SHARDS) ->
     The files of one hour and event type stay together, since events of the same id are sent once among them: one
     task then sees all of them.
     """
-    groups = [list(group) for _, group in groupby(sorted(files, key=_group_and_key), key=_group)]
+    # A file that names no event type may hold any: its hour then stays together as a whole.
+    unnamed = {file.hour for file in files if not file.event_type}
+
+    def group_of(file: SourceFile) -> tuple[str, str]:
+        return file.hour, "" if file.hour in unnamed else file.event_type or ""
+
+    in_order = sorted(files, key=lambda file: (group_of(file), file.key))
+    groups = [list(group) for _, group in groupby(in_order, key=group_of)]
     count = min(max_shards, len(groups), ceil(_weight(files) / SHARD_BYTES))
     bins: list[tuple[int, int, list[SourceFile]]] = [(0, number, []) for number in range(count)]
     for group in sorted(groups, key=_weight, reverse=True):
         weight, number, held = heapq.heappop(bins)
         heapq.heappush(bins, (weight + _weight(group), number, held + group))
-    in_order = (sorted(held, key=_group_and_key) for _, _, held in sorted(bins, key=lambda each: each[1]))
-    return [Shard(tuple(held)) for held in in_order]
+    return [Shard(tuple(sorted(held, key=_hour_and_key))) for _, _, held in sorted(bins, key=lambda each: each[1])]
 
 
 def _weight(files: Iterable[SourceFile]) -> int:
     return sum(file.size + FILE_BYTES for file in files)
 
 
-def _group(file: SourceFile) -> tuple[str, str]:
-    # Files that do not name their event type may share one with any other: those stay together per hour.
-    return (file.hour, file.event_type or "")
-
-
-def _group_and_key(file: SourceFile) -> tuple[tuple[str, str], str]:
-    return (_group(file), file.key)
+def _hour_and_key(file: SourceFile) -> tuple[str, str]:
+    return file.hour, file.key

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from include.currents.ledger import Ledger
     from include.currents.manifest import Manifests
     from include.currents.plan import Plans
+    from include.currents.seen_ids import DeliveredIds
 
 
 class CurrentsHook:
@@ -63,6 +64,13 @@ class CurrentsHook:
         from include.currents.dead_letter import DeadLetters
 
         return DeadLetters(self.state, self._folder("dead_letters"))
+
+    @cached_property
+    def delivered_ids(self) -> DeliveredIds:
+        """The ids that delivered files brought."""
+        from include.currents.seen_ids import DeliveredIds
+
+        return DeliveredIds(self.state, self._folder("ids"))
 
     @cached_property
     def manifests(self) -> Manifests:

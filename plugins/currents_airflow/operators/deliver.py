@@ -41,6 +41,7 @@ class CurrentsToEventBridgeOperator(CurrentsOperator):
                 bytes_per_entry=hook.target.limits.bytes_per_entry,
                 ledger=hook.ledger,
                 dead_letters=hook.dead_letters,
+                delivered_ids=hook.delivered_ids,
             )
             account = delivery.deliver(hook.plans.read(self.shard["key"]).files)
         self.log.info("%s: %s, notes %s", self.shard["label"], account.totals, dict(account.notes))

@@ -23,6 +23,7 @@ from include.currents.limits import Limits
 from include.currents.pacer import Pacer
 from include.currents.ports import Failed, Invalid, Result, Sent
 from include.currents.retry import Backoff
+from include.currents.seen_ids import DeliveredIds, fingerprints
 from include.currents.send import Sender
 from include.currents.settings import Connector
 
@@ -51,6 +52,7 @@ class House:
         self.connector = connector(**settings)
         self.ledger = Ledger(self.state, "ledger/")
         self.dead_letters = DeadLetters(self.state, "dead/")
+        self.delivered_ids = DeliveredIds(self.state, "ids/")
 
     def put(self, event_type: str | None, name: str, body: bytes | pa.Table, hour: str = HOUR) -> SourceFile:
         folder = f"event_type={event_type}/" if event_type else ""
@@ -71,6 +73,7 @@ class House:
                 bytes_per_entry=self.target.limits.bytes_per_entry,
                 ledger=self.ledger,
                 dead_letters=self.dead_letters,
+                delivered_ids=self.delivered_ids,
                 clock=lambda: NOW,
             )
             return delivery.deliver(files).totals
@@ -119,6 +122,22 @@ def test_the_same_id_goes_once_per_event_type_and_hour() -> None:
     ]
     assert house.deliver(*files) == Counts(read=7, sent=5, duplicate=2)
     assert house.ids() == {"x": 3, "y": 1, "z": 1}
+
+
+def test_a_late_file_is_held_against_what_was_delivered_before() -> None:
+    house = House()
+    house.deliver(house.put(OPEN, "a.parquet", table(["x", "y"])))
+    late = house.put(OPEN, "b.parquet", table(["y", "z", "x"]))
+    assert house.deliver(late) == Counts(read=3, sent=1, duplicate=2)
+    other_hour = house.put(OPEN, "b.parquet", table(["x"]), hour="2026-11-23-07")
+    assert house.deliver(other_hour) == Counts(read=1, sent=1)
+
+
+def test_ids_of_a_delivery_that_did_not_end_do_not_count() -> None:
+    house = House()
+    file = house.put(OPEN, "a.parquet", table(["x", "y"]))
+    house.delivered_ids.write(file, OPEN, [fingerprints(pa.array(["x", "y"]))])
+    assert house.deliver(file) == Counts(read=2, sent=2)
 
 
 def test_rows_that_can_not_go_are_parked_with_origin_and_reason_and_the_rest_goes_on() -> None:

@@ -157,7 +157,7 @@ def test_text_in_avro_that_is_no_utf8_comes_as_bytes() -> None:
     assert [row["id"] for row in rows(body)] == [b"\xff\xfe\xfd!", b"ok"]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.sampled_from(list(FORMATS)), st.data())
 def test_damage_ends_in_a_clear_error_or_in_rows_never_in_anything_else(form: str, data: st.DataObject) -> None:
     body = bytearray(FORMATS[form])
@@ -170,3 +170,9 @@ def test_damage_ends_in_a_clear_error_or_in_rows_never_in_anything_else(form: st
         assert "\n" not in str(error)  # noqa: PT017
     else:
         assert [row for frame in frames for row in frame.index] == list(range(sum(map(len, frames))))
+
+
+def test_an_index_that_pandas_wrote_takes_no_column_away() -> None:
+    body = BytesIO()
+    SAMPLE.table.to_pandas().set_index("id").to_parquet(body)
+    assert sorted(row["id"] for row in rows(body.getvalue())) == sorted(SAMPLE.table["id"].to_pylist())
