@@ -11,7 +11,6 @@ from hypothesis import settings
 
 from tests.tools.local_aws import LocalAws, local_aws
 
-
 # A slow machine is no fault of the code; and what a build finds today, it should find tomorrow.
 settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
+from typing import Any
 
 
 @dataclass(slots=True)
@@ -34,10 +35,15 @@ class Counts:
 
 @dataclass(slots=True)
 class Account:
-    """Counts per event type, and notes: how often something worth knowing happened that lost no row."""
+    """The account of some files.
+
+    Counts per event type; notes: how often something worth knowing happened that lost no row; drift per event type: how
+    the files differ from what Braze documents.
+    """
 
     event_types: dict[str, Counts] = field(default_factory=dict)
     notes: Counter[str] = field(default_factory=Counter)
+    drift: dict[str, set[str]] = field(default_factory=dict)
 
     def of(self, event_type: str) -> Counts:
         """The counts of one event type, to be added to."""
@@ -48,6 +54,14 @@ class Account:
         for event_type, counts in other.event_types.items():
             self.event_types[event_type] = self.of(event_type) + counts
         self.notes.update(other.notes)
+        for event_type, found in other.drift.items():
+            self.differs(event_type, found)
+
+    def differs(self, event_type: str, found: Iterable[str]) -> None:
+        """Notes how rows of an event type differ from what is documented."""
+        differences = set(found)
+        if differences:
+            self.drift.setdefault(event_type, set()).update(differences)
 
     @property
     def totals(self) -> Counts:
@@ -60,13 +74,17 @@ class Account:
             "totals": asdict(self.totals),
             "event_types": {name: asdict(counts) for name, counts in sorted(self.event_types.items())},
             "notes": dict(sorted(self.notes.items())),
+            "drift": {name: sorted(found) for name, found in sorted(self.drift.items())},
         }
 
     @classmethod
-    def from_json(cls, raw: Mapping[str, Mapping[str, object]]) -> Account:
+    def from_json(cls, raw: Mapping[str, Any]) -> Account:
         """Reads what ``as_json`` made."""
-        counts = {name: Counts(**each) for name, each in raw["event_types"].items()}  # type: ignore[arg-type]
-        return cls(counts, Counter(raw["notes"]))
+        return cls(
+            {name: Counts(**each) for name, each in raw["event_types"].items()},
+            Counter(raw["notes"]),
+            {name: set(found) for name, found in raw["drift"].items()},
+        )
 
 
 def total(accounts: Iterable[Account]) -> Account:

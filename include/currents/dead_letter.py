@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
 import orjson
@@ -22,9 +22,9 @@ class DeadLetter:
     event_type: str
     code: str
     reason: str
-    record: Mapping[str, object]
     entry: Entry | None = None
     attempts: int = 0
+    record: Mapping[str, object] = field(default_factory=dict)
 
 
 class DeadLetters:

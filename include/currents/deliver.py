@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from tempfile import TemporaryFile
 
@@ -14,12 +14,15 @@ import pyarrow.compute as pc
 
 from include.currents.account import Account
 from include.currents.dead_letter import DeadLetter, DeadLetters
+from include.currents.drift import drift
 from include.currents.encode import encode
 from include.currents.entry import Entry, entry_size
 from include.currents.errors import CurrentsError, DeliveryError, FileError
 from include.currents.file_key import SourceFile
+from include.currents.filter import matching
 from include.currents.ledger import Ledger
 from include.currents.normalise import Events, arrow, by_event_type, normalise
+from include.currents.personal_data import PersonalData
 from include.currents.ports import ObjectStore
 from include.currents.read import read
 from include.currents.seen_ids import DeliveredIds, Fingerprints, SeenIds
@@ -42,6 +45,7 @@ class Delivery:
     ledger: Ledger
     dead_letters: DeadLetters
     delivered_ids: DeliveredIds
+    personal_data: PersonalData = field(default_factory=lambda: PersonalData(()))
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     _done: dict[str, set[str]] = field(default_factory=dict)
     _seen: dict[tuple[str, str], SeenIds] = field(default_factory=dict)
@@ -118,39 +122,35 @@ class Delivery:
                 f"{file.uri}: neither a column event_type, nor the key, nor an Avro schema names the event type"
             )
         reason = "event_type is missing, and no folder of the key names it"
-        return [DeadLetter(row, _UNNAMED, "no_event_type", reason, _record(rows, row)) for row in rows.index]
+        letters = [DeadLetter(row, _UNNAMED, "no_event_type", reason) for row in rows.index]
+        return [self._with_record(letter, rows) for letter in letters]
 
     def _deliver_rows(
         self, file: SourceFile, event_type: str, rows: pd.DataFrame, account: Account
     ) -> list[DeadLetter]:
         counts = account.of(event_type)
-        normalised = normalise(rows, event_type, file.folders)
-        events = self._first_of_each_id(file, normalised.events)
-        counts.duplicate += len(normalised.events.frame) - len(events.frame)
-        entries = self._entries(file, events, account)
+        account.differs(event_type, drift(rows, event_type))
+        keep_broken = self.connector.broken_properties == "keep"
+        normalised = normalise(rows, event_type, file.folders, keep_broken=keep_broken)
         account.notes.update(normalised.notes)
+        wanted = matching(normalised.events, self.connector.filter)
+        chosen = replace(normalised.events, frame=normalised.events.frame[wanted])
+        counts.filtered += len(wanted) - len(chosen.frame)
+        events = self._first_of_each_id(file, chosen)
+        counts.duplicate += len(chosen.frame) - len(events.frame)
+        entries = self._entries(file, self.personal_data.of_events(events), account)
         fitting = [entry for entry in entries if entry.size <= self.bytes_per_entry]
         refused = self.sender.send(fitting)
         counts.sent += len(fitting) - len(refused)
-        return [
+        letters = [
+            *(DeadLetter(each.row, event_type, each.code, each.reason) for each in normalised.rejections),
+            *(self._oversized(entry) for entry in entries if entry.size > self.bytes_per_entry),
             *(
-                DeadLetter(each.row, event_type, each.code, each.reason, _record(rows, each.row))
-                for each in normalised.rejections
-            ),
-            *(self._oversized(entry, rows) for entry in entries if entry.size > self.bytes_per_entry),
-            *(
-                DeadLetter(
-                    each.entry.row,
-                    event_type,
-                    each.code,
-                    each.reason,
-                    _record(rows, each.entry.row),
-                    each.entry,
-                    each.attempts,
-                )
+                DeadLetter(each.entry.row, event_type, each.code, each.reason, each.entry, each.attempts)
                 for each in refused
             ),
         ]
+        return [self._with_record(letter, rows) for letter in letters]
 
     def _first_of_each_id(self, file: SourceFile, events: Events) -> Events:
         """Drops the events whose id was seen before under the same event type and hour, in whichever file or run."""
@@ -159,7 +159,7 @@ class Delivery:
             self._seen[place] = self.delivered_ids.read(*place, self._done[file.hour])
         new, brought = self._seen[place].take_new(arrow(events.frame["id"]))
         self._brought[events.event_type].append(brought)
-        return events if new.all() else Events(events.event_type, events.frame[new], events.json_columns)
+        return events if new.all() else replace(events, frame=events.frame[new])
 
     def _entries(self, file: SourceFile, events: Events, account: Account) -> list[Entry]:
         details = encode(events, account.notes)
@@ -177,11 +177,11 @@ class Delivery:
             for row, detail, when, size in columns
         ]
 
-    def _oversized(self, entry: Entry, rows: pd.DataFrame) -> DeadLetter:
+    def _oversized(self, entry: Entry) -> DeadLetter:
         reason = f"the entry has {entry.size} bytes, the limit is {self.bytes_per_entry}"
-        return DeadLetter(entry.row, entry.detail_type, "oversized", reason, _record(rows, entry.row), entry)
+        return DeadLetter(entry.row, entry.detail_type, "oversized", reason, entry)
 
-
-def _record(rows: pd.DataFrame, row: int) -> dict[str, object]:
-    """A row as it was read, for a dead letter."""
-    return {str(name): None if value is pd.NA else value for name, value in rows.loc[row].items()}
+    def _with_record(self, letter: DeadLetter, rows: pd.DataFrame) -> DeadLetter:
+        """The letter with its row as it was read, but for personal data."""
+        row = {str(name): None if value is pd.NA else value for name, value in rows.loc[letter.row].items()}
+        return replace(letter, record=self.personal_data.of_record(letter.event_type, row))

@@ -73,6 +73,13 @@ class Normalised:
     notes: Counter[str]
 
 
+def envelope_name(event_type: str, column: str) -> str:
+    """The name in the envelope of a column of a storage file."""
+    if column == "properties":
+        return SPLIT_INTO.get(event_type, column)
+    return RENAMED.get(event_type, {}).get(column, column)
+
+
 def by_event_type(frame: pd.DataFrame, file_event_type: str | None) -> Iterator[tuple[str | None, pd.DataFrame]]:
     """Splits rows by their event type: the column `event_type` where it has a value, else the file's.
 
@@ -91,11 +98,14 @@ def by_event_type(frame: pd.DataFrame, file_event_type: str | None) -> Iterator[
         yield None, rest[types.isna()]
 
 
-def normalise(frame: pd.DataFrame, event_type: str, folders: Mapping[str, str]) -> Normalised:
+def normalise(
+    frame: pd.DataFrame, event_type: str, folders: Mapping[str, str], *, keep_broken: bool = True
+) -> Normalised:
     """Normalises rows of one event type.
 
     ``frame`` has Arrow-backed columns and is indexed by the rows' places in the file; ``folders`` are the
-    key=value folders of the file's key. Rows without a usable ``id`` or ``time`` are rejected, never dropped.
+    key=value folders of the file's key. Rows without a usable ``id`` or ``time`` are rejected, never dropped; so are
+    rows whose own properties are no JSON object, unless ``keep_broken`` keeps those as a string.
     """
     notes: Counter[str] = Counter()
     frame = _without_partition_columns(frame, event_type, folders)
@@ -104,7 +114,8 @@ def normalise(frame: pd.DataFrame, event_type: str, folders: Mapping[str, str]) 
     frame, unreadable = _with_text(frame)
     frame, unusable = _with_id_and_time(frame)
     frame, json_columns = _split(frame, event_type, notes)
-    rejections = sorted([*unreadable, *unusable], key=lambda each: each.row)
+    frame, broken = (frame, []) if keep_broken else _without_broken(frame, json_columns)
+    rejections = sorted([*unreadable, *unusable, *broken], key=lambda each: each.row)
     return Normalised(Events(event_type, frame, json_columns), rejections, notes)
 
 
@@ -117,7 +128,8 @@ def arrow(column: pd.Series) -> pa.Array:
     return pa.chunked_array(column.array.__arrow_array__()).combine_chunks()
 
 
-def _series(values: pa.Array, like: pd.Series) -> pd.Series:
+def series(values: pa.Array, like: pd.Series) -> pd.Series:
+    """A column of other values, under the rows and the name of ``like``."""
     return pd.Series(pd.arrays.ArrowExtensionArray(values), index=like.index, name=like.name)
 
 
@@ -154,7 +166,7 @@ def _with_text(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[Rejection]]:
         texts = [_decoded(value) for value in arrow(frame[name]).to_pylist()]
         bad |= pd.Series([text is _NOT_UTF8 for text in texts], index=frame.index, dtype=bool)
         kept = pa.array([None if text is _NOT_UTF8 else text for text in texts], pa.large_string())
-        frame = frame.assign(**{name: _series(kept, frame[name])})
+        frame = frame.assign(**{name: series(kept, frame[name])})
     rejections = [Rejection(row, "not_utf8", "a field holds bytes that are no UTF-8") for row in frame.index[bad]]
     return (frame[~bad] if rejections else frame), rejections
 
@@ -206,7 +218,7 @@ def _times(frame: pd.DataFrame) -> pd.Series:
     if seconds is None:
         return nothing
     sayable = pc.and_(pc.greater_equal(seconds, _FIRST_SECOND), pc.less_equal(seconds, _LAST_SECOND))
-    return _series(pc.if_else(sayable, seconds, None), frame["time"])
+    return series(pc.if_else(sayable, seconds, None), frame["time"])
 
 
 def _seconds(values: pa.Array) -> pa.Array | None:
@@ -240,7 +252,15 @@ def _split(frame: pd.DataFrame, event_type: str, notes: Counter[str]) -> tuple[p
     if not is_text(frame[name].dtype.pyarrow_dtype):
         return frame, frozenset()
     own = [_own_json(value, notes) for value in arrow(frame[name]).to_pylist()]
-    return frame.assign(**{name: _series(pa.array(own, pa.large_string()), frame[name])}), frozenset({name})
+    return frame.assign(**{name: series(pa.array(own, pa.large_string()), frame[name])}), frozenset({name})
+
+
+def _without_broken(frame: pd.DataFrame, json_columns: frozenset[str]) -> tuple[pd.DataFrame, list[Rejection]]:
+    bad = pd.Series(data=False, index=frame.index)
+    for name in json_columns:
+        bad |= frame[name].str.startswith('"').fillna(value=False).astype(bool)
+    rejections = [Rejection(row, "broken_properties", "properties holds no JSON object") for row in frame.index[bad]]
+    return frame[~bad], rejections
 
 
 def _own_json(text: str | None, notes: Counter[str]) -> str | None:

@@ -82,6 +82,57 @@ class Budget(_Model):
     entries_per_second: Rate = None
 
 
+class PersonalDataRule(_Model):
+    """What to do with some fields of some event types. The first rule that names a field decides."""
+
+    action: Annotated[Literal["drop", "redact", "hash"], Field(description="drop, redact or hash")]
+    fields: tuple[str, ...] = ()
+    catalogue: bool = False
+    pointers: tuple[Annotated[str, Field(pattern="^/", description="a JSON pointer such as /address/street")], ...] = ()
+    event_types: EventTypes = EventTypes()
+
+    @model_validator(mode="after")
+    def _names_something(self) -> PersonalDataRule:
+        if not (self.fields or self.catalogue or self.pointers):
+            raise ValueError("the rule names nothing; give it fields, pointers or catalogue: true")
+        kept = {"id", "time", "event_type"}.intersection(self.fields)
+        if kept:
+            raise ValueError(f"{', '.join(sorted(kept))} can't be taken away: every event needs it")
+        return self
+
+
+class PersonalDataSettings(_Model):
+    """What to do with personal data, before anything is sent or parked."""
+
+    rules: tuple[PersonalDataRule, ...] = ()
+    hash_key_conn_id: Annotated[
+        str | None, Field(description="an Airflow connection whose password is the key of the hashes")
+    ] = None
+
+    @model_validator(mode="after")
+    def _hashes_have_a_key(self) -> PersonalDataSettings:
+        if any(rule.action == "hash" for rule in self.rules) and not self.hash_key_conn_id:
+            raise ValueError("hash needs a key; name a connection in hash_key_conn_id, whose password it is")
+        return self
+
+
+class Condition(_Model):
+    """What a field must be for its row to go. A field that is null or not there meets only ``is_null: true``."""
+
+    field: str
+    in_: Annotated[tuple[str | int | float | bool, ...] | None, Field(alias="in")] = None
+    not_in: tuple[str | int | float | bool, ...] | None = None
+    at_least: float | None = None
+    at_most: float | None = None
+    is_null: bool | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Condition:
+        if all(each is None for each in (self.in_, self.not_in, self.at_least, self.at_most, self.is_null)):
+            raise ValueError("the condition asks nothing; give it in, not_in, at_least, at_most or is_null")
+        return self
+
+
 class Connector(_Model):
     """One configured stream, from a folder of Currents files to a destination."""
 
@@ -90,6 +141,11 @@ class Connector(_Model):
     destination: Destination
     state: Location
     event_types: EventTypes = EventTypes()
+    filter: tuple[Condition, ...] = ()
+    personal_data: PersonalDataSettings = PersonalDataSettings()
+    broken_properties: Annotated[
+        Literal["keep", "dead_letter"], Field(description="keep (as a string) or dead_letter")
+    ] = "keep"
     lookback_hours: Annotated[int, Field(ge=0, le=72, description="whole hours, 0 to 72")] = 3
     budget: Budget = Budget()
 

@@ -131,6 +131,23 @@ def test_a_wrong_set_up_fails_at_once_in_one_line_that_names_it(
     assert airflow.aws.accepted() == []
 
 
+def test_personal_data_is_hashed_with_the_password_of_a_connection(airflow: Airflow) -> None:
+    rules = [{"action": "hash", "fields": ["user_id"]}]
+    airflow.connect(personal_data={"rules": rules, "hash_key_conn_id": "hash_key"})
+    put_sample(airflow, rows=10)
+    failed = airflow.export(HOUR)
+    assert "there is no Airflow connection hash_key with a password; make it" in failed.stdout
+    assert failed.returncode != 0, "without its key nothing may go out"
+    assert airflow.aws.accepted() == []
+    airflow.environment = {"AIRFLOW_CONN_HASH_KEY": "generic://:a-secret-key@"}
+    run = airflow.export(HOUR)
+    assert run.returncode == 0, run.stdout
+    assert "a-secret-key" not in run.stdout
+    users = [json.loads(entry["Detail"])["user"]["user_id"] for entry in airflow.aws.accepted()]
+    assert users
+    assert {len(user) for user in users} == {64}
+
+
 def test_a_faulty_connector_is_an_import_error_and_breaks_no_other(airflow: Airflow) -> None:
     path = airflow.home / "connectors.yaml"
     path.write_text(path.read_text() + "- name: Broken!\n  lookback_hours: -1\n")

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from include.currents.connectors_file import load_connector
+from include.currents.errors import SetupError
 from include.currents.settings import Connector, Location
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from include.currents.dead_letter import DeadLetters
     from include.currents.ledger import Ledger
     from include.currents.manifest import Manifests
+    from include.currents.personal_data import PersonalData
     from include.currents.plan import Plans
     from include.currents.seen_ids import DeliveredIds
 
@@ -71,6 +73,28 @@ class CurrentsHook:
         from include.currents.seen_ids import DeliveredIds
 
         return DeliveredIds(self.state, self._folder("ids"))
+
+    @cached_property
+    def personal_data(self) -> PersonalData:
+        """What to do with personal data; the key of the hashes is the password of an Airflow connection."""
+        from airflow.sdk import Connection
+        from airflow.sdk.exceptions import AirflowNotFoundException
+
+        from include.currents.personal_data import PersonalData
+
+        settings = self.connector.personal_data
+        if not settings.hash_key_conn_id:
+            return PersonalData(settings.rules)
+        try:
+            key = Connection.get(settings.hash_key_conn_id).password
+        except AirflowNotFoundException:
+            key = None
+        if not key:
+            raise SetupError(
+                f"{self.connector.name}: there is no Airflow connection {settings.hash_key_conn_id} with a password; "
+                "make it and put the key of the hashes there"
+            )
+        return PersonalData(settings.rules, key.encode())
 
     @cached_property
     def manifests(self) -> Manifests:

@@ -42,6 +42,7 @@ class CurrentsToEventBridgeOperator(CurrentsOperator):
                 ledger=hook.ledger,
                 dead_letters=hook.dead_letters,
                 delivered_ids=hook.delivered_ids,
+                personal_data=hook.personal_data,
             )
             account = delivery.deliver(hook.plans.read(self.shard["key"]).files)
         self.log.info("%s: %s, notes %s", self.shard["label"], account.totals, dict(account.notes))

@@ -13,6 +13,7 @@ accounts = st.builds(
     Account,
     st.dictionaries(st.text(max_size=5), counts, max_size=4),
     st.dictionaries(st.text(max_size=5), st.integers(1, 10**6), max_size=3).map(Counter),
+    st.dictionaries(st.text(max_size=5), st.sets(st.text(max_size=5), min_size=1, max_size=3), max_size=2),
 )
 
 

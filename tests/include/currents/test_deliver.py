@@ -21,11 +21,12 @@ from include.currents.file_key import SourceFile
 from include.currents.ledger import Ledger
 from include.currents.limits import Limits
 from include.currents.pacer import Pacer
+from include.currents.personal_data import PersonalData
 from include.currents.ports import Failed, Invalid, Result, Sent
 from include.currents.retry import Backoff
 from include.currents.seen_ids import DeliveredIds, fingerprints
 from include.currents.send import Sender
-from include.currents.settings import Connector
+from include.currents.settings import Connector, PersonalDataRule
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 HOUR = "2026-11-23-08"
@@ -53,6 +54,7 @@ class House:
         self.ledger = Ledger(self.state, "ledger/")
         self.dead_letters = DeadLetters(self.state, "dead/")
         self.delivered_ids = DeliveredIds(self.state, "ids/")
+        self.personal_data = PersonalData(())
 
     def put(self, event_type: str | None, name: str, body: bytes | pa.Table, hour: str = HOUR) -> SourceFile:
         folder = f"event_type={event_type}/" if event_type else ""
@@ -74,6 +76,7 @@ class House:
                 ledger=self.ledger,
                 dead_letters=self.dead_letters,
                 delivered_ids=self.delivered_ids,
+                personal_data=self.personal_data,
                 clock=lambda: NOW,
             )
             return delivery.deliver(files).totals
@@ -138,6 +141,44 @@ def test_ids_of_a_delivery_that_did_not_end_do_not_count() -> None:
     file = house.put(OPEN, "a.parquet", table(["x", "y"]))
     house.delivered_ids.write(file, OPEN, [fingerprints(pa.array(["x", "y"]))])
     assert house.deliver(file) == Counts(read=2, sent=2)
+
+
+def test_rows_that_meet_not_every_condition_are_counted_as_filtered_and_their_ids_are_still_free() -> None:
+    house = House(filter=[{"field": "country", "in": ["US"]}])
+    file = house.put(OPEN, "a.parquet", table(["x", "y", "x"], country=["DE", "US", "US"]))
+    assert house.deliver(file) == Counts(read=3, sent=2, filtered=1)
+    assert house.ids() == {"x": 1, "y": 1}
+
+
+def test_broken_properties_are_kept_or_parked_as_the_connector_says() -> None:
+    body = table(["x", "y"], properties=["[REDACTED]", "{}"])
+    keeping, parking = House(), House(broken_properties="dead_letter")
+    assert keeping.deliver(keeping.put(PURCHASE, "a.parquet", body)) == Counts(read=2, sent=2)
+    file = parking.put(PURCHASE, "a.parquet", body)
+    assert parking.deliver(file) == Counts(read=2, sent=1, dead_lettered=1)
+    assert [each["code"] for each in parking.dead_letters.read(file)] == ["broken_properties"]
+
+
+def test_personal_data_is_in_no_event_no_dead_letter_and_no_message(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    limits = Limits(entries_per_request=10, bytes_per_request=700, bytes_per_entry=700)
+    house = House(MemoryTarget(limits))
+    house.personal_data = PersonalData(
+        [PersonalDataRule.model_validate({"action": "redact", "catalogue": True, "pointers": ["/who"]})]
+    )
+    secret = ["anna@example.com"] * 4
+    own = ['{"who":"anna"}', '{"who":"anna"', None, '{"who":"anna","long":"' + "x" * 700 + '"}']
+    file = house.put(PURCHASE, "a.parquet", table(["a", None, "c", "d"], user_id=secret, properties=own))
+    assert house.deliver(file) == Counts(read=4, sent=2, dead_lettered=2)
+    everything = f"{house.target.accepted} {house.dead_letters.read(file)} {caplog.text}"
+    assert "anna" not in everything
+    assert "[REDACTED]" in everything
+
+
+def test_drift_is_in_the_account() -> None:
+    house = House()
+    house.deliver(house.put("users.brand.New", "a.parquet", table(["x"])))
+    assert house.ledger.account(HOUR)[1].drift == {"users.brand.New": {"event type is not documented"}}
 
 
 def test_rows_that_can_not_go_are_parked_with_origin_and_reason_and_the_rest_goes_on() -> None:

@@ -24,8 +24,11 @@ def account(event_type: str, read: int, sent: int) -> Account:
 
 def test_an_hour_is_the_sum_of_its_delivered_files() -> None:
     ledger = Ledger(MemoryObjects(), "ledger/")
-    ledger.settle(file("1"), account("a", 3, 3), NOW)
-    ledger.settle(file("2"), account("b", 2, 2), NOW)
+    first, second = account("a", 3, 3), account("b", 2, 2)
+    first.differs("a", ["new field x"])
+    second.differs("a", ["new field y", "new field x"])
+    ledger.settle(file("1"), first, NOW)
+    ledger.settle(file("2"), second, NOW)
     ledger.settle(file("3", "2026-11-23-07"), account("b", 9, 9), NOW)
     manifest = reconcile("demo", HOUR, [file("1"), file("2")], ledger)
     assert manifest.complete
@@ -40,6 +43,7 @@ def test_an_hour_is_the_sum_of_its_delivered_files() -> None:
         "totals": {"read": 5, "sent": 5, **zero},
         "event_types": {"a": {"read": 3, "sent": 3, **zero}, "b": {"read": 2, "sent": 2, **zero}},
         "notes": {"kept": 2},
+        "drift": {"a": ["new field x", "new field y"]},
         "files": {"delivered": 2, "open": {}},
         "written_at": "2026-11-23T09:00:00+00:00",
     }
