@@ -1,9 +1,10 @@
-"""Makes Currents files: for any event type that the catalogue knows, realistic, and the same for the same seed."""
+"""Makes Currents files: for any event type, documented or made up, realistic, and the same for the same seed."""
 
 from __future__ import annotations
 
 import json
 import random
+import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -41,34 +42,70 @@ TEXTS = (
     "مرحبا بالعالم",
     "50% off — today only…",
 )
-POOLS: dict[str, Sequence[Any]] = {
-    "timezone": ("Europe/Berlin", "America/New_York", "Asia/Tokyo", "America/Sao_Paulo", "Etc/UTC"),
-    "currency": ("USD", "EUR", "JPY", "BRL"),
-    "country": ("US", "DE", "JP", "BR"),
-    "language": ("en", "de", "ja", "pt"),
-    "gender": ("m", "f", "o", "n"),
-    "platform": ("ios", "android", "web"),
-    "device_model": ("iPhone17,2", "Pixel 10", "SM-S938B", "iPad16,3"),
-    "os_version": ("iOS 20.1", "17", "16.2"),
-    "sdk_version": ("14.0.2", "39.1.0"),
-    "name": ("added to cart", "level up", "Vidéo terminée", 'rated "5 stars"'),
-    "product_id": tuple(f"sku-{number}" for number in range(40)),
-    "price": (3.14, 0.1, 19.99, 1299.0, 16777216.0, 0.0),
-    "user_agent": ("Mozilla/5.0 (iPhone; CPU iPhone OS 20_1 like Mac OS X)", "Mozilla/5.0 (X11; Linux x86_64)"),
-    "version": ("14.0.2", "39.1.0", "1"),
-    "ad_id_type": ("roku_ad_id", "windows_ad_id"),
+# By type and then by name: an unknown field may have the name of a documented one, and another type.
+POOLS: dict[str, dict[str, Sequence[Any]]] = {
+    "string": {
+        "timezone": ("Europe/Berlin", "America/New_York", "Asia/Tokyo", "America/Sao_Paulo", "Etc/UTC"),
+        "currency": ("USD", "EUR", "JPY", "BRL"),
+        "country": ("US", "DE", "JP", "BR"),
+        "language": ("en", "de", "ja", "pt"),
+        "locale_key": ("en-us", "de-de", "ja-jp"),
+        "gender": ("m", "f", "o", "n"),
+        "dob": ("1990-02-28", "2000-12-31"),
+        "home_city": ("Köln", "São Paulo", "東京", "Springfield"),
+        "platform": ("ios", "android", "web"),
+        "browser": ("Firefox", "Mobile Safari", "Chrome"),
+        "carrier": ("Example Mobile", "Téléphonie Exemple"),
+        "device_class": ("phone", "tablet", "desktop"),
+        "device_model": ("iPhone17,2", "Pixel 10", "SM-S938B", "iPad16,3"),
+        "device_os": ("iOS", "Android", "Linux"),
+        "os_version": ("iOS 20.1", "17", "16.2"),
+        "resolution": ("1179x2556", "1080x2400"),
+        "sdk_version": ("14.0.2", "39.1.0"),
+        "version": ("14.0.2", "39.1.0", "1"),
+        "name": ("added to cart", "level up", "Vidéo terminée", 'rated "5 stars"'),
+        "product_id": tuple(f"sku-{number}" for number in range(40)),
+        "user_agent": ("Mozilla/5.0 (iPhone; CPU iPhone OS 20_1 like Mac OS X)", "Mozilla/5.0 (X11; Linux x86_64)"),
+        "ad_id_type": ("roku_ad_id", "windows_ad_id"),
+        "esp": ("mailer-a", "mailer-b"),
+        "ip_pool": ("main pool", "newsletters"),
+        "mailbox_provider": ("Example Mail", "Primjer Pošta"),
+        "from_domain": ("mail.example.com", "news.example.org"),
+        "recipient_domain": ("example.com", "example.org"),
+    },
+    "int": {"http_status_code": (200, 404, 429, 503)},
+    "float": {"price": (3.14, 0.1, 19.99, 1299.0, 16777216.0, 0.0)},
+    "array<string>": {"suspected_bot_click_reason": (["too fast"], ["too fast", "known range"])},
+}
+# Least and greatest; degrees, metres and seconds.
+RANGES = {
+    "latitude": (-90.0, 90.0),
+    "longitude": (-180.0, 180.0),
+    "altitude": (-400.0, 8_000.0),
+    "ll_accuracy": (1.0, 100.0),
+    "alt_accuracy": (1.0, 100.0),
+    "duration": (0.0, 3_600.0),
 }
 
 
 @dataclass(frozen=True)
 class SampleFile:
-    """One file: where it belongs, what is in it, and how many rows repeat an id of its event type and hour."""
+    """One file: where it belongs, what is in it, and how many rows repeat an id of its event type and hour.
+
+    ``fields`` are those of an event type that the catalogue does not know; for one that it knows they may be empty.
+    """
 
     key: str
     event_type: str
     hour: str
     table: pa.Table
     repeats: int
+    fields: Sequence[Field] = ()
+
+    @property
+    def distinct_ids(self) -> int:
+        """How many ids are new in this file; over the files of one ``make_files`` they add up to all distinct ids."""
+        return self.table.num_rows - self.repeats
 
     @property
     def body(self) -> bytes:
@@ -79,7 +116,7 @@ class SampleFile:
 
     def avro(self, codec: str = "deflate") -> bytes:
         """The file as Braze writes it: Avro, the record named after the event type, optional fields as unions."""
-        fields = catalog()[self.event_type].fields
+        fields = {field.name: field for field in self.fields or stored_fields(self.event_type)}
         schema = {
             "type": "record",
             "name": f"dataexport.S3.inner.{self.event_type}",
@@ -90,17 +127,29 @@ class SampleFile:
         return sink.getvalue()
 
 
-def make_rows(event_type: str, count: int, *, hour: str, seed: object = 0) -> pa.Table:
-    """``count`` events of one type, with the fields that storage files have, in the catalogue's order and types.
+def stored_fields(event_type: str) -> list[Field]:
+    """The fields that storage files have for a type, in the catalogue's order.
 
     Raises ValueError for a type that Braze does not document or never writes to storage.
     """
     known = catalog().get(event_type)
     if known is None or not known.stored:
         raise ValueError(f"{event_type!r} is no event type that storage files hold")
-    fields = [field for field in known.fields.values() if field.stored]
+    return [field for field in known.fields.values() if field.stored]
+
+
+def make_rows(
+    event_type: str, count: int, *, hour: str, seed: object = 0, fields: Sequence[Field] | None = None
+) -> pa.Table:
+    """``count`` events of one type, a column per field, in the order and the types of the fields.
+
+    The fields are those that ``stored_fields`` has, or else ``fields``, with which a type may be made up.
+    Raises ValueError for an unknown type without fields, and SetupError where ``hour`` is not `YYYY-MM-DD-HH`.
+    """
+    if fields is None:
+        fields = stored_fields(event_type)
     columns = [
-        _column(field, count, hour, random.Random(f"{seed}/{event_type}/{hour}/{field.name}")) for field in fields
+        _column(field, count, hour, random.Random(f"{seed}/{event_type}/{hour}/{_source(field)}")) for field in fields
     ]
     return pa.table(columns, schema=pa.schema([pa.field(field.name, ARROW[field.type]) for field in fields]))
 
@@ -116,26 +165,29 @@ def make_files(
     old_layout: bool = False,
     first: int = 0,
     seed: object = 0,
+    fields: Sequence[Field] | None = None,
 ) -> Iterator[SampleFile]:
     """``files`` files of ``rows`` rows for every hour and event type, numbered from ``first``.
 
-    A share ``repeat`` of the rows repeats an earlier row of the same type and hour, whichever file that was in. A late
-    file is one more, made with a higher ``first``.
+    A share ``repeat`` of the rows repeats an earlier row of the same type and hour, whichever of these files that
+    was in. A late file is one more, made with a higher ``first``. ``fields`` are for types that are made up, as in
+    ``make_rows``. Raises ValueError, too, where ``repeat`` leaves a file without a new row.
     """
+    repeats = round(rows * repeat)
+    if not 0 <= repeats <= max(rows - 1, 0):
+        raise ValueError(f"repeat={repeat} of {rows} rows: at least one row of a file must be new")
     types = list(event_types)
     for hour in hours:
         for event_type in types:
             earlier = None
             for number in range(first, first + files):
                 rng = random.Random(f"{seed}/{event_type}/{hour}/{number}")
-                fresh = make_rows(event_type, rows - int(rows * repeat), hour=hour, seed=f"{seed}/{number}")
+                fresh = make_rows(event_type, rows - repeats, hour=hour, seed=f"{seed}/{number}", fields=fields)
                 earlier = fresh if earlier is None else pa.concat_tables([earlier, fresh])
-                repeated = earlier.take(
-                    pa.array([rng.randrange(len(earlier)) for _ in range(rows - len(fresh))], pa.int64())
-                )
+                repeated = earlier.take(pa.array([rng.randrange(len(earlier)) for _ in range(repeats)], pa.int64()))
                 table = pa.concat_tables([fresh, repeated]).combine_chunks()
                 key = make_key(prefix, event_type, hour, number, old_layout=old_layout)
-                yield SampleFile(key, event_type, hour, table, len(repeated))
+                yield SampleFile(key, event_type, hour, table, repeats, tuple(fields or ()))
 
 
 def make_key(prefix: str, event_type: str, hour: str, number: int, *, old_layout: bool = False) -> str:
@@ -155,6 +207,11 @@ def _avro_field(field: Field) -> dict[str, Any]:
     return {"name": field.name, "type": ["null", kind]} if field.nullable else {"name": field.name, "type": kind}
 
 
+def _source(field: Field) -> str:
+    """What a field's values come from: both times of a row are the same moment."""
+    return "time" if field.name == "time_ms" else field.name
+
+
 def _column(field: Field, count: int, hour: str, rng: random.Random) -> pa.Array:
     values = _values(field, count, hour, rng)
     rate = random.Random(field.name).choice(NULL_RATES) if field.nullable else 0.0
@@ -168,13 +225,14 @@ def _values(field: Field, count: int, hour: str, rng: random.Random) -> Sequence
     if field.name == "id":
         return [str(uuid.UUID(int=rng.getrandbits(128), version=4)) for _ in range(count)]
     if field.name in ("time", "time_ms"):
-        unit = 1000 if field.name == "time_ms" else 1
         start = int(parse_hour(hour).timestamp())
-        return [(start + _moment(rng)) * unit for _ in range(count)]
-    if field.name in POOLS:
-        return rng.choices(POOLS[field.name], k=count)
-    make = _maker(field)
-    return rng.choices([make(rng) for _ in range(min(count, 100) or 1)], k=count)
+        seconds = [start + _moment(rng) for _ in range(count)]
+        return seconds if field.name == "time" else [each * 1000 + row * 37 % 1000 for row, each in enumerate(seconds)]
+    pool = POOLS.get(field.type, {}).get(field.name)
+    if pool is None:
+        make = _maker(field)
+        pool = [make(rng) for _ in range(min(count, 100) or 1)]
+    return rng.choices(pool, k=count)
 
 
 def _moment(rng: random.Random) -> int:
@@ -184,9 +242,9 @@ def _moment(rng: random.Random) -> int:
 
 def _maker(field: Field) -> Callable[[random.Random], Any]:
     by_type: dict[str, Callable[[random.Random], Any]] = {
-        "int": lambda rng: rng.randrange(10_000),
+        "int": _epoch if field.name.endswith("_at") else lambda rng: rng.randrange(10_000),
         "long": lambda rng: rng.randrange(2**31, 2**53),
-        "float": lambda rng: rng.uniform(-180, 180),
+        "float": lambda rng: rng.uniform(*RANGES.get(field.name, (-180.0, 180.0))),
         "boolean": lambda rng: rng.random() < 0.5,
         "json": _json_text,
         "array<string>": lambda rng: rng.choices((None, "https://media.example.com/é.png", 'a "quoted" one'), k=2),
@@ -194,22 +252,29 @@ def _maker(field: Field) -> Callable[[random.Random], Any]:
     return by_type.get(field.type) or _string_maker(field.name)
 
 
+def _epoch(rng: random.Random) -> int:
+    return rng.randrange(1_600_000_000, 1_700_000_000)
+
+
 def _string_maker(name: str) -> Callable[[random.Random], str]:
-    if name.endswith("_name") or name in ("first_name", "last_name"):
-        return lambda rng: rng.choice(NAMES)
-    if name.endswith(("_id", "_api_id")):
-        return lambda rng: f"{rng.getrandbits(96):024x}"
-    if "phone" in name:
-        return lambda rng: f"+1555{rng.randrange(10**7):07}"
-    if "email" in name or name == "channel_identifier":
-        return lambda rng: f"person{rng.randrange(10_000)}@example.com"
-    if "url" in name:
-        return lambda rng: f"https://example.com/{rng.choice(NAMES)}?q={rng.randrange(1000)}&x=1"
-    return lambda rng: rng.choice(TEXTS)
+    """How a string of that name is made: by the first of the patterns that its name has, else as free text."""
+    by_pattern: dict[str, Callable[[random.Random], str]] = {
+        r"_name$": lambda rng: rng.choice(NAMES),
+        r"_id$": lambda rng: f"{rng.getrandbits(96):024x}",
+        r"_ip$": lambda rng: f"192.0.2.{rng.randrange(256)}",
+        r"token": lambda rng: f"{rng.getrandbits(256):064x}",
+        r"phone": lambda rng: f"+1555{rng.randrange(10**7):07}",
+        r"email|^channel_identifier$": lambda rng: f"person{rng.randrange(10_000)}@example.com",
+        r"url": lambda rng: f"https://example.com/{rng.choice(NAMES)}?q={rng.randrange(1000)}&x=1",
+    }
+    matching = (make for pattern, make in by_pattern.items() if re.search(pattern, name))
+    return next(matching, lambda rng: rng.choice(TEXTS))
 
 
 def _json_text(rng: random.Random) -> str:
     if rng.random() < 0.1:
         return "{}"
-    own = {"note": rng.choice(TEXTS), "count": rng.randrange(100), "price": 1.1, "tags": ["a", None, rng.choice(NAMES)]}
-    return json.dumps({**own, "nested": {"vip": rng.random() < 0.5, "left": None}}, ensure_ascii=rng.random() < 0.5)
+    own = {"note": rng.choice(TEXTS), "count": rng.randrange(100), "tags": ["a", None, rng.choice(NAMES)]}
+    own["nested"] = {"vip": rng.random() < 0.5, "left": None}
+    # A writer may say 1.10; json.dumps only says 1.1.
+    return '{"price": 1.10, ' + json.dumps(own, ensure_ascii=rng.random() < 0.5)[1:]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -42,7 +44,8 @@ def demo_hours(now: datetime, count: int = 3) -> list[str]:
 def sample_files(hours: Iterable[str], *, prefix: str, rows: int = 250) -> list[SampleFile]:
     """Two files per hour and event type, with repeated ids; the first of each hour has rows without id or time."""
     files = list(make_files(hours, EVENT_TYPES, files=2, rows=rows, repeat=0.02, prefix=prefix))
-    return [_spoilt(file) if file.event_type == EVENT_TYPES[0] and "+0+" in file.key else file for file in files]
+    once = {event_id for event_id, count in Counter(_ids(files)).items() if count == 1}
+    return [_spoilt(file, once) if file.event_type == EVENT_TYPES[0] and "+0+" in file.key else file for file in files]
 
 
 def late_file(hour: str, *, prefix: str, rows: int = 250) -> SampleFile:
@@ -81,9 +84,17 @@ def delivered_events(aws: LocalAws, count: int) -> list[dict[str, Any]]:
     return [json.loads(message["Body"]) for message in messages]
 
 
-def _spoilt(file: SampleFile) -> SampleFile:
-    """The same file, its first row without an id and its second without a time: both end as dead letters."""
+def _ids(files: Iterable[SampleFile]) -> list[str]:
+    return [event_id for file in files for event_id in file.table["id"].to_pylist()]
+
+
+def _spoilt(file: SampleFile, once: set[str]) -> SampleFile:
+    """The same file, one row without an id and one without a time: both end as dead letters.
+
+    They are rows whose id stands only ``once`` in all files, so that as many rows as before are repeats.
+    """
     columns = {name: file.table[name].to_pylist() for name in file.table.column_names}
-    columns["id"][0] = None
-    columns["time"][1] = None
-    return SampleFile(file.key, file.event_type, file.hour, pa.table(columns, schema=file.table.schema), file.repeats)
+    first, second = [row for row, event_id in enumerate(columns["id"]) if event_id in once][:2]
+    columns["id"][first] = None
+    columns["time"][second] = None
+    return replace(file, table=pa.table(columns, schema=file.table.schema))
