@@ -42,6 +42,7 @@ format: install  ## let ruff rewrite the files
 bench: install   ## measure speed and memory against the baselines
 	@$(RUN) benchmarks.encode
 	@$(RUN) benchmarks.memory
+	@$(RUN) benchmarks.encoders
 
 requirements: install  ## compile the pinned requirements anew
 	@$(RUN) pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
