@@ -251,8 +251,11 @@ def _split(frame: pd.DataFrame, event_type: str, notes: Counter[str]) -> tuple[p
     frame = _renamed(frame, "properties", name)
     if not is_text(frame[name].dtype.pyarrow_dtype):
         return frame, frozenset()
-    own = [_own_json(value, notes) for value in arrow(frame[name]).to_pylist()]
-    return frame.assign(**{name: series(pa.array(own, pa.large_string()), frame[name])}), frozenset({name})
+    own = _own_json(arrow(frame[name]))
+    kept = pc.sum(pc.starts_with(own, '"')).as_py() or 0
+    if kept:
+        notes[KEPT_AS_STRING] += kept
+    return frame.assign(**{name: series(own, frame[name])}), frozenset({name})
 
 
 def _without_broken(frame: pd.DataFrame, json_columns: frozenset[str]) -> tuple[pd.DataFrame, list[Rejection]]:
@@ -263,16 +266,24 @@ def _without_broken(frame: pd.DataFrame, json_columns: frozenset[str]) -> tuple[
     return frame[~bad], rejections
 
 
-def _own_json(text: str | None, notes: Counter[str]) -> str | None:
-    """The JSON text for one value of `properties`: an object as it stands, null and the empty text as nothing."""
-    if not text:
-        return None
+def _own_json(values: pa.Array) -> pa.Array:
+    """The JSON text of each value of `properties`: an object as it stands, the empty text as nothing, else a string."""
+    if pa.types.is_dictionary(values.type):
+        return _own_json(values.dictionary).take(values.indices)
+    values = values.cast(pa.large_string())
+    values = pc.if_else(pc.equal(values, ""), None, values)
+    objects = pa.array([text is not None and _is_object(text) for text in values.to_pylist()], pa.bool_())
+    others = pc.and_(pc.invert(objects), values.is_valid())
+    if not pc.any(others).as_py():
+        return values
+    strings = pa.array([quote(text) for text in values.filter(others).to_pylist()], pa.large_string())
+    return pc.replace_with_mask(values, others, strings)
+
+
+def _is_object(text: str) -> bool:
+    """Whether a text is one JSON object; the whole of it is checked, and nothing of it is built."""
     try:
-        # Checks the whole text without building it, and keeps numbers such as 1.10 as they are written.
         _RAW.decode(text)
-        if text.lstrip(_JSON_SPACE).startswith("{"):
-            return text
     except (msgspec.DecodeError, RecursionError):
-        pass
-    notes[KEPT_AS_STRING] += 1
-    return quote(text)
+        return False
+    return text.lstrip(_JSON_SPACE).startswith("{")
