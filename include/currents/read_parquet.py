@@ -15,6 +15,7 @@ PARQUET_MAGIC = b"PAR1"
 
 # Bytes per value, on average, below which a column counts as repetitive.
 _DICTIONARY_BYTES = 4
+_BUFFER_BYTES = 1 << 18
 
 
 class ParquetFile:
@@ -24,14 +25,16 @@ class ParquetFile:
 
     def __init__(self, body: IO[bytes]) -> None:
         try:
-            self._file = pq.ParquetFile(body, read_dictionary=_repetitive(pq.read_metadata(body)))
+            repetitive = _repetitive(pq.read_metadata(body))
+            # Without these two, pyarrow reads whole columns ahead, and memory grows with the file.
+            self._file = pq.ParquetFile(body, read_dictionary=repetitive, pre_buffer=False, buffer_size=_BUFFER_BYTES)
             self.schema = self._file.schema_arrow
         except Exception as error:
             raise _unreadable(error) from error
 
     def batches(self, rows: int) -> Iterator[pa.RecordBatch]:
         """The rows, in order, at most ``rows`` at a time."""
-        batches = self._file.iter_batches(batch_size=rows)
+        batches = self._file.iter_batches(batch_size=rows, use_threads=False)
         while True:
             try:
                 batch = next(batches)
