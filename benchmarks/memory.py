@@ -31,11 +31,10 @@ def work(path: Path) -> None:
     Path("/proc/self/clear_refs").write_text("5")
     before = _peak()
     notes = Counter[str]()
-    with path.open("rb") as body:
-        for frame in read(body, path.name).batches:
-            for event_type, rows in by_event_type(frame, EVENT_TYPE):
-                assert event_type
-                encode(normalise(rows, event_type, {}).events, notes)
+    for frame in read(path, path.name).batches:
+        for event_type, rows in by_event_type(frame, EVENT_TYPE):
+            assert event_type
+            encode(normalise(rows, event_type, {}).events, notes)
     print((_peak() - before) / 1024)
 
 

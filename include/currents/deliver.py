@@ -7,7 +7,8 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from tempfile import TemporaryFile
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import pandas as pd
 import pyarrow.compute as pc
@@ -82,10 +83,10 @@ class Delivery:
     def _deliver_file(self, file: SourceFile) -> Account:
         account, letters = Account(), list[DeadLetter]()
         self._brought.clear()
-        with TemporaryFile() as body:
+        with NamedTemporaryFile() as body:
             self.source.download(file.key, file.etag, body)
-            body.seek(0)
-            contents = read(body, file.uri)
+            body.flush()
+            contents = read(Path(body.name), file.uri)
             file_type = file.event_type or contents.event_type
             for frame in contents.batches:
                 letters += self._deliver_batch(file, file_type, frame, account)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import IO
+from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
@@ -33,25 +33,25 @@ class Contents:
     batches: Iterator[pd.DataFrame]
 
 
-def read(body: IO[bytes], name: str, *, batch_rows: int = BATCH_ROWS) -> Contents:
-    """Opens a Parquet or Avro file, which ``name`` names in messages; ``body`` is seekable.
+def read(path: Path, name: str, *, batch_rows: int = BATCH_ROWS) -> Contents:
+    """Opens a Parquet or Avro file, which ``name`` names in messages.
 
     Raises FileError, here or while the batches are read, where the file is damaged, of another format, or holds none
     of the fields of Currents.
     """
-    file = _open(body, name)
+    file = _open(path, name)
     _check_schema(file.schema, name)
     return Contents(file.schema, file.event_type, _frames(file, name, batch_rows))
 
 
-def _open(body: IO[bytes], name: str) -> ParquetFile | AvroFile:
-    magic = body.read(4)
-    body.seek(0)
+def _open(path: Path, name: str) -> ParquetFile | AvroFile:
+    with path.open("rb") as body:
+        magic = body.read(len(PARQUET_MAGIC))
     formats: dict[bytes, type[ParquetFile | AvroFile]] = {PARQUET_MAGIC: ParquetFile, AVRO_MAGIC: AvroFile}
     if magic not in formats:
         raise FileError(f"{name}: neither a Parquet nor an Avro file: it begins with {magic!r}; {_REMEDY}")
     try:
-        return formats[magic](body)
+        return formats[magic](path)
     except FileError as error:
         raise FileError(f"{name}: {error}; {_REMEDY}") from error
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import IO
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,15 +19,15 @@ _BUFFER_BYTES = 1 << 18
 
 
 class ParquetFile:
-    """The file in ``body``. Raises FileError, without the file's name, where it can't be read."""
+    """The file at ``path``. Raises FileError, without the file's name, where it can't be read."""
 
     event_type = None
 
-    def __init__(self, body: IO[bytes]) -> None:
+    def __init__(self, path: Path) -> None:
         try:
-            repetitive = _repetitive(pq.read_metadata(body))
+            repetitive = _repetitive(pq.read_metadata(path))
             # Without these two, pyarrow reads whole columns ahead, and memory grows with the file.
-            self._file = pq.ParquetFile(body, read_dictionary=repetitive, pre_buffer=False, buffer_size=_BUFFER_BYTES)
+            self._file = pq.ParquetFile(path, read_dictionary=repetitive, pre_buffer=False, buffer_size=_BUFFER_BYTES)
             self.schema = self._file.schema_arrow
         except Exception as error:
             raise _unreadable(error) from error

@@ -18,8 +18,12 @@ TYPES = ["users.behaviors.Purchase", "users.messages.email.Open"]
 def put_sample(airflow: Airflow, hour: str = HOUR, *, first: int = 0, rows: int = 60) -> int:
     """Puts a file per event type and returns how many distinct events are in them."""
     files = list(make_files([hour], TYPES, rows=rows, repeat=0.1, prefix="in/", first=first))
-    for file in files:
-        airflow.put(file.key, file.body)
+    for number, file in enumerate(files):
+        # Braze writes Avro; others convert to Parquet.
+        if number % 2:
+            airflow.put(file.key.replace(".parquet", ".avro"), file.avro())
+        else:
+            airflow.put(file.key, file.body)
     return sum(file.table.num_rows - file.repeats for file in files)
 
 

@@ -7,8 +7,11 @@ import random
 import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 import fastavro
@@ -188,6 +191,15 @@ def make_files(
                 table = pa.concat_tables([fresh, repeated]).combine_chunks()
                 key = make_key(prefix, event_type, hour, number, old_layout=old_layout)
                 yield SampleFile(key, event_type, hour, table, repeats, tuple(fields or ()))
+
+
+@contextmanager
+def on_disk(body: bytes) -> Iterator[Path]:
+    """A file of this content, for as long as the block lasts."""
+    with NamedTemporaryFile() as file:
+        file.write(body)
+        file.flush()
+        yield Path(file.name)
 
 
 def make_key(prefix: str, event_type: str, hour: str, number: int, *, old_layout: bool = False) -> str:

@@ -4,6 +4,7 @@ from io import BytesIO
 from typing import Any
 
 import fastavro
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -11,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from include.currents.errors import FileError
-from include.currents.read import read
-from tests.tools.sample import make_files
+from include.currents.read import Contents, read
+from tests.tools.sample import make_files, on_disk
 
 OPEN = "users.messages.email.Open"
 [SAMPLE] = make_files(["2026-11-23-08"], [OPEN], rows=500)
@@ -31,10 +32,19 @@ def avro(fields: dict[str, Any], records: list[dict[str, Any]], name: str = "r")
     return body.getvalue()
 
 
+def opened(body: bytes, name: str = "f") -> Contents:
+    with on_disk(body) as path:
+        return read(path, name)
+
+
+def frames_of(body: bytes, name: str = "f", batch_rows: int = 10_000) -> list[pd.DataFrame]:
+    with on_disk(body) as path:
+        return list(read(path, name, batch_rows=batch_rows).batches)
+
+
 def rows(body: bytes) -> list[dict[str, Any]]:
     """All rows of a file, as plain values."""
-    frames = list(read(BytesIO(body), "f").batches)
-    tables = [pa.Table.from_pandas(frame, preserve_index=False) for frame in frames]
+    tables = [pa.Table.from_pandas(frame, preserve_index=False) for frame in frames_of(body)]
     return [row for table in tables for row in table.to_pylist()]
 
 
@@ -50,16 +60,16 @@ FORMATS = {
 
 @pytest.mark.parametrize("body", FORMATS.values(), ids=FORMATS)
 def test_every_format_gives_the_same_rows_under_their_places_in_the_file(body: bytes) -> None:
-    frames = list(read(BytesIO(body), "f", batch_rows=120).batches)
+    frames = frames_of(body, batch_rows=120)
     assert [row for frame in frames for row in frame.index] == list(range(500))
     assert max(len(frame) for frame in frames) <= 120
     assert rows(body) == SAMPLE.table.to_pylist()
 
 
 def test_the_schema_of_an_avro_file_names_its_event_type() -> None:
-    assert read(BytesIO(SAMPLE.avro()), "f").event_type == OPEN
-    assert read(BytesIO(SAMPLE.body), "f").event_type is None
-    assert read(BytesIO(avro({"id": "string"}, [], "other.name")), "f").event_type is None
+    assert opened(SAMPLE.avro()).event_type == OPEN
+    assert opened(SAMPLE.body).event_type is None
+    assert opened(avro({"id": "string"}, [], "other.name")).event_type is None
 
 
 def test_avro_columns_have_the_types_of_the_writers_own_schema() -> None:
@@ -80,8 +90,8 @@ def test_avro_columns_have_the_types_of_the_writers_own_schema() -> None:
     }
     values = {"id": "a", "time": 1, "big": 2**60, "price": 0.5, "wide": 0.1, "flag": None, "raw": b"x", "never": None}
     nested = {"urls": ["u", None], "own": {"k": 1}, "place": {"x": 2}, "kind": "b", "at": 1_795_420_801_000_000}
-    contents = read(BytesIO(avro(fields, [{**values, **nested}])), "f")
-    assert [str(each) for each in contents.schema.types] == [
+    body = avro(fields, [{**values, **nested}])
+    assert [str(each) for each in opened(body).schema.types] == [
         "string",
         "int32",
         "int64",
@@ -96,7 +106,7 @@ def test_avro_columns_have_the_types_of_the_writers_own_schema() -> None:
         "timestamp[us, tz=UTC]",
         "null",
     ]
-    [frame] = contents.batches
+    [frame] = frames_of(body)
     assert frame["big"].tolist() == [2**60]
 
 
@@ -109,13 +119,13 @@ def test_avro_columns_have_the_types_of_the_writers_own_schema() -> None:
         (SAMPLE.body[:-20], "not a readable Parquet file"),
         (SAMPLE.body[: len(SAMPLE.body) // 2], "not a readable Parquet file"),
         (b"Obj\x01", "not a readable Avro file"),
-        (SAMPLE.avro()[:-1], "its end is missing"),
+        (SAMPLE.avro()[:-1], "the block at byte [0-9]+ is damaged or cut off"),
         (avro({"x": ["null", "int", "string"]}, []), "of several types"),
     ],
 )
 def test_what_is_no_whole_file_is_named_with_the_remedy(body: bytes, complaint: str) -> None:
     with pytest.raises(FileError, match=rf"^s3://b/k: .*{complaint}.*; replace or remove it$"):
-        list(read(BytesIO(body), "s3://b/k").batches)
+        frames_of(body, "s3://b/k")
 
 
 def test_an_avro_file_that_is_cut_off_anywhere_is_no_shorter_file() -> None:
@@ -139,7 +149,7 @@ def test_an_avro_file_that_is_cut_off_anywhere_is_no_shorter_file() -> None:
 
 def test_a_file_without_any_known_column_says_what_was_expected_and_found() -> None:
     with pytest.raises(FileError, match=r"expected id, time, user_id or others .*, found order, amount; replace"):
-        read(BytesIO(parquet(pa.table({"order": [1], "amount": [2]}))), "f")
+        opened(parquet(pa.table({"order": [1], "amount": [2]})))
 
 
 def test_text_that_is_no_utf8_comes_as_bytes() -> None:
@@ -150,6 +160,14 @@ def test_text_that_is_no_utf8_comes_as_bytes() -> None:
     nested = pa.table({"id": ["a"], "urls": pa.array([[b"\xff"]], pa.list_(pa.binary()))})
     bad = nested.cast(pa.schema({"id": pa.string(), "urls": pa.list_(pa.string())}), safe=False)
     assert rows(parquet(bad))[0]["urls"] == [b"\xff"]
+
+
+def test_what_braze_writes_is_not_read_record_by_record(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    assert len(rows(SAMPLE.avro())) == 500
+    assert caplog.text == ""
+    assert rows(avro({"id": "string", "own": {"type": "map", "values": "long"}}, [{"id": "a", "own": {"k": 1}}]))
+    assert "record by record from row 0 on" in caplog.text
 
 
 def test_text_in_avro_that_is_no_utf8_comes_as_bytes() -> None:
@@ -164,7 +182,7 @@ def test_damage_ends_in_a_clear_error_or_in_rows_never_in_anything_else(form: st
     for _ in range(data.draw(st.integers(1, 8))):
         body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
     try:
-        frames = list(read(BytesIO(bytes(body)), "f").batches)
+        frames = frames_of(bytes(body))
     except FileError as error:
         assert str(error).startswith("f: ")  # noqa: PT017
         assert "\n" not in str(error)  # noqa: PT017
