@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 from airflow.sdk import DAG, CronPartitionTimetable, Param
 
 from currents_airflow.operators.deliver import CurrentsToEventBridgeOperator
-from currents_airflow.operators.discover import PARALLEL_SHARDS, CurrentsDiscoverOperator
+from currents_airflow.operators.discover import CurrentsDiscoverOperator
 from currents_airflow.operators.reconcile import CurrentsReconcileOperator
 from include.currents.connectors_file import load_connectors
 from include.currents.hour import HOUR_FORMAT, HOUR_PATTERN
-from include.currents.settings import Connector
+from include.currents.settings import POOL, Connector
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ def export_dag(connector: Connector) -> DAG:
         schedule=hourly,
         start_date=datetime(2026, 1, 1, tzinfo=UTC),
         catchup=False,
-        # Two runs at once could take up the same late file.
+        # A second run would only wait for the late files that the first has.
         max_active_runs=1,
         params={"hour": _HOUR},
         doc_md=_doc(connector),
@@ -55,7 +55,8 @@ def export_dag(connector: Connector) -> DAG:
         deliver = CurrentsToEventBridgeOperator.partial(
             task_id="deliver",
             connector=connector.name,
-            max_active_tis_per_dag=PARALLEL_SHARDS,
+            # The pool shares the budget out: each of its slots is worth a part.
+            pool=POOL,
             map_index_template="{{ task.shard['label'] }}",
         ).expand(shard=discover.output)
         reconcile = CurrentsReconcileOperator(task_id="reconcile", connector=connector.name, shards=discover.output)

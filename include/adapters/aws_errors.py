@@ -43,19 +43,24 @@ def code_of(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", "Unknown"))
 
 
-def is_passing(error: ClientError) -> bool:
+def is_passing(code: str, status: int) -> bool:
     """Whether the same call may work later: throttling, time-outs, and every 5xx."""
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    return code_of(error) in _PASSING or status >= 500
+    return code in _PASSING or status >= 500
+
+
+def remedy(code: str) -> str:
+    """What to do about an error code of AWS's that does not pass by itself."""
+    return _REMEDIES.get(code, "correct the set-up")
 
 
 def translate(error: BotoCoreError | ClientError, doing: str) -> CurrentsError:
     """Our error for one of botocore's. ``doing`` names the call and its object, such as `reading s3://bucket/key`."""
     if isinstance(error, ClientError):
         text = f"{doing}: {code_of(error)}: {error.response.get('Error', {}).get('Message', '')}".rstrip(": ")
-        if is_passing(error):
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        if is_passing(code_of(error), status):
             return TransientError(f"{text}; it passes by itself, clear the task to resume")
-        return SetupError(f"{text}; {_REMEDIES.get(code_of(error), 'correct the set-up')}")
+        return SetupError(f"{text}; {remedy(code_of(error))}")
     if isinstance(error, HTTPClientError | AwsConnectionError):
         return TransientError(f"{doing}: {error}; check the network, the region and the endpoint")
     return SetupError(f"{doing}: {error}; {_CREDENTIALS}")

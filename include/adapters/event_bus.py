@@ -1,32 +1,34 @@
-"""An EventBridge event bus as a target: PutEvents through boto3."""
+"""An EventBridge event bus as a target: PutEvents, over either transport."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
-from botocore.exceptions import ConnectionError as AwsConnectionError
+from botocore.exceptions import BotoCoreError, ClientError
 
-from include.adapters.aws_errors import THROTTLING, code_of, is_passing, translate
+from include.adapters.aws_errors import THROTTLING, is_passing, remedy, translate
+from include.adapters.transport import Answer, NoAnswer, Transport
 from include.currents.entry import Entry
+from include.currents.errors import CurrentsError, SetupError
 from include.currents.limits import EVENT_BUS, Limits
-from include.currents.ports import Failed, Invalid, Result, Sent
+from include.currents.ports import SENT, Done, Failed, Invalid, Result
 from include.currents.retry import FINAL_CODES
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
-    from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef, PutEventsResultEntryTypeDef
 
 
 class EventBus:
-    """The bus ``name`` (or its ARN), through a boto3 client of the service `events`. Safe to share between threads."""
+    """The bus ``name`` (or its ARN). ``client`` is a boto3 client of `events`, ``transport`` carries the events."""
 
-    def __init__(self, client: EventBridgeClient, name: str, limits: Limits = EVENT_BUS) -> None:
+    def __init__(self, client: EventBridgeClient, transport: Transport, name: str, limits: Limits = EVENT_BUS) -> None:
         self._client = client
+        self._transport = transport
         self._name = name
         self.limits = limits
+        self.in_flight = transport.in_flight
+        self.close = transport.close
 
     def preflight(self) -> None:
         """Raises SetupError where the bus does not exist: EventBridge takes events for such a bus and drops them.
@@ -38,48 +40,57 @@ class EventBus:
         except (ClientError, BotoCoreError) as error:
             raise translate(error, self._doing("looking for")) from error
 
-    def send(self, entries: Sequence[Entry]) -> list[Result]:
+    def send(self, entries: Sequence[Entry], done: Done) -> None:
         """Sends one chunk in one request, and answers entry by entry, in order.
 
         Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
         """
-        try:
-            answer = self._client.put_events(Entries=[self._item(entry) for entry in entries])
-        except ClientError as error:
-            return [self._refusal(error)] * len(entries)
-        except (HTTPClientError, AwsConnectionError) as error:
-            # The request may have been taken all the same; sending again is what "at least once" asks for.
-            return [Failed("InternalFailure", f"no answer ({type(error).__name__})")] * len(entries)
-        except BotoCoreError as error:
-            raise translate(error, self._doing("sending to")) from error
-        return [_result(each) for each in answer["Entries"]]
+        parameters = {"Entries": [self._item(entry) for entry in entries]}
+        self._transport.send("PutEvents", parameters, lambda answer: done(self._results(answer, len(entries))))
 
-    def _item(self, entry: Entry) -> PutEventsRequestEntryTypeDef:
+    def _item(self, entry: Entry) -> dict[str, Any]:
         return {
             "EventBusName": self._name,
             "Source": entry.source,
             "DetailType": entry.detail_type,
             "Detail": entry.detail,
-            "Time": datetime.fromtimestamp(entry.time, UTC),
+            "Time": entry.time,
             "Resources": [entry.resource],
         }
 
-    def _refusal(self, error: ClientError) -> Result:
-        """The result of every entry of a request that failed as a whole; raises where no request could go."""
-        code, message = code_of(error), str(error.response.get("Error", {}).get("Message", ""))
-        if is_passing(error):
-            return Failed("ThrottlingException" if code in THROTTLING else "InternalFailure", message)
-        if code == "ValidationException":
-            return Invalid(code, message)
-        raise translate(error, self._doing("sending to")) from error
+    def _results(self, answer: Answer | NoAnswer | CurrentsError, count: int) -> Sequence[Result] | CurrentsError:
+        if isinstance(answer, CurrentsError):
+            return answer
+        if isinstance(answer, NoAnswer):
+            return [Failed("InternalFailure", f"no answer ({answer.reason})", answer.maybe_accepted)] * count
+        if answer.code:
+            refusal = self._refusal(answer)
+            return refusal if isinstance(refusal, CurrentsError) else [refusal] * count
+        results = answer.output.get("Entries", ())
+        if len(results) != count:
+            return [
+                Failed("InternalFailure", "an answer without a result for every entry", maybe_accepted=True)
+            ] * count
+        if not answer.output.get("FailedEntryCount"):
+            return [SENT] * count
+        return [_result(each) for each in results]
+
+    def _refusal(self, answer: Answer) -> Result | SetupError:
+        """What the failure of a request as a whole means for each of its entries."""
+        if is_passing(answer.code, answer.status):
+            code = "ThrottlingException" if answer.code in THROTTLING else "InternalFailure"
+            return Failed(code, f"{answer.code} {answer.message}".strip())
+        if answer.code in ("ValidationException", "SerializationException"):
+            return Invalid(answer.code, answer.message, whole_request=True)
+        return SetupError(f"{self._doing('sending to')}: {answer.code}: {answer.message}; {remedy(answer.code)}")
 
     def _doing(self, verb: str) -> str:
         return f"{verb} the event bus {self._name} in {self._client.meta.region_name}"
 
 
-def _result(answer: PutEventsResultEntryTypeDef) -> Result:
+def _result(answer: Mapping[str, str]) -> Result:
     code = answer.get("ErrorCode")
     if not code:
-        return Sent()
+        return SENT
     kind = Invalid if code in FINAL_CODES else Failed
-    return kind(code, answer.get("ErrorMessage", ""))
+    return kind(code, answer.get("ErrorMessage") or "")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO
 
 from include.currents.entry import Entry
-from include.currents.errors import FileError
+from include.currents.errors import ConflictError, FileError
 from include.currents.limits import EVENT_BUS, Limits
-from include.currents.ports import CHANGED, Result, Sent, StoredObject
+from include.currents.ports import CHANGED, SENT, Done, Result, Sent, StoredObject
 
 
 class MemoryObjects:
@@ -18,6 +19,7 @@ class MemoryObjects:
     def __init__(self, bucket: str = "memory", contents: dict[str, bytes] | None = None) -> None:
         self.bucket = bucket
         self.contents = contents if contents is not None else {}
+        self._lock = threading.Lock()
 
     def objects(self, prefix: str) -> Iterator[StoredObject]:
         """Every object below ``prefix``, in the order of the keys."""
@@ -37,6 +39,18 @@ class MemoryObjects:
     def write(self, key: str, body: bytes) -> None:
         """Puts the object."""
         self.contents[key] = body
+
+    def read_version(self, key: str) -> tuple[bytes, str] | None:
+        """The content and its ETag, or None."""
+        return (self.contents[key], self.etag(key)) if key in self.contents else None
+
+    def write_version(self, key: str, body: bytes, replaces: str | None) -> str:
+        """Puts the object over the version that has this ETag; raises ConflictError where there is another."""
+        with self._lock:
+            if (self.etag(key) if key in self.contents else None) != replaces:
+                raise ConflictError(f"s3://{self.bucket}/{key}: another version is there")
+            self.write(key, body)
+            return self.etag(key)
 
     def delete(self, key: str) -> None:
         """Removes the object, if it is there."""
@@ -58,16 +72,20 @@ class MemoryTarget:
 
     def __init__(self, limits: Limits = EVENT_BUS, answer: Callable[[Entry], Result] | None = None) -> None:
         self.limits = limits
+        self.in_flight = 8
         self.accepted: list[Entry] = []
         self.requests: list[int] = []
-        self._answer = answer
+        self.answer = answer
 
     def preflight(self) -> None:
         """A destination in memory is always there."""
 
-    def send(self, entries: Sequence[Entry]) -> list[Result]:
-        """Accepts the entries that ``answer`` lets through."""
-        results = [self._answer(entry) if self._answer else Sent() for entry in entries]
+    def send(self, entries: Sequence[Entry], done: Done) -> None:
+        """Accepts the entries that ``answer`` lets through, at once."""
+        results = [self.answer(entry) if self.answer else SENT for entry in entries]
         self.requests.append(len(entries))
         self.accepted += [entry for entry, result in zip(entries, results, strict=True) if isinstance(result, Sent)]
-        return results
+        done(results)
+
+    def close(self) -> None:
+        """Nothing is open."""

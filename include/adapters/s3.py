@@ -5,17 +5,22 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import IO, TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
 from include.adapters.aws_errors import code_of, translate
-from include.currents.errors import FileError, TransientError
+from include.currents.errors import ConflictError, FileError, TransientError
 from include.currents.ports import CHANGED, StoredObject
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+
+# What a conditional write that came too late is answered; a removed object is answered with NoSuchKey.
+_CONFLICTS = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "412", "409")
 
 
 class S3Objects:
@@ -53,6 +58,31 @@ class S3Objects:
         """Writes an object whole."""
         with self._faults("writing", key):
             self._client.put_object(Bucket=self.bucket, Key=key, Body=body)
+
+    def read_version(self, key: str) -> tuple[bytes, str] | None:
+        """The content and its ETag, or None."""
+        with self._faults("reading", key):
+            try:
+                found = self._client.get_object(Bucket=self.bucket, Key=key)
+                return found["Body"].read(), found["ETag"]
+            except ClientError as error:
+                if code_of(error) == "NoSuchKey":
+                    return None
+                raise
+
+    def write_version(self, key: str, body: bytes, replaces: str | None) -> str:
+        """Writes an object over the version that has this ETag, or where there is none.
+
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+        """
+        put = partial(self._client.put_object, Bucket=self.bucket, Key=key, Body=body)
+        with self._faults("writing", key):
+            try:
+                return (put(IfNoneMatch="*") if replaces is None else put(IfMatch=replaces))["ETag"]
+            except ClientError as error:
+                if code_of(error) in _CONFLICTS:
+                    raise ConflictError(f"writing s3://{self.bucket}/{key}: another version is there") from error
+                raise
 
     def delete(self, key: str) -> None:
         """Removes an object, if it is there."""

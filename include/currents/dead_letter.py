@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import orjson
@@ -24,6 +24,7 @@ class DeadLetter:
     reason: str
     entry: Entry | None = None
     attempts: int = 0
+    first_try: datetime | None = None
     record: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -45,6 +46,10 @@ class DeadLetters:
             # No time in the gzip header: the same letters give the same bytes.
             self._store.write(self.key(file), gzip.compress(b"".join(lines), mtime=0))
 
+    def remove(self, file: SourceFile) -> None:
+        """Takes back what a delivery parked that did not end."""
+        self._store.delete(self.key(file))
+
     def read(self, file: SourceFile) -> list[dict[str, object]]:
         """The letters of a file, empty where there are none."""
         body = self._store.read(self.key(file))
@@ -52,7 +57,6 @@ class DeadLetters:
 
 
 def _line(file: SourceFile, letter: DeadLetter, now: datetime) -> bytes:
-    at = now.isoformat(timespec="seconds")
     return orjson.dumps(
         {
             "event_type": letter.event_type,
@@ -60,10 +64,10 @@ def _line(file: SourceFile, letter: DeadLetter, now: datetime) -> bytes:
             "reason": letter.reason,
             "origin": {"bucket": file.bucket, "key": file.key, "etag": file.etag, "row": letter.row},
             "attempts": letter.attempts,
-            "first_at": at,
-            "last_at": at,
+            "first_at": (letter.first_try or now).isoformat(timespec="seconds"),
+            "last_at": now.isoformat(timespec="seconds"),
             "record": letter.record,
-            "entry": asdict(letter.entry) if letter.entry else None,
+            "entry": letter.entry._asdict() if letter.entry else None,
         },
         default=str,
         option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS,

@@ -1,188 +1,303 @@
-"""Delivers the files of a shard: read → normalise → encode → chunk → pace → send → settle."""
+"""Delivers the files of a shard: claim → read → prepare → send → acknowledge → checkpoint → settle.
+
+Threads work side by side: some claim and download files ahead; the caller's reads and prepares them, in order; the
+sender's sends; some settle files that are through; and once a second the beat saves how far each file is.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import closing
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from threading import Event, Lock, Thread
+from typing import IO
 
-import pandas as pd
-import pyarrow.compute as pc
-
-from include.currents.account import Account
+from include.currents.account import Account, total
 from include.currents.dead_letter import DeadLetter, DeadLetters
-from include.currents.drift import drift
-from include.currents.encode import encode
-from include.currents.entry import Entry, entry_size
-from include.currents.errors import CurrentsError, DeliveryError, FileError
+from include.currents.entry import Entry
+from include.currents.errors import CurrentsError, DeliveryError, FencedError, FileError, StoppedError, TransientError
+from include.currents.fetch import Fetcher
 from include.currents.file_key import SourceFile
-from include.currents.filter import matching
 from include.currents.ledger import Ledger
-from include.currents.normalise import Events, arrow, by_event_type, normalise
+from include.currents.marking import Mode
+from include.currents.open_file import OpenFile
+from include.currents.pacer import Pacer
 from include.currents.personal_data import PersonalData
-from include.currents.ports import ObjectStore
+from include.currents.ports import ObjectStore, Target
+from include.currents.prepare import Preparation
+from include.currents.progress import Progress
 from include.currents.read import read
-from include.currents.seen_ids import DeliveredIds, Fingerprints, SeenIds
-from include.currents.send import Sender
+from include.currents.retry import Backoff
+from include.currents.seen_ids import DeliveredIds, SeenIds
+from include.currents.send import Refused, Sender, SendStats
 from include.currents.settings import Connector
 
 log = logging.getLogger(__name__)
 
-_UNNAMED = "unnamed"
+_BEAT_SECONDS = 1.0
+_BEATS_PER_LINE = 5
+_SETTLERS = 8
 
 
 @dataclass
 class Delivery:
-    """Delivers files of one connector. ``clock`` gives the time that records carry."""
+    """Delivers files of one connector, once. ``owner`` names the task in leases; ``clock`` tells the time of day."""
 
     connector: Connector
     source: ObjectStore
-    sender: Sender
-    bytes_per_entry: int
+    target: Target
+    pacer: Pacer
     ledger: Ledger
     dead_letters: DeadLetters
     delivered_ids: DeliveredIds
+    owner: str = "delivery"
     personal_data: PersonalData = field(default_factory=lambda: PersonalData(()))
+    mode: Mode = "live"
+    backoff: Backoff = field(default_factory=Backoff)
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
-    _done: dict[str, set[str]] = field(default_factory=dict)
-    _seen: dict[tuple[str, str], SeenIds] = field(default_factory=dict)
-    _brought: defaultdict[str, list[Fingerprints]] = field(default_factory=lambda: defaultdict(list))
+    sleep: Callable[[float], None] = time.sleep
+    beat_seconds: float = _BEAT_SECONDS
+
+    def __post_init__(self) -> None:
+        self._open: dict[str, OpenFile] = {}
+        self._settling: list[Future[None]] = []
+        self._failures: list[str] = []
+        self._accounts: list[Account] = []
+        self._done: dict[str, set[str]] = {}
+        self._seen: dict[tuple[str, str], SeenIds] = {}
+        self._ended = Event()
+        self._lock = Lock()
+        self._sender = Sender(
+            self.target, self.pacer, acknowledge=self._acknowledge, refuse=self._refuse, backoff=self.backoff
+        )
+        self._preparation = Preparation(
+            self.connector, self._ids_of, self.target.limits.bytes_per_entry, self.personal_data, self.mode
+        )
 
     def deliver(self, files: Sequence[SourceFile]) -> Account:
         """Delivers every file that the ledger does not hold yet, and returns the account of those.
 
         A file that can't be read is recorded as failed and does not keep the others: DeliveryError is raised at the
-        end. TransientError and SetupError end the delivery at once; what is settled by then stays settled.
+        end. Any other fault ends the delivery: what is under way is waited for, and how far each file came is saved,
+        so that a rerun sends nothing twice.
         """
         self._done = {hour: self.ledger.done(hour) for hour in {file.hour for file in files}}
-        account, failures = Account(), []
-        for number, file in enumerate(files, 1):
+        open_files = [file for file in files if file.id not in self._done[file.hour]]
+        self._progress = Progress(len(files), sum(file.size for file in files))
+        for file in files:
             if file.id in self._done[file.hour]:
-                log.info("%s: %s is delivered already", self.connector.name, file.uri)
-                continue
+                self._progress.file_done(file.size)
+        with ThreadPoolExecutor(_SETTLERS, thread_name_prefix="settle") as self._settlers:
+            beat = Thread(target=self._beat, name="beat", daemon=True)
             try:
-                delivered = self._deliver_file(file)
-            except FileError as error:
-                self.ledger.fail(file, str(error), self.clock())
-                log.error("%s: %s", self.connector.name, error)
-                failures.append(str(error))
-                continue
-            log.info("%s: file %d of %d, %s: %s", self.connector.name, number, len(files), file.uri, delivered.totals)
-            account.add(delivered)
-        if failures:
+                with self._sender:
+                    beat.start()
+                    self._send_all(open_files)
+            finally:
+                self._ended.set()
+                beat.join()
+                self._release()
+        self._log_line()
+        if self._failures:
             raise DeliveryError(
-                f"{self.connector.name}: files that can't be read: {len(failures)}, every other one is delivered: "
-                + "; ".join(failures[:5])
+                f"{self.connector.name}: files that can't be read: {len(self._failures)}, every other one is "
+                f"delivered: {'; '.join(self._failures[:5])}"
             )
+        account = total(self._accounts)
+        account.notes.update(self.stats.notes())
         return account
 
-    def _deliver_file(self, file: SourceFile) -> Account:
-        account, letters = Account(), list[DeadLetter]()
-        self._brought.clear()
-        with NamedTemporaryFile() as body:
-            self.source.download(file.key, file.etag, body)
-            body.flush()
-            contents = read(Path(body.name), file.uri)
-            file_type = file.event_type or contents.event_type
-            for frame in contents.batches:
-                letters += self._deliver_batch(file, file_type, frame, account)
+    @property
+    def stats(self) -> SendStats:
+        """What the sending came to so far."""
+        return self._sender.stats
+
+    def stop(self) -> None:
+        """Asks the delivery to end as soon as it can, in good order. May be called by a signal handler."""
+        self._sender.fail(StoppedError(f"{self.connector.name}: told to stop; clear the task to resume"))
+
+    def _send_all(self, files: Sequence[SourceFile]) -> None:
+        fetcher = Fetcher(
+            self.source, self.ledger, self.owner, self._opened, self._sender.check, self.clock, self.sleep
+        )
+        with closing(fetcher.fetch(files)) as fetched:
+            try:
+                for file, opened, body in fetched:
+                    if opened is None:
+                        self._progress.file_done(file.size)
+                    else:
+                        self._read(opened, body)
+            except BaseException:
+                # What waits for a lease must see that there is nothing to wait for.
+                self.stop()
+                raise
+        self._sender.drain()
+        wait(self._settling)
+        self._sender.check()
+
+    def _opened(self, opened: OpenFile) -> None:
+        with self._lock:
+            self._open[opened.file.arn] = opened
+
+    def _read(self, opened: OpenFile, body: IO[bytes] | None) -> None:
+        """Reads a file and hands its entries to the sender."""
+        fault = opened.fault
+        if body is not None:
+            with body:
+                try:
+                    self._put_entries(opened, Path(body.name))
+                except FileError as error:
+                    fault = error
+        if opened.end(fault):
+            self._settle_soon(opened)
+
+    def _put_entries(self, opened: OpenFile, path: Path) -> None:
+        contents = read(path, opened.file.uri)
+        file_type = opened.file.event_type or contents.event_type
+        for frame in contents.batches:
+            entries = self._preparation.entries(opened, file_type, frame)
+            self._progress.rows_read += len(frame)
+            self._sender.put(entries)
+
+    def _ids_of(self, hour: str, event_type: str) -> SeenIds:
+        place = (hour, event_type)
+        if place not in self._seen:
+            self._seen[place] = self.delivered_ids.read(*place, self._done[hour])
+        return self._seen[place]
+
+    def _acknowledge(self, entries: Sequence[Entry]) -> None:
+        rows: dict[str, list[int]] = {}
+        for entry in entries:
+            rows.setdefault(entry.resource, []).append(entry.row)
+        for resource, accepted in rows.items():
+            opened = self._open[resource]
+            if opened.acknowledge(accepted):
+                self._settle_soon(opened)
+
+    def _refuse(self, refused: Refused) -> None:
+        entry = refused.entry
+        first_try = datetime.fromtimestamp(refused.first_try, UTC)
+        letter = DeadLetter(
+            entry.row, entry.detail_type, refused.code, refused.reason, entry, refused.attempts, first_try
+        )
+        opened = self._open[entry.resource]
+        if opened.refuse(letter):
+            self._settle_soon(opened)
+
+    def _settle_soon(self, opened: OpenFile) -> None:
+        self._settling.append(self._settlers.submit(self._guarded, self._settle, opened))
+
+    def _guarded(self, step: Callable[[OpenFile], None], opened: OpenFile) -> None:
+        """Runs a step on a file; a fault ends the delivery, in the thread that waits for it."""
+        try:
+            step(opened)
+        except CurrentsError as error:
+            self._sender.fail(error)
+        except Exception as error:
+            log.exception("%s: settling broke", opened.file.uri)
+            self._sender.fail(CurrentsError(f"{opened.file.uri}: {error!r}; please report this"))
+
+    def _settle(self, opened: OpenFile) -> None:
+        with opened.saving:
+            if opened.fault:
+                self._fail(opened, str(opened.fault))
+            else:
+                self._close(opened)
+            with self._lock:
+                del self._open[opened.file.arn]
+        self._progress.file_done(opened.file.size)
+
+    def _fail(self, opened: OpenFile, reason: str) -> None:
+        self.ledger.checkpoint(opened.lease, opened.progress(), self.clock(), release=True)
+        self.ledger.fail(opened.file, reason, self.clock())
+        log.error("%s: %s", self.connector.name, reason)
+        self._failures.append(reason)
+
+    def _close(self, opened: OpenFile) -> None:
+        """Parks the dead letters, keeps the ids, and only then calls the file done."""
+        file, account = opened.file, opened.close_books()
         if not account.totals.balanced:
             raise CurrentsError(f"{file.uri}: the books do not balance ({account.totals}); please report this")
-        self.dead_letters.write(file, letters, self.clock())
-        for event_type, found in self._brought.items():
+        self._hold(opened)
+        letters = sorted([*opened.parked, *self._with_records(opened)], key=lambda letter: letter.row)
+        if letters:
+            self.dead_letters.write(file, letters, self.clock())
+        elif opened.lease.resumed:
+            self.dead_letters.remove(file)
+        for event_type, found in opened.brought.items():
             self.delivered_ids.write(file, event_type, found)
-        self.ledger.settle(file, account, self.clock())
-        return account
+        self.ledger.settle(opened.lease, account, self.clock())
+        log.debug("%s: %s: %s", self.connector.name, file.uri, account.totals)
+        self._accounts.append(account)
 
-    def _deliver_batch(
-        self, file: SourceFile, file_type: str | None, frame: pd.DataFrame, account: Account
-    ) -> list[DeadLetter]:
-        letters: list[DeadLetter] = []
-        for event_type, rows in by_event_type(frame, file_type):
-            name = event_type or _UNNAMED
-            counts = account.of(name)
-            counts.read += len(rows)
-            if event_type is None:
-                dead = self._no_event_type(file, frame, rows)
-            elif not self.connector.event_types.wants(event_type):
-                counts.filtered += len(rows)
-                continue
-            else:
-                dead = self._deliver_rows(file, event_type, rows, account)
-            counts.dead_lettered += len(dead)
-            letters += dead
-        return letters
+    def _with_records(self, opened: OpenFile) -> Iterable[DeadLetter]:
+        """The letters of refused entries, with the rows as they were read: their batch is long gone, so once more."""
+        refused = {letter.row: letter for letter in opened.refused}
+        if not refused:
+            return
+        with NamedTemporaryFile() as body:
+            self.source.download(opened.file.key, opened.file.etag, body)
+            body.flush()
+            for frame in read(Path(body.name), opened.file.uri).batches:
+                found = [refused[row] for row in frame.index if row in refused]
+                yield from self._preparation.records(frame, found)
 
-    def _no_event_type(self, file: SourceFile, frame: pd.DataFrame, rows: pd.DataFrame) -> list[DeadLetter]:
-        if "event_type" not in frame.columns:
-            raise FileError(
-                f"{file.uri}: neither a column event_type, nor the key, nor an Avro schema names the event type"
-            )
-        reason = "event_type is missing, and no folder of the key names it"
-        letters = [DeadLetter(row, _UNNAMED, "no_event_type", reason) for row in rows.index]
-        return [self._with_record(letter, rows) for letter in letters]
+    def _hold(self, opened: OpenFile) -> None:
+        """Makes sure of the lease for as long as settling may take; raises FencedError where it is gone."""
+        if opened.lease.expires_at - self.clock() < self.ledger.lease / 2:
+            self.ledger.checkpoint(opened.lease, opened.progress(), self.clock())
 
-    def _deliver_rows(
-        self, file: SourceFile, event_type: str, rows: pd.DataFrame, account: Account
-    ) -> list[DeadLetter]:
-        counts = account.of(event_type)
-        account.differs(event_type, drift(rows, event_type))
-        keep_broken = self.connector.broken_properties == "keep"
-        normalised = normalise(rows, event_type, file.folders, keep_broken=keep_broken)
-        account.notes.update(normalised.notes)
-        wanted = matching(normalised.events, self.connector.filter)
-        chosen = replace(normalised.events, frame=normalised.events.frame[wanted])
-        counts.filtered += len(wanted) - len(chosen.frame)
-        events = self._first_of_each_id(file, chosen)
-        counts.duplicate += len(chosen.frame) - len(events.frame)
-        entries = self._entries(file, self.personal_data.of_events(events), account)
-        fitting = [entry for entry in entries if entry.size <= self.bytes_per_entry]
-        refused = self.sender.send(fitting)
-        counts.sent += len(fitting) - len(refused)
-        letters = [
-            *(DeadLetter(each.row, event_type, each.code, each.reason) for each in normalised.rejections),
-            *(self._oversized(entry) for entry in entries if entry.size > self.bytes_per_entry),
-            *(
-                DeadLetter(each.entry.row, event_type, each.code, each.reason, each.entry, each.attempts)
-                for each in refused
-            ),
-        ]
-        return [self._with_record(letter, rows) for letter in letters]
+    def _beat(self) -> None:
+        beats = 0
+        while not self._ended.wait(self.beat_seconds):
+            beats += 1
+            self._save()
+            if beats % _BEATS_PER_LINE == 0:
+                self._log_line()
 
-    def _first_of_each_id(self, file: SourceFile, events: Events) -> Events:
-        """Drops the events whose id was seen before under the same event type and hour, in whichever file or run."""
-        place = (file.hour, events.event_type)
-        if place not in self._seen:
-            self._seen[place] = self.delivered_ids.read(*place, self._done[file.hour])
-        new, brought = self._seen[place].take_new(arrow(events.frame["id"]))
-        self._brought[events.event_type].append(brought)
-        return events if new.all() else replace(events, frame=events.frame[new])
+    def _save(self) -> None:
+        with self._lock:
+            opened = list(self._open.values())
+        wait([self._settlers.submit(self._guarded, self._checkpoint, each) for each in opened if self._is_due(each)])
 
-    def _entries(self, file: SourceFile, events: Events, account: Account) -> list[Entry]:
-        details = encode(events, account.notes)
-        source = self.connector.destination.source
-        rest = entry_size(source, events.event_type, 0, file.arn)
-        columns = zip(
-            events.frame.index,
-            details.to_pylist(),
-            events.frame["time"].tolist(),
-            pc.binary_length(details).to_pylist(),
-            strict=True,
-        )
-        return [
-            Entry(row, source, events.event_type, detail, when, file.arn, rest + size)
-            for row, detail, when, size in columns
-        ]
+    def _is_due(self, opened: OpenFile) -> bool:
+        left = opened.lease.expires_at - self.clock()
+        return left < self.ledger.lease / 2 or len(opened.rows) > len(opened.lease.rows)
 
-    def _oversized(self, entry: Entry) -> DeadLetter:
-        reason = f"the entry has {entry.size} bytes, the limit is {self.bytes_per_entry}"
-        return DeadLetter(entry.row, entry.detail_type, "oversized", reason, entry)
+    def _checkpoint(self, opened: OpenFile) -> None:
+        """Saves how far a file is. One that fails is made up for by the next, as long as the lease lasts."""
+        with opened.saving:
+            if opened.file.arn not in self._open:
+                return
+            try:
+                self.ledger.checkpoint(opened.lease, opened.progress(), self.clock())
+            except FencedError:
+                raise
+            except TransientError as error:
+                if opened.lease.expires_at - self.clock() < self.ledger.lease / 3:
+                    raise
+                log.warning("%s: the checkpoint is late: %s", opened.file.uri, error)
 
-    def _with_record(self, letter: DeadLetter, rows: pd.DataFrame) -> DeadLetter:
-        """The letter with its row as it was read, but for personal data."""
-        row = {str(name): None if value is pd.NA else value for name, value in rows.loc[letter.row].items()}
-        return replace(letter, record=self.personal_data.of_record(letter.event_type, row))
+    def _release(self) -> None:
+        """Saves the files that are not through, and gives their leases back, so that a rerun need not wait."""
+        with self._lock:
+            opened = list(self._open.values())
+        wait([self._settlers.submit(self._give_back, each) for each in opened])
+
+    def _give_back(self, opened: OpenFile) -> None:
+        with opened.saving:
+            if opened.file.arn not in self._open:
+                return
+            try:
+                self.ledger.checkpoint(opened.lease, opened.progress(), self.clock(), release=True)
+            except CurrentsError as error:
+                log.warning("%s: could not be saved: %s", opened.file.uri, error)
+
+    def _log_line(self) -> None:
+        log.info("%s: %s", self.connector.name, self._progress.line(self.stats, self.pacer.pace))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from include.currents.file_key import SourceFile
+from include.currents.file_key import SourceFile, place_of
 from include.currents.hour import hours_back
 from include.currents.ledger import Ledger
 from include.currents.ports import ObjectStore
 from include.currents.settings import Connector
+
+log = logging.getLogger(__name__)
 
 # Listing waits on the network; an hour of a hundred event types should not take a hundred round trips in a row.
 _PARALLEL_LISTINGS = 16
@@ -22,8 +25,14 @@ def undelivered(connector: Connector, source: ObjectStore, ledger: Ledger, hour:
     """
     past = hours_back(hour, connector.lookback_hours)
     files = find_files(source, connector.source.prefix, [*past, hour], connector.event_types.wants)
-    settled = ledger.done(hour).union(*(ledger.done(each) | ledger.failed(each).keys() for each in past))
-    return [file for file in files if file.id not in settled]
+    done = set[str]().union(*(ledger.done(each) for each in (*past, hour)))
+    settled = done.union(*(ledger.failed(each).keys() for each in past))
+    open_files = [file for file in files if file.id not in settled]
+    places = {place_of(each) for each in done}
+    for file in open_files:
+        if file.place in places:
+            log.warning("%s has changed since it was delivered; those of its rows that are new are sent", file.uri)
+    return open_files
 
 
 def find_files(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from include.currents.limits import TIME_BYTES
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One item of a put request. ``row`` is its place in the file; ``time`` is in seconds since the epoch."""
+class Entry(NamedTuple):
+    """One item of a put request. ``row`` is its place in the file; ``time`` is in seconds since the epoch.
+
+    ``resource`` is the ARN of the file. A tuple, since one is made for every event.
+    """
 
     row: int
     source: str

@@ -3,6 +3,9 @@
     CurrentsError
     ├── SetupError        nothing can work until somebody changes the set-up: fail at once, do not retry
     ├── TransientError    the same call may work later: retry the task
+    │   ├── ConflictError somebody else wrote the object meanwhile
+    │   ├── FencedError   another task took the file over: stop at once
+    │   └── StoppedError  somebody asked the task to stop
     ├── FileError         this file can't be read: deliver the others, then fail the task
     └── DeliveryError     the task did what it could and some files are open: fail at once; a rerun resumes
 
@@ -23,6 +26,18 @@ class SetupError(CurrentsError):
 
 class TransientError(CurrentsError):
     """The network or a service failed in a way that passes."""
+
+
+class ConflictError(TransientError):
+    """A conditional write found another version than the one it was to replace."""
+
+
+class FencedError(TransientError):
+    """The lease of a file went to another task while this one was away; nothing more of it may be written."""
+
+
+class StoppedError(TransientError):
+    """The task was told to stop, and did after what was under way had ended."""
 
 
 class FileError(CurrentsError):

@@ -8,6 +8,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 
+def place_of(file_id: str) -> str:
+    """The part of a file's id that every version of the object has."""
+    return file_id.partition("-")[0]
+
+
 @dataclass(frozen=True)
 class SourceFile:
     """One S3 object: the unit of the ledger. ``size`` is in bytes, ``etag`` as S3 gives it, without quotes."""
@@ -19,8 +24,13 @@ class SourceFile:
 
     @cached_property
     def id(self) -> str:
-        """A name for this very content at this very key: another ETag is another file."""
-        return hashlib.sha256("\0".join((self.bucket, self.key, self.etag)).encode()).hexdigest()[:32]
+        """A name for this very content at this very key: another ETag is another file, of the same ``place``."""
+        return f"{self.place}-{hashlib.sha256(self.etag.encode()).hexdigest()[:12]}"
+
+    @cached_property
+    def place(self) -> str:
+        """The part of ``id`` that stays when the object is written anew."""
+        return hashlib.sha256(f"{self.bucket}\0{self.key}".encode()).hexdigest()[:24]
 
     @cached_property
     def folders(self) -> Mapping[str, str]:

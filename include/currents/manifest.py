@@ -10,7 +10,7 @@ import orjson
 
 from include.currents.account import Account
 from include.currents.file_key import SourceFile
-from include.currents.ledger import Ledger
+from include.currents.ledger import HourAccount, Ledger
 from include.currents.ports import ObjectStore
 
 _NOT_TRIED = "not delivered; the log of the `deliver` task that had it says why"
@@ -22,9 +22,13 @@ class Manifest:
 
     connector: str
     hour: str
-    files: int
-    account: Account
+    delivered: HourAccount
     open_files: dict[str, str]
+
+    @property
+    def account(self) -> Account:
+        """The account of the rows of all delivered files."""
+        return self.delivered.account
 
     @property
     def complete(self) -> bool:
@@ -38,7 +42,11 @@ class Manifest:
             "hour": self.hour,
             "complete": self.complete,
             **self.account.as_json(),
-            "files": {"delivered": self.files, "open": self.open_files},
+            "files": {
+                "delivered": self.delivered.files,
+                "open": self.open_files,
+                "changed_after_delivery": self.delivered.changed,
+            },
             "written_at": now.isoformat(timespec="seconds"),
         }
 
@@ -55,8 +63,7 @@ def reconcile(connector: str, hour: str, planned: Iterable[SourceFile], ledger: 
         for file_id, key in tried.items()
         if file_id not in done
     }
-    files, account = ledger.account(hour)
-    return Manifest(connector, hour, files, account, open_files)
+    return Manifest(connector, hour, ledger.account(hour), open_files)
 
 
 class Manifests:

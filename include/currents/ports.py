@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Protocol
 
 from include.currents.entry import Entry
+from include.currents.errors import CurrentsError
 from include.currents.limits import Limits
 
 # Why a file that was listed can't be read any more.
@@ -39,6 +40,15 @@ class ObjectStore(Protocol):
     def write(self, key: str, body: bytes) -> None:
         """Writes the whole object; readers see the old or the new content, never a part."""
 
+    def read_version(self, key: str) -> tuple[bytes, str] | None:
+        """The content and its ETag, or None where there is no such object."""
+
+    def write_version(self, key: str, body: bytes, replaces: str | None) -> str:
+        """Writes the object if it still has the ETag ``replaces``, or if there is none; returns its new ETag.
+
+        Raises ConflictError where somebody else was quicker.
+        """
+
     def delete(self, key: str) -> None:
         """Removes the object; no fault where there is none."""
 
@@ -53,30 +63,41 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The entry was not accepted and may be sent again."""
+    """The entry may be sent again. ``maybe_accepted``: no answer came, so it may be at its destination already."""
 
     code: str
     message: str
+    maybe_accepted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Invalid:
-    """The entry will never be accepted."""
+    """The entry will never be accepted. ``whole_request``: its request was refused, maybe for another entry's sake."""
 
     code: str
     message: str
+    whole_request: bool = False
 
 
+SENT = Sent()
 Result = Sent | Failed | Invalid
+Done = Callable[[Sequence[Result] | CurrentsError], None]
 
 
 class Target(Protocol):
-    """Where entries go."""
+    """Where entries go. ``in_flight`` is how many requests may be under way at once."""
 
     limits: Limits
+    in_flight: int
 
     def preflight(self) -> None:
         """Raises SetupError where the destination can't take events."""
 
-    def send(self, entries: Sequence[Entry]) -> list[Result]:
-        """Sends one chunk and answers entry by entry, in order. Raises SetupError where no chunk could ever go."""
+    def send(self, entries: Sequence[Entry], done: Done) -> None:
+        """Starts to send one chunk; ``done`` is called once, from any thread, with a result for every entry, in order.
+
+        It is called with a SetupError where no chunk could ever go.
+        """
+
+    def close(self) -> None:
+        """Ends the connections."""

@@ -7,18 +7,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 # Error codes of single entries: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsResultEntry.html
-FINAL_CODES = frozenset(
+THROTTLED_CODES = frozenset({"ThrottlingException"})
+TRANSIENT_CODES = THROTTLED_CODES | {"InternalFailure", "InternalException"}
+# Somebody has to change a policy: one entry may be special, a row of them says that nothing can go.
+SETUP_CODES = frozenset(
     {
         "AccessDeniedException",
         "InvalidAccountIdException",
-        "InvalidArgument",
-        "MalformedDetail",
-        "RedactionFailure",
         "NotAuthorizedForSourceException",
         "NotAuthorizedForDetailTypeException",
     }
 )
-TRANSIENT_CODES = frozenset({"InternalFailure", "InternalException", "ThrottlingException"})
+FINAL_CODES = SETUP_CODES | {"InvalidArgument", "MalformedDetail", "RedactionFailure"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +30,9 @@ class Backoff:
 
     base: float = 0.1
     cap: float = 20.0
-    attempts: int = 8
+    attempts: int = 10
     uniform: Callable[[float, float], float] = random.uniform
 
     def delay(self, attempt: int) -> float:
         """Seconds to wait before try number ``attempt`` + 2; ``attempt`` counts from 0."""
-        return self.uniform(0.0, min(self.cap, self.base * 2**attempt))
+        return self.uniform(0.0, min(self.cap, self.base * 2.0 ** min(attempt, 32)))

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from include.currents.limits import put_events_quota
+from include.currents.limits import EVENT_BUS, Limits, put_events_quota
+
+# The Airflow pool whose slots share out the budgets.
+POOL = "currents"
 
 # arn:partition:events:region:account:event-bus/name
 _BUS_ARN = re.compile(r"^arn:[\w-]+:events:(?P<region>[\w-]+):\d{12}:event-bus/[\w./-]+$")
@@ -37,6 +41,20 @@ class Location(_Model):
     aws_conn_id: ConnId = "aws_default"
 
 
+class LimitSettings(_Model):
+    """Lower bounds than EventBridge's own, for regions and emulators that hold older ones."""
+
+    entries_per_request: Annotated[int | None, Field(ge=1, le=EVENT_BUS.entries_per_request, description="1 to 10")] = (
+        None
+    )
+    bytes_per_request: Annotated[
+        int | None, Field(ge=1_000, le=EVENT_BUS.bytes_per_request, description="1,000 to 1,000,000")
+    ] = None
+    bytes_per_entry: Annotated[
+        int | None, Field(ge=1_000, le=EVENT_BUS.bytes_per_entry, description="1,000 to 1,000,000")
+    ] = None
+
+
 class Destination(_Model):
     """Where the events go, and the `source` that consumers match in their rules."""
 
@@ -48,6 +66,15 @@ class Destination(_Model):
     source: Annotated[
         str, Field(pattern=r"^(?!aws\.).{1,256}$", description="up to 256 characters, not beginning with `aws.`")
     ] = "braze.currents"
+    limits: LimitSettings = LimitSettings()
+
+    @property
+    def request_limits(self) -> Limits:
+        """What one request and one entry may carry."""
+        told = {name: value for name, value in self.limits if value is not None}
+        limits = replace(EVENT_BUS, **told)
+        # An entry has to fit into a request.
+        return replace(limits, bytes_per_entry=min(limits.bytes_per_entry, limits.bytes_per_request))
 
     @model_validator(mode="after")
     def _arn_is_of_the_region(self) -> Destination:
@@ -80,6 +107,9 @@ class Budget(_Model):
     ] = 0.5
     requests_per_second: Rate = None
     entries_per_second: Rate = None
+    slots: Annotated[
+        int, Field(ge=1, le=100, description="the slots of the Airflow pool `currents`, a whole number from 1 to 100")
+    ] = 4
 
 
 class PersonalDataRule(_Model):
@@ -148,12 +178,24 @@ class Connector(_Model):
     ] = "keep"
     lookback_hours: Annotated[int, Field(ge=0, le=72, description="whole hours, 0 to 72")] = 3
     budget: Budget = Budget()
+    mark_backfills: Annotated[
+        bool, Field(description="true or false: whether the events of backfills and replays say so in their detail")
+    ] = True
 
     @property
     def requests_per_second(self) -> float:
         """The connector's budget: what it is told, else its share of the region's default quota."""
         told = self.budget.requests_per_second
         return told or self.budget.share_of_quota * put_events_quota(self.destination.region)
+
+    def rates(self, slots: int) -> tuple[float, float | None]:
+        """The requests and the entries a second that a task with so many slots of the pool may send.
+
+        Each slot is worth the same part of the budget, so the tasks that fit into the pool never exceed it together.
+        """
+        part = slots / self.budget.slots
+        entries = self.budget.entries_per_second
+        return self.requests_per_second * part, entries * part if entries else None
 
     @model_validator(mode="after")
     def _state_is_no_source(self) -> Connector:

@@ -22,17 +22,26 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
 
 import httpx
 
 from tests.tools.airflow_env import ROOT
+from tests.tools.fault_plan import FaultPlan
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": "us-east-1"}
 START_SECONDS = 60
 STOP_SECONDS = 10
 PAGE = 10_000
+
+
+class Arrival(NamedTuple):
+    """A PutEvents request: when it came, by this machine's monotonic clock, its entries, and how many were accepted."""
+
+    seconds: float
+    entries: int
+    accepted: int
 
 
 @dataclass(frozen=True)
@@ -63,23 +72,40 @@ class LocalAws:
 
     def accepted(self, after: int = 0) -> list[dict[str, Any]]:
         """The accepted entries as they were sent, in order; the first ``after`` are left out."""
-        entries: list[dict[str, Any]] = []
+        return [line["entry"] for line in self.accepted_lines(after)]
+
+    def accepted_lines(self, after: int = 0) -> list[dict[str, Any]]:
+        """The accepted entries, each with its number and bus.
+
+        Where the sender may not have learned of it, the line also has ``"cut": true`` (the connection was closed
+        without an answer) or ``"slow": true`` (the answer came late).
+        """
+        found: list[dict[str, Any]] = []
         while True:
-            path = f"/_front/accepted?after={after + len(entries)}&limit={PAGE}"
+            path = f"/_front/accepted?after={after + len(found)}&limit={PAGE}"
             # Bytes end lines at \n only; text also at U+2028 and others, which events may hold.
             lines = self._ask("GET", path).content.splitlines()
-            entries += [json.loads(line)["entry"] for line in lines]
+            found += map(json.loads, lines)
             if len(lines) < PAGE:
-                return entries
+                return found
+
+    def arrivals(self) -> list[Arrival]:
+        """Every PutEvents request, in order; those that failed are among them."""
+        return [Arrival(*each) for each in self._ask("GET", "/_front/arrivals").json()]
+
+    def set_faults(self, plan: FaultPlan) -> None:
+        """Has happen from here on what a plan tells; its requests are counted from 1. An empty plan ends it."""
+        self._ask("POST", "/_front/faults", content=json.dumps(asdict(plan)))
 
     def reset(self) -> None:
-        """Begins the front's record anew."""
+        """Begins the front's record anew, without any faults."""
         self._ask("DELETE", "/_front/accepted")
 
     forget = reset
 
-    def _ask(self, method: str, path: str) -> httpx.Response:
-        return httpx.request(method, f"{self.endpoint}{path}", trust_env=False, timeout=60).raise_for_status()
+    def _ask(self, method: str, path: str, content: str | None = None) -> httpx.Response:
+        url = f"{self.endpoint}{path}"
+        return httpx.request(method, url, content=content, trust_env=False, timeout=60).raise_for_status()
 
 
 @contextmanager
@@ -127,7 +153,7 @@ def serve(host: str, port: int, *, forever: bool) -> None:
     import uvicorn
     from moto.server import ThreadedMotoServer
 
-    from tests.tools.front import make_front
+    from tests.tools.front import CuttableProtocol, make_front
 
     for sign in (signal.SIGTERM, signal.SIGINT):
         signal.signal(sign, lambda *_: sys.exit(0))
@@ -140,7 +166,12 @@ def serve(host: str, port: int, *, forever: bool) -> None:
     app = make_front("http://{}:{}".format(*moto.get_host_and_port()))
     with socket.create_server((host, port), backlog=512) as listening:
         config = uvicorn.Config(
-            app, log_level="error", server_header=False, date_header=False, timeout_graceful_shutdown=1
+            app,
+            http=CuttableProtocol,
+            log_level="error",
+            server_header=False,
+            date_header=False,
+            timeout_graceful_shutdown=1,
         )
         server = uvicorn.Server(config)
         if not forever:

@@ -5,11 +5,14 @@ import http.client
 import json
 import socket
 import threading
+import time
 import uuid
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from typing import Any
@@ -19,10 +22,11 @@ import httpx
 import pytest
 import uvicorn
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.tools.fault_plan import FaultPlan
 from tests.tools.front import (
     Limits,
     bus_name,
@@ -140,6 +144,13 @@ def test_a_detail_is_a_json_object_within_the_limits(text: str, taken: bool) -> 
     assert is_detail(text, LIMITS) is taken
 
 
+@pytest.mark.parametrize("offset", range(19))
+def test_an_integer_is_out_of_range_wherever_it_stands(offset: int) -> None:
+    spaces = " " * offset
+    assert is_detail(f'{{{spaces}"a":{2**63 - 1}}}', LIMITS)
+    assert not is_detail(f'{{{spaces}"a":{2**63}}}', LIMITS)
+
+
 def reference(text: str, levels: int) -> bool:
     """Slow and obvious: every integer as the parser meets it, every level as a walk finds it."""
     integers: list[int] = []
@@ -226,6 +237,7 @@ def test_results_are_merged_by_index_and_moto_delivers_under_the_ids_told(aws: L
         "lost": 1,
         "by_bus": {bus: 3},
         "by_detail_type": {"t": 3},
+        "faults": {},
     }
 
 
@@ -307,6 +319,242 @@ def test_the_record_survives_what_text_takes_for_the_end_of_a_line(aws: LocalAws
 @pytest.mark.parametrize("query", ["after=-1", "limit=x", "after="])
 def test_a_page_that_is_no_number_is_refused(aws: LocalAws, query: str) -> None:
     assert httpx.get(f"{aws.endpoint}/_front/accepted?{query}", trust_env=False).status_code == 400
+
+
+# Faults by plan
+
+
+def client(aws: LocalAws, service: str = "events", **settings: Any) -> Any:
+    """A client that tells every failure instead of trying again."""
+    once = Config(retries={"total_max_attempts": 1}, max_pool_connections=16, **settings)
+    return boto3.client(service, endpoint_url=aws.endpoint, config=once)  # type: ignore[call-overload]
+
+
+def numbered(bus: str, *numbers: int) -> list[dict[str, Any]]:
+    return [{**ENTRY, "EventBusName": bus, "Detail": json.dumps({"n": n})} for n in numbers]
+
+
+def outcome(call: Callable[[], Any]) -> str:
+    """What became of a call, in a word: the code of an error, or what happened to the connection."""
+    try:
+        call()
+    except ClientError as error:
+        return str(error.response["Error"]["Code"])
+    except (ConnectionClosedError, ReadTimeoutError) as error:
+        return type(error).__name__
+    return "done"
+
+
+def outcomes(aws: LocalAws, bus: str, requests: int, senders: int = 1) -> list[str]:
+    """What became of as many requests of one entry each, sent over as many connections at once."""
+    events = client(aws)
+    with ThreadPoolExecutor(senders) as pool:
+        calls = [partial(events.put_events, Entries=numbered(bus, n)) for n in range(requests)]
+        return list(pool.map(outcome, calls))
+
+
+@pytest.mark.parametrize(
+    ("plan", "codes"),
+    [
+        (FaultPlan(throttle=1), {"ThrottlingException"}),
+        (FaultPlan(server_error=1), {"InternalException", "ServiceUnavailable"}),
+        (FaultPlan(cut_before=1), {"ConnectionClosedError"}),
+    ],
+)
+def test_a_request_fails_by_plan_and_nothing_of_it_is_accepted(
+    aws: LocalAws, bus: str, plan: FaultPlan, codes: set[str]
+) -> None:
+    aws.set_faults(plan)
+    assert set(outcomes(aws, bus, 10)) == codes
+    counts = aws.counts()
+    assert (counts["accepted"], counts["rejected"], counts["requests"], sum(counts["faults"].values())) == (
+        0,
+        0,
+        10,
+        10,
+    )
+    assert [(arrival.entries, arrival.accepted) for arrival in aws.arrivals()] == [(1, 0)] * 10
+
+
+def test_failed_requests_have_the_status_and_form_of_the_service(aws: LocalAws, bus: str) -> None:
+    found = set()
+    for plan in (FaultPlan(throttle=1), FaultPlan(server_error=1)):
+        aws.set_faults(plan)
+        for _ in range(10):
+            with pytest.raises(ClientError) as raised:
+                client(aws).put_events(Entries=numbered(bus, 1))
+            told = raised.value.response
+            found.add((told["ResponseMetadata"]["HTTPStatusCode"], told["Error"]["Code"]))
+    assert found == {(400, "ThrottlingException"), (500, "InternalException"), (503, "ServiceUnavailable")}
+
+
+def test_a_connection_may_be_cut_after_its_entries_were_accepted(aws: LocalAws, bus: str) -> None:
+    client(aws).put_events(Entries=numbered(bus, 0))
+    aws.set_faults(FaultPlan(cut_after=1))
+    assert outcome(lambda: client(aws).put_events(Entries=numbered(bus, 1, 2))) == "ConnectionClosedError"
+    assert [(line["entry"], line.get("cut")) for line in aws.accepted_lines()] == list(
+        zip(numbered(bus, 0, 1, 2), [None, True, True], strict=True)
+    )
+    assert aws.counts()["faults"] == {"cut_after": 1}
+
+
+def test_a_cut_comes_before_any_byte_of_an_answer(aws: LocalAws) -> None:
+    aws.set_faults(FaultPlan(cut_before=1))
+    host, _, port = aws.endpoint.rpartition("/")[2].partition(":")
+    for _ in range(3):
+        with socket.create_connection((host, int(port)), timeout=5) as connection:
+            connection.sendall(b"POST / HTTP/1.1\r\nx-amz-target: AWSEvents.PutEvents\r\ncontent-length: 2\r\n\r\n{}")
+            assert connection.recv(1) == b""
+
+
+def test_a_slow_answer_comes_late_and_its_entries_are_marked(aws: LocalAws, bus: str) -> None:
+    aws.set_faults(FaultPlan(slow=1, slow_seconds=0.3))
+    began = time.monotonic()
+    client(aws).put_events(Entries=numbered(bus, 1))
+    assert time.monotonic() - began >= 0.3
+    impatient = client(aws, read_timeout=0.1)
+    assert outcome(lambda: impatient.put_events(Entries=numbered(bus, 2))) == "ReadTimeoutError"
+    assert [line.get("slow") for line in aws.accepted_lines()] == [True, True]
+    assert aws.counts()["faults"] == {"slow": 2}
+
+
+def test_entries_fail_by_plan_each_for_itself(aws: LocalAws, bus: str) -> None:
+    plan = FaultPlan(seed=5, entry_throttle=0.3, entry_failure=0.3)
+    aws.set_faults(plan)
+    answer = client(aws).put_events(Entries=numbered(bus, *range(10)))
+    told = {"entry_throttle": "ThrottlingException", "entry_failure": "InternalFailure", None: None}
+    assert codes(answer) == [told[plan.decide_entry(1, index, "")] for index in range(10)]
+    assert set(codes(answer)) == set(told.values())
+    kept = [n for n, code in enumerate(codes(answer)) if not code]
+    assert aws.accepted() == numbered(bus, *kept)
+    assert (sum(aws.counts()["faults"].values()), aws.counts()["rejected"]) == (10 - len(kept), 0)
+    assert answer["FailedEntryCount"] == 10 - len(kept)
+
+
+def test_an_entry_that_is_refused_by_plan_is_refused_again(aws: LocalAws, bus: str) -> None:
+    aws.set_faults(FaultPlan(seed=5, entry_refusal=0.4))
+    there, back = (
+        codes(client(aws).put_events(Entries=numbered(bus, *order))) for order in (range(10), range(9, -1, -1))
+    )
+    assert there == back[::-1]
+    assert set(there) == {None, "MalformedDetail"}
+
+
+def test_what_breaks_a_rule_is_refused_by_the_rule(aws: LocalAws, bus: str) -> None:
+    aws.set_faults(FaultPlan(entry_throttle=1))
+    answer = put(aws, {**ENTRY, "Source": "aws.s3"}, ENTRY, bus=bus)
+    assert codes(answer) == ["NotAuthorizedForSourceException", "ThrottlingException"]
+    assert (aws.counts()["rejected"], aws.counts()["faults"]) == (1, {"entry_throttle": 1})
+
+
+WORDS = {
+    "throttle": "ThrottlingException",
+    "cut_before": "ConnectionClosedError",
+    "cut_after": "ConnectionClosedError",
+    None: "done",
+}
+MIXED = FaultPlan(seed=11, throttle=0.2, cut_before=0.1, cut_after=0.1, hold=True)
+
+
+def test_a_seed_tells_what_becomes_of_every_request(aws: LocalAws, bus: str) -> None:
+    expected = [WORDS[MIXED.decide(number).fault] for number in range(1, 61)]
+    for _ in range(2):
+        aws.set_faults(MIXED)
+        assert outcomes(aws, bus, 60) == expected
+
+
+def test_faults_come_as_often_as_told_over_many_connections_and_harm_no_other(aws: LocalAws, bus: str) -> None:
+    aws.set_faults(MIXED)
+    found = Counter(outcomes(aws, bus, 400, senders=8))
+    planned = Counter(MIXED.decide(number).fault for number in range(1, 401))
+    assert found["ThrottlingException"] == planned["throttle"] == pytest.approx(80, abs=32)
+    assert found["ConnectionClosedError"] == planned["cut_before"] + planned["cut_after"] == pytest.approx(80, abs=32)
+    assert found["done"] == planned[None]
+    assert aws.counts()["faults"] == {name: times for name, times in planned.items() if name}
+    lines = aws.accepted_lines()
+    cut = [line for line in lines if line.get("cut")]
+    assert (len(lines), len(cut)) == (planned[None] + planned["cut_after"], planned["cut_after"])
+    assert len({line["entry"]["Detail"] for line in lines}) == len(lines)
+
+
+def test_s3_fails_only_where_it_matches_and_no_more_often_than_told(aws: LocalAws, bucket: str, bus: str) -> None:
+    s3 = client(aws, "s3")
+
+    def write(key: str) -> str:
+        return outcome(lambda: s3.put_object(Bucket=bucket, Key=key, Body=b"x"))
+
+    assert write("ledger/é") == "done"
+    aws.set_faults(FaultPlan(s3_unavailable=1, s3_match="/ledger/é", s3_methods=("PUT",), s3_limit=3))
+    assert [write(key) for key in ("ledger/é", "ledger/é/2", "other", "ledger/e")] == [
+        "SlowDown",
+        "SlowDown",
+        "done",
+        "done",
+    ]
+    assert s3.get_object(Bucket=bucket, Key="ledger/é")["Body"].read() == b"x"
+    assert s3.list_objects_v2(Bucket=bucket, Prefix="ledger/é")["KeyCount"] == 1
+    client(aws).put_events(Entries=numbered(bus, 1))
+    assert [write("ledger/é/3") for _ in range(2)] == ["SlowDown", "done"]
+    assert aws.counts()["faults"] == {"s3_unavailable": 3}
+
+
+def test_s3_may_fail_for_every_method(aws: LocalAws, bucket: str) -> None:
+    s3 = client(aws, "s3")
+    aws.set_faults(FaultPlan(s3_unavailable=1))
+    calls = [s3.get_object, s3.delete_object, s3.head_object]
+    assert [outcome(partial(call, Bucket=bucket, Key="k")) for call in calls] == [
+        "SlowDown",
+        "SlowDown",
+        "503",
+    ]
+    with pytest.raises(ClientError) as raised:
+        s3.list_objects_v2(Bucket=bucket)
+    assert raised.value.response["ResponseMetadata"]["HTTPStatusCode"] == 503
+    client(aws, "sqs").list_queues()
+
+
+def test_what_is_held_does_not_reach_moto_but_its_bus_must_exist(aws: LocalAws, bus: str) -> None:
+    url = queue_of(aws, bus)
+    aws.set_faults(FaultPlan(hold=True))
+    answer = put(aws, *numbered(bus, 1, 2), {**ENTRY, "EventBusName": "none"}, {**ENTRY, "Detail": "1"})
+    assert codes(answer) == [None, None, None, "MalformedDetail"]
+    assert len({result["EventId"] for result in answer["Entries"][:3]}) == 3
+    assert (aws.accepted(), aws.counts()["lost"], aws.counts()["rejected"]) == (numbered(bus, 1, 2), 1, 1)
+    aws.set_faults(FaultPlan())
+    put(aws, *numbered(bus, 3))
+    messages = aws.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
+    assert [json.loads(message["Body"])["detail"] for message in messages] == [{"n": 3}]
+
+
+def test_arrivals_tell_when_requests_came_and_with_how_much(aws: LocalAws, bus: str) -> None:
+    events, began = client(aws), time.monotonic()
+    events.put_events(Entries=numbered(bus, 1, 2, 3))
+    between = time.monotonic()
+    events.put_events(Entries=[*numbered(bus, 4), {**ENTRY, "Detail": "1"}])
+    first, second = aws.arrivals()
+    assert began < first.seconds < between < second.seconds < time.monotonic()
+    assert [each[1:] for each in (first, second)] == [(3, 3), (2, 1)]
+
+
+@pytest.mark.parametrize("path", ["faults", "accepted"])
+def test_faults_end_when_they_are_cleared_and_with_the_record(aws: LocalAws, bus: str, path: str) -> None:
+    aws.set_faults(FaultPlan(throttle=1, s3_unavailable=1))
+    assert outcomes(aws, bus, 1) == ["ThrottlingException"]
+    httpx.delete(f"{aws.endpoint}/_front/{path}", trust_env=False).raise_for_status()
+    assert outcomes(aws, bus, 1) == ["done"]
+    client(aws, "s3").list_buckets()
+    assert aws.counts()["faults"] == ({"throttle": 1} if path == "faults" else {})
+    assert len(aws.arrivals()) == aws.counts()["requests"] == (2 if path == "faults" else 1)
+
+
+def test_an_empty_plan_ends_faults_and_one_that_makes_no_sense_changes_nothing(aws: LocalAws, bus: str) -> None:
+    url = f"{aws.endpoint}/_front/faults"
+    aws.set_faults(FaultPlan(throttle=1))
+    answer = httpx.post(url, content='{"throtle":1}', trust_env=False)
+    assert (answer.status_code, "no throtle" in answer.text) == (400, True)
+    assert outcomes(aws, bus, 1) == ["ThrottlingException"]
+    assert httpx.post(url, content="{}", trust_env=False).status_code == 204
+    assert outcomes(aws, bus, 1) == ["done"]
 
 
 # Everything else

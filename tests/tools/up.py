@@ -18,6 +18,7 @@ from types import FrameType
 import httpx
 
 from include.currents.errors import CurrentsError
+from include.currents.settings import POOL
 from tests.tools.airflow_env import ROOT, airflow_env
 from tests.tools.local_aws import local_aws
 from tests.tools.stage import CONNECTOR, demo_hours, put_files, sample_files, set_stage
@@ -49,6 +50,7 @@ def main(port: int, home: Path = HOME) -> int:
             print(f"Starting Airflow; its log is {home / 'airflow.log'}", flush=True)
             with _standalone(environment, home / "airflow.log") as airflow:
                 _wait_until_ready(port, airflow, home / "airflow.log")
+                _make_pool(port, connector.budget.slots)
                 print(_welcome(port, hours), flush=True)
                 airflow.wait()
                 raise UpError(f"Airflow ended by itself; see {home / 'airflow.log'}")
@@ -122,14 +124,28 @@ def _wait_until_ready(port: int, airflow: subprocess.Popen[bytes], log: Path) ->
 
 def _dag_is_there(port: int) -> bool:
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=5) as client:
-            token = client.get("/auth/token").raise_for_status().json()["access_token"]
-            found = client.get(
-                f"/api/v2/dags/currents_export_{CONNECTOR}", headers={"Authorization": f"Bearer {token}"}
-            )
+        with _api(port) as client:
+            return client.get(f"/dags/currents_export_{CONNECTOR}").status_code == 200
     except (httpx.HTTPError, KeyError):
         return False
-    return found.status_code == 200
+
+
+def _make_pool(port: int, slots: int) -> None:
+    """Makes the pool whose slots share out the budget, or tells why not; one that is there already is left alone."""
+    with _api(port) as client:
+        made = client.post("/pools", json={"name": POOL, "slots": slots})
+        if made.status_code not in (201, 409):
+            raise UpError(f"the pool {POOL} could not be made: {made.text}")
+
+
+@contextmanager
+def _api(port: int) -> Iterator[httpx.Client]:
+    """Airflow's public API, logged in as whoever is at this machine."""
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as client:
+        token = client.get("/auth/token").raise_for_status().json()["access_token"]
+        client.headers["Authorization"] = f"Bearer {token}"
+        client.base_url = client.base_url.join("/api/v2/")
+        yield client
 
 
 if __name__ == "__main__":

@@ -44,14 +44,18 @@ class CurrentsHook:
     def target(self) -> EventBus:
         """Where the events go."""
         from airflow.providers.amazon.aws.hooks.eventbridge import EventBridgeHook
+        from botocore.config import Config
 
+        from include.adapters.choose_transport import transport_for
         from include.adapters.event_bus import EventBus
 
         destination = self.connector.destination
         hook = EventBridgeHook(  # type: ignore[no-untyped-call]
             aws_conn_id=destination.aws_conn_id, region_name=destination.region
         )
-        return EventBus(hook.conn, destination.name)
+        # The sender has its own retries, which know single entries; two layers of them would multiply.
+        client = hook.get_client_type(config=hook.config.merge(Config(retries={"total_max_attempts": 1})))
+        return EventBus(client, transport_for(client), destination.name, destination.request_limits)
 
     @cached_property
     def ledger(self) -> Ledger:

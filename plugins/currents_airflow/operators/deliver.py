@@ -11,13 +11,16 @@ from currents_airflow.operators.base import CurrentsOperator
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from include.currents.pacer import Pacer
+    from include.currents.deliver import Delivery
+    from include.currents.marking import Mode
 
 
 class CurrentsToEventBridgeOperator(CurrentsOperator):
     """Sends the events of a shard's files to the connector's destination; files delivered before are skipped.
 
-    :param shard: a plan of ``CurrentsDiscoverOperator``: `{"key", "label", "share"}`
+    Its pace is its part of the connector's budget: the slots it takes of the pool, times what a slot is worth.
+
+    :param shard: a plan of ``CurrentsDiscoverOperator``: `{"key", "label"}`
     """
 
     template_fields: Sequence[str] = (*CurrentsOperator.template_fields, "shard")
@@ -25,32 +28,45 @@ class CurrentsToEventBridgeOperator(CurrentsOperator):
     def __init__(self, *, shard: Mapping[str, Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.shard = shard
+        self._delivery: Delivery | None = None
 
-    def run_step(self, _context: Context, /) -> dict[str, int]:
+    def run_step(self, context: Context, /) -> dict[str, int]:
         """Returns the counts of the rows delivered by this try."""
         from include.currents.deliver import Delivery
-        from include.currents.retry import Backoff
-        from include.currents.send import Sender
+        from include.currents.pacer import Pacer
 
         hook = self.hook
-        with Sender(hook.target, self._pacer(), Backoff()) as sender:
-            delivery = Delivery(
-                connector=hook.connector,
-                source=hook.source,
-                sender=sender,
-                bytes_per_entry=hook.target.limits.bytes_per_entry,
-                ledger=hook.ledger,
-                dead_letters=hook.dead_letters,
-                delivered_ids=hook.delivered_ids,
-                personal_data=hook.personal_data,
-            )
-            account = delivery.deliver(hook.plans.read(self.shard["key"]).files)
+        shard = hook.plans.read(self.shard["key"])
+        self._delivery = Delivery(
+            connector=hook.connector,
+            source=hook.source,
+            target=hook.target,
+            pacer=Pacer(*hook.connector.rates(self.pool_slots)),
+            ledger=hook.ledger,
+            dead_letters=hook.dead_letters,
+            delivered_ids=hook.delivered_ids,
+            owner=_name(context),
+            personal_data=hook.personal_data,
+            mode=self._mode(context),
+        )
+        try:
+            account = self._delivery.deliver(shard.files)
+        finally:
+            hook.target.close()
         self.log.info("%s: %s, notes %s", self.shard["label"], account.totals, dict(account.notes))
         return asdict(account.totals)
 
-    def _pacer(self) -> Pacer:
-        from include.currents.pacer import Pacer
+    def on_kill(self) -> None:
+        """Ends the delivery in good order: what is under way is waited for, and how far it came is saved."""
+        if self._delivery:
+            self._delivery.stop()
 
-        connector, share = self.hook.connector, self.shard["share"]
-        entries = connector.budget.entries_per_second
-        return Pacer(connector.requests_per_second * share, entries * share if entries else None)
+    def _mode(self, context: Context) -> Mode:
+        is_backfill = context["dag_run"].run_type == "backfill"
+        return "backfill" if is_backfill and self.hook.connector.mark_backfills else "live"
+
+
+def _name(context: Context) -> str:
+    """The task as leases and messages name it."""
+    task = context["ti"]
+    return f"{task.dag_id} {task.run_id} {task.task_id}[{task.map_index}] try {task.try_number}"

@@ -9,15 +9,11 @@ from currents_airflow.operators.base import CurrentsOperator, hour_of
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-# Mapped tasks of a connector that run at once, over all its runs: each gets its part of the budget.
-PARALLEL_SHARDS = 4
-
 
 class CurrentsDiscoverOperator(CurrentsOperator):
     """Lists the hour's files and the late ones before it, and returns one plan per shard for mapping.
 
-    A plan is `{"key", "label", "share"}`: where the shard's files are listed in the state, what the grid shows, and
-    the part of the connector's budget that its task may use.
+    A plan is `{"key", "label"}`: where the shard's files are listed in the state, and what the grid shows.
     """
 
     def run_step(self, context: Context, /) -> list[dict[str, object]]:
@@ -35,5 +31,4 @@ class CurrentsDiscoverOperator(CurrentsOperator):
             self.log.info("%s: %d files (%d late) in %d shards below %s", hour, len(files), late, len(shards), place)
         else:
             self.log.info("%s: nothing to deliver: every file below %s is delivered, or there is none", hour, place)
-        share = 1 / max(1, min(PARALLEL_SHARDS, len(shards)))
-        return [{"key": hook.plans.write(hour, shard), "label": shard.label, "share": share} for shard in shards]
+        return [{"key": hook.plans.write(hour, shard), "label": shard.label} for shard in shards]

@@ -1,21 +1,17 @@
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import boto3
 import pytest
-from botocore.config import Config
 
+from include.adapters.choose_transport import transport_for
 from include.adapters.event_bus import EventBus
+from include.adapters.transport import Answer, Done, NoAnswer
 from include.currents.entry import Entry
-from include.currents.errors import SetupError
-from include.currents.ports import Failed, Invalid, Sent
+from include.currents.errors import CurrentsError, SetupError
+from include.currents.ports import SENT, Failed, Invalid, Result
+from tests.tools.awaiting import Awaited
 from tests.tools.local_aws import LocalAws
 
 ENTRY = Entry(
@@ -29,8 +25,22 @@ ENTRY = Entry(
 )
 
 
-def test_an_entry_arrives_with_all_that_it_carries(aws: LocalAws, bus: str) -> None:
-    assert EventBus(aws.client("events"), bus).send([ENTRY]) == [Sent()]
+def answer(target: EventBus, entries: Sequence[Entry]) -> Sequence[Result] | CurrentsError:
+    awaited = Awaited[Sequence[Result] | CurrentsError]()
+    target.send(entries, awaited)
+    return awaited.result()
+
+
+@pytest.fixture
+def target(aws: LocalAws, bus: str) -> Iterator[EventBus]:
+    client = aws.client("events")
+    found = EventBus(client, transport_for(client), bus)
+    yield found
+    found.close()
+
+
+def test_an_entry_arrives_with_all_that_it_carries(aws: LocalAws, target: EventBus, bus: str) -> None:
+    assert answer(target, [ENTRY]) == [SENT]
     assert aws.accepted() == [
         {
             "EventBusName": bus,
@@ -43,82 +53,88 @@ def test_an_entry_arrives_with_all_that_it_carries(aws: LocalAws, bus: str) -> N
     ]
 
 
-def test_answers_are_told_apart_entry_by_entry(aws: LocalAws, bus: str) -> None:
-    malformed = replace(ENTRY, detail="[1]")
-    first, second, third = EventBus(aws.client("events"), bus).send([ENTRY, malformed, ENTRY])
-    assert (first, third) == (Sent(), Sent())
+def test_answers_are_told_apart_entry_by_entry(target: EventBus) -> None:
+    results = answer(target, [ENTRY, ENTRY._replace(detail="[1]"), ENTRY])
+    assert not isinstance(results, CurrentsError)
+    first, second, third = results
+    assert (first, third) == (SENT, SENT)
     assert isinstance(second, Invalid)
-    assert second.code == "MalformedDetail"
+    assert (second.code, second.whole_request) == ("MalformedDetail", False)
 
 
 def test_a_bus_by_its_arn_is_the_same_bus(aws: LocalAws, bus: str) -> None:
-    arn = aws.client("events").describe_event_bus(Name=bus)["Arn"]
-    target = EventBus(aws.client("events"), arn)
+    client = aws.client("events")
+    target = EventBus(client, transport_for(client), client.describe_event_bus(Name=bus)["Arn"])
     target.preflight()
-    assert target.send([ENTRY]) == [Sent()]
+    assert answer(target, [ENTRY]) == [SENT]
+    target.close()
 
 
 def test_a_missing_bus_is_found_before_events_are_lost_on_it(aws: LocalAws) -> None:
-    target = EventBus(aws.client("events"), "no-such-bus")
+    client = aws.client("events")
+    target = EventBus(client, transport_for(client), "no-such-bus")
     with pytest.raises(
         SetupError, match=r"the event bus no-such-bus in us-east-1: ResourceNotFoundException.*create it"
     ):
         target.preflight()
-    assert target.send([ENTRY]) == [Sent()], "the service takes the event"
+    assert answer(target, [ENTRY]) == [SENT], "the service takes the event"
     assert aws.counts()["lost"] == 1, "and loses it"
+    target.close()
 
 
-@contextmanager
-def answering(status: int, code: str) -> Iterator[Any]:
-    """A client of a server that answers every request with one error; status 0 cuts the connection."""
+class Saying:
+    """A transport that gives one answer to everything."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            if not status:
-                self.connection.close()
-                return
-            body = json.dumps({"__type": code, "message": "why"}).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    in_flight = 1
 
-        def log_message(self, *arguments: object) -> None:
-            pass
+    def __init__(self, said: Answer | NoAnswer | CurrentsError) -> None:
+        self._said = said
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield boto3.client(
-            "events",
-            endpoint_url=f"http://127.0.0.1:{server.server_port}",
-            region_name="us-east-1",
-            aws_access_key_id="x",
-            aws_secret_access_key="x",
-            config=Config(retries={"total_max_attempts": 1}),
-        )
-        server.shutdown()
+    def send(self, operation: str, parameters: Mapping[str, Any], done: Done) -> None:
+        assert operation == "PutEvents"
+        assert len(parameters["Entries"]) == 2
+        done(self._said)
+
+    def close(self) -> None:
+        pass
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "kind", "told"),
+    ("said", "result"),
     [
-        (400, "ThrottlingException", Failed, "ThrottlingException"),
-        (500, "InternalFailure", Failed, "InternalFailure"),
-        (503, "ServiceUnavailable", Failed, "InternalFailure"),
-        (0, "", Failed, "InternalFailure"),
-        (400, "ValidationException", Invalid, "ValidationException"),
+        (
+            Answer(400, code="ThrottlingException", message="slow"),
+            Failed("ThrottlingException", "ThrottlingException slow"),
+        ),
+        (Answer(400, code="Throttling"), Failed("ThrottlingException", "Throttling")),
+        (Answer(500, code="InternalException"), Failed("InternalFailure", "InternalException")),
+        (Answer(503, code="503"), Failed("InternalFailure", "503")),
+        (NoAnswer("cut", maybe_accepted=True), Failed("InternalFailure", "no answer (cut)", maybe_accepted=True)),
+        (NoAnswer("no route", maybe_accepted=False), Failed("InternalFailure", "no answer (no route)")),
+        (Answer(400, code="ValidationException", message="m"), Invalid("ValidationException", "m", whole_request=True)),
     ],
 )
 def test_a_request_that_fails_as_a_whole_answers_for_each_of_its_entries(
-    status: int, code: str, kind: type, told: str
+    said: Answer | NoAnswer, result: Result, aws: LocalAws
 ) -> None:
-    with answering(status, code) as client:
-        results = EventBus(client, "bus").send([ENTRY, ENTRY])
-    assert [(type(each), each.code) for each in results if not isinstance(each, Sent)] == [(kind, told)] * 2
+    assert answer(EventBus(aws.client("events"), Saying(said), "bus"), [ENTRY, ENTRY]) == [result] * 2
+
+
+def test_an_answer_that_leaves_entries_out_is_no_answer_for_any(aws: LocalAws) -> None:
+    said = Answer(200, {"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]})
+    results = answer(EventBus(aws.client("events"), Saying(said), "bus"), [ENTRY, ENTRY])
+    assert not isinstance(results, CurrentsError)
+    assert [isinstance(each, Failed) and each.maybe_accepted for each in results] == [True, True]
 
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "UnrecognizedClientException", "ExpiredTokenException"])
-def test_a_request_that_never_could_go_is_a_wrong_set_up(code: str) -> None:
-    with answering(400, code) as client, pytest.raises(SetupError, match=rf"the event bus bus in us-east-1: {code}"):
-        EventBus(client, "bus").send([ENTRY])
+def test_a_request_that_never_could_go_is_a_wrong_set_up(code: str, aws: LocalAws) -> None:
+    result = answer(EventBus(aws.client("events"), Saying(Answer(400, code=code, message="no")), "bus"), [ENTRY, ENTRY])
+    assert isinstance(result, SetupError)
+    assert str(result).startswith(f"sending to the event bus bus in us-east-1: {code}: no; ")
+
+
+def test_codes_of_entries_that_nobody_documents_may_be_tried_again(aws: LocalAws) -> None:
+    entries = [{"ErrorCode": "Brandnew", "ErrorMessage": "?"}, {"EventId": "1"}]
+    target = EventBus(aws.client("events"), Saying(Answer(200, {"FailedEntryCount": 1, "Entries": entries})), "bus")
+    assert answer(target, [ENTRY, ENTRY]) == [Failed("Brandnew", "?"), SENT]

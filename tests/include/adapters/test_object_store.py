@@ -8,7 +8,7 @@ import pytest
 
 from include.adapters.memory import MemoryObjects
 from include.adapters.s3 import S3Objects
-from include.currents.errors import FileError
+from include.currents.errors import ConflictError, FileError
 from include.currents.ports import ObjectStore
 from tests.tools.local_aws import LocalAws
 
@@ -58,3 +58,24 @@ def test_a_download_is_of_the_version_that_was_listed(store: ObjectStore) -> Non
     store.delete(listed.key)
     with pytest.raises(FileError, match="changed or removed since it was listed"):
         store.download(listed.key, listed.etag, BytesIO())
+
+
+def test_a_conditional_write_is_for_whoever_saw_the_newest_version(store: ObjectStore) -> None:
+    first = store.write_version("lease", b"1", None)
+    with pytest.raises(ConflictError, match="lease: another version is there"):
+        store.write_version("lease", b"2", None)
+    second = store.write_version("lease", b"2", first)
+    with pytest.raises(ConflictError):
+        store.write_version("lease", b"3", first)
+    assert store.read_version("lease") == (b"2", second)
+    store.delete("lease")
+    with pytest.raises(ConflictError):
+        store.write_version("lease", b"3", second)
+    assert store.read_version("lease") is None
+
+
+def test_the_version_that_is_read_can_be_replaced(store: ObjectStore) -> None:
+    found = store.read_version("a/4")
+    assert found
+    store.write_version("a/4", b"new", found[1])
+    assert store.read("a/4") == b"new"

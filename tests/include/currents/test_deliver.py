@@ -2,30 +2,35 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
 from collections import Counter
-from datetime import UTC, datetime
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from include.adapters.memory import MemoryObjects, MemoryTarget
-from include.currents.account import Counts
+from include.currents.account import Account, Counts
 from include.currents.dead_letter import DeadLetters
 from include.currents.deliver import Delivery
 from include.currents.entry import Entry
 from include.currents.errors import DeliveryError, TransientError
 from include.currents.file_key import SourceFile
-from include.currents.ledger import Ledger
+from include.currents.ledger import LEASE, Lease, Ledger
 from include.currents.limits import Limits
 from include.currents.pacer import Pacer
 from include.currents.personal_data import PersonalData
 from include.currents.ports import Failed, Invalid, Result, Sent
 from include.currents.retry import Backoff
+from include.currents.row_set import RowSet
 from include.currents.seen_ids import DeliveredIds, fingerprints
-from include.currents.send import Sender
 from include.currents.settings import Connector, PersonalDataRule
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
@@ -35,13 +40,13 @@ OPEN = "users.messages.email.Open"
 
 
 def connector(**changes: Any) -> Connector:
-    settings = {
+    told = {
         "name": "test",
         "source": {"bucket": "braze", "prefix": "in"},
         "destination": {"kind": "event_bus", "name": "bus", "region": "us-east-1"},
         "state": {"bucket": "state"},
     }
-    return Connector.model_validate(settings | changes)
+    return Connector.model_validate(told | changes)
 
 
 class House:
@@ -55,6 +60,7 @@ class House:
         self.dead_letters = DeadLetters(self.state, "dead/")
         self.delivered_ids = DeliveredIds(self.state, "ids/")
         self.personal_data = PersonalData(())
+        self.now = NOW
 
     def put(self, event_type: str | None, name: str, body: bytes | pa.Table, hour: str = HOUR) -> SourceFile:
         folder = f"event_type={event_type}/" if event_type else ""
@@ -67,19 +73,27 @@ class House:
         return SourceFile("braze", key, self.source.etag(key), len(body))
 
     def deliver(self, *files: SourceFile) -> Counts:
-        with Sender(self.target, Pacer(None, None), Backoff(attempts=2), sleep=lambda seconds: None) as sender:
-            delivery = Delivery(
-                connector=self.connector,
-                source=self.source,
-                sender=sender,
-                bytes_per_entry=self.target.limits.bytes_per_entry,
-                ledger=self.ledger,
-                dead_letters=self.dead_letters,
-                delivered_ids=self.delivered_ids,
-                personal_data=self.personal_data,
-                clock=lambda: NOW,
-            )
-            return delivery.deliver(files).totals
+        self.running = self.delivery()
+        return self.running.deliver(files).totals
+
+    def delivery(self, **changes: Any) -> Delivery:
+        parts: dict[str, Any] = {
+            "connector": self.connector,
+            "source": self.source,
+            "target": self.target,
+            "pacer": Pacer(None, None),
+            "ledger": self.ledger,
+            "dead_letters": self.dead_letters,
+            "delivered_ids": self.delivered_ids,
+            "personal_data": self.personal_data,
+            "backoff": Backoff(attempts=2, base=0.001),
+            "clock": lambda: self.now,
+            "sleep": self.sleep,
+        }
+        return Delivery(**parts | changes)
+
+    def sleep(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
 
     def ids(self) -> Counter[str]:
         return Counter(json.loads(entry.detail)["id"] for entry in self.target.accepted)
@@ -178,7 +192,7 @@ def test_personal_data_is_in_no_event_no_dead_letter_and_no_message(caplog: pyte
 def test_drift_is_in_the_account() -> None:
     house = House()
     house.deliver(house.put("users.brand.New", "a.parquet", table(["x"])))
-    assert house.ledger.account(HOUR)[1].drift == {"users.brand.New": {"event type is not documented"}}
+    assert house.ledger.account(HOUR).account.drift == {"users.brand.New": {"event type is not documented"}}
 
 
 def test_rows_that_can_not_go_are_parked_with_origin_and_reason_and_the_rest_goes_on() -> None:
@@ -285,6 +299,8 @@ def test_what_is_settled_before_a_passing_fault_stays_settled() -> None:
 def test_a_file_that_is_mended_is_no_longer_recorded_as_failed() -> None:
     house = House()
     file = house.put(OPEN, "a.parquet", table(["x"]))
+    lease = house.ledger.claim(file, "an earlier task", NOW - LEASE)
+    assert isinstance(lease, Lease)
     house.ledger.fail(file, "was unreadable", NOW)
     house.deliver(file)
     assert house.ledger.failed(HOUR) == {}
@@ -321,3 +337,195 @@ def test_bytes_that_are_no_text_cost_their_row_and_show_in_no_message(caplog: py
     assert house.deliver(file) == Counts(read=2, sent=1, dead_lettered=1)
     assert [each["code"] for each in house.dead_letters.read(file)] == ["not_utf8"]
     assert "anna" not in caplog.text
+
+
+def letters(house: House, *files: SourceFile) -> list[object]:
+    return [letter["code"] for file in files for letter in house.dead_letters.read(file)]
+
+
+def ending(house: House, refused: set[str], *, after: int, by_stop: bool) -> Callable[[Entry], Result]:
+    """Answers so many entries, and then ends the delivery one way or the other."""
+    left = iter(range(after))
+
+    def answer(entry: Entry) -> Result:
+        if json.loads(entry.detail)["id"] in refused:
+            return Invalid("MalformedDetail", "no")
+        if next(left, None) is None:
+            if not by_stop:
+                return Failed("InternalFailure", "down")
+            house.running.stop()
+        return Sent()
+
+    return answer
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_wherever_it_ends_a_rerun_completes_it_and_repeats_nothing(
+    data: st.DataObject,
+) -> None:
+    """Each try is ended at some entry, by a fault of the network or by being told to stop; the last is left alone."""
+    house = House()
+    ids = [[f"{name}{row}" for row in range(data.draw(st.integers(0, 40)))] for name in "abc"]
+    files = [house.put(OPEN, f"{each}.parquet", table([*rows, *rows[:3]])) for each, rows in enumerate(ids)]
+    refused = data.draw(st.sets(st.sampled_from([each for rows in ids for each in rows] or ["none"])))
+    for _ in range(data.draw(st.integers(0, 4))):
+        house.target.answer = ending(
+            house, refused, after=data.draw(st.integers(0, 100)), by_stop=data.draw(st.booleans())
+        )
+        with suppress(TransientError):
+            house.deliver(*files)
+    house.target.answer = ending(house, refused, after=1_000, by_stop=False)
+    house.deliver(*files)
+    everything = {each for rows in ids for each in rows}
+    assert house.ids() == Counter(everything - refused)
+    assert len(letters(house, *files)) == len(everything & refused)
+    totals = house.ledger.account(HOUR).account.totals
+    duplicates = sum(len(rows[:3]) for rows in ids)
+    expected = Counts(len(everything) + duplicates, len(everything - refused), duplicates, 0, len(everything & refused))
+    assert totals == expected
+
+
+def test_a_file_that_another_task_has_is_waited_for_and_skipped_once_done(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    house = House()
+    file = house.put(OPEN, "a.parquet", table(["x"]))
+    other = house.ledger.claim(file, "the other task", NOW)
+    assert isinstance(other, Lease)
+
+    def sleep(seconds: float) -> None:
+        house.sleep(seconds)
+        if house.now - NOW > timedelta(seconds=5) and file.id not in house.ledger.done(HOUR):
+            house.ledger.settle(other, Account(), house.now)
+
+    assert house.delivery(sleep=sleep).deliver([file]).totals == Counts()
+    assert house.ids() == {}
+    assert "the other task has it until" in caplog.text
+    assert "another task delivered it meanwhile" in caplog.text
+
+
+def test_a_lease_whose_holder_died_is_taken_over_after_it_ran_out() -> None:
+    house = House()
+    file = house.put(OPEN, "a.parquet", table(["x", "y"]))
+    lease = house.ledger.claim(file, "a task that dies", NOW)
+    assert isinstance(lease, Lease)
+    house.ledger.checkpoint(lease, RowSet([(0, 1)]), NOW)
+    assert house.deliver(file) == Counts(read=2, sent=2)
+    assert house.ids() == {"y": 1}
+    assert house.now - NOW >= LEASE
+
+
+def test_a_file_that_another_task_keeps_for_too_long_is_left_to_it() -> None:
+    house = House()
+    file = house.put(OPEN, "a.parquet", table(["x"]))
+    other = house.ledger.claim(file, "the other task", NOW)
+    assert isinstance(other, Lease)
+
+    def sleep(seconds: float) -> None:
+        house.sleep(30)
+        house.ledger.checkpoint(other, RowSet(), house.now)
+
+    with pytest.raises(TransientError, match=r"the other task has had it for 15 minutes and goes on.*clear this one"):
+        house.delivery(sleep=sleep).deliver([file])
+
+
+def test_a_task_whose_lease_went_to_another_stops_and_writes_nothing_more() -> None:
+    house = House()
+    file = house.put(OPEN, "a.parquet", table([f"{row}" for row in range(50)]))
+    stolen: list[Lease] = []
+
+    def steal(_entry: Entry) -> Result:
+        if not stolen:
+            # As if this task had slept for a minute, and another had come.
+            found = house.ledger.claim(file, "the successor", house.now + LEASE)
+            assert isinstance(found, Lease)
+            stolen.append(found)
+            house.now += LEASE
+        return Sent()
+
+    house.target = MemoryTarget(answer=steal)
+    with pytest.raises(TransientError, match="another task took it over"):
+        house.deliver(file)
+    assert house.ledger.done(HOUR) == set()
+    house.ledger.settle(stolen[0], Account(), house.now)
+
+
+def test_a_checkpoint_that_fails_is_made_up_for_by_the_next(caplog: pytest.LogCaptureFixture) -> None:
+    class Flaky(MemoryObjects):
+        left = 3
+
+        def write_version(self, key: str, body: bytes, replaces: str | None) -> str:
+            if replaces is not None and self.left:
+                self.left -= 1
+                raise TransientError("SlowDown")
+            return super().write_version(key, body, replaces)
+
+    house = House()
+    house.state = Flaky("state")
+    house.ledger = Ledger(house.state, "ledger/")
+    file = house.put(OPEN, "a.parquet", table([f"{row}" for row in range(200)]))
+
+    def slowly(_entry: Entry) -> Result:
+        time.sleep(0.002)
+        return Sent()
+
+    house.target = MemoryTarget(answer=slowly)
+    assert house.delivery(beat_seconds=0.02).deliver([file]).totals == Counts(read=200, sent=200)
+    assert house.state.left == 0
+    assert "the checkpoint is late: SlowDown" in caplog.text
+
+
+def test_how_far_a_file_is_is_saved_while_it_is_sent() -> None:
+    house = House()
+    file = house.put(OPEN, "a.parquet", table([f"{row}" for row in range(300)]))
+    saved: list[int] = []
+
+    def slowly(entry: Entry) -> Result:
+        time.sleep(0.001)
+        body = house.state.read(f"ledger/date={HOUR}/leases/{file.id}.json")
+        saved.append(json.loads(body or b"{}")["acknowledged"]["rows"])
+        return Sent()
+
+    house.target = MemoryTarget(answer=slowly)
+    house.delivery(beat_seconds=0.02).deliver([file])
+    assert len(set(saved)) > 3
+    assert saved == sorted(saved)
+
+
+def test_thousands_of_tiny_files_share_their_requests() -> None:
+    house = House()
+    files = [house.put(OPEN, f"{number:04}.parquet", table([f"{number}"])) for number in range(500)]
+    assert house.deliver(*files) == Counts(read=500, sent=500)
+    assert len(house.target.requests) <= 60
+    assert len(house.ledger.done(HOUR)) == 500
+
+
+def test_a_backfill_says_so_in_the_detail_and_a_live_event_is_exactly_brazes() -> None:
+    live, back = House(), House()
+    for house in (live, back):
+        house.put(OPEN, "a.parquet", table(["x"]))
+    [file] = [house.put(OPEN, "a.parquet", table(["x"])) for house in (live,)]
+    live.deliver(file)
+    back.delivery(mode="backfill").deliver([file])
+    [plain], [marked] = live.target.accepted, back.target.accepted
+    assert list(json.loads(plain.detail)) == ["event_type", "id", "time", "user", "properties"]
+    assert json.loads(marked.detail) == {**json.loads(plain.detail), "currents_export": {"mode": "backfill"}}
+    assert marked.size == 14 + len((marked.source + marked.detail_type + marked.detail + marked.resource).encode())
+
+
+def test_dead_letters_of_a_delivery_that_did_not_end_do_not_stay_when_the_rows_go_through() -> None:
+    house = House(MemoryTarget(answer=lambda entry: Invalid("MalformedDetail", "no")))
+    file = house.put(OPEN, "a.parquet", table(["x"]))
+
+    class Full(Ledger):
+        def settle(self, lease: Lease, account: Account, now: datetime) -> None:
+            raise TransientError("no room")
+
+    with pytest.raises(TransientError):
+        house.delivery(ledger=Full(house.state, "ledger/")).deliver([file])
+    assert letters(house, file) == ["MalformedDetail"]
+    house.target = MemoryTarget()
+    assert house.deliver(file) == Counts(read=1, sent=1)
+    assert letters(house, file) == []

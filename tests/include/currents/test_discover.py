@@ -7,7 +7,7 @@ import pytest
 from include.adapters.memory import MemoryObjects
 from include.currents.account import Account
 from include.currents.discover import find_files, undelivered
-from include.currents.ledger import Ledger
+from include.currents.ledger import Lease, Ledger
 from tests.include.currents.test_deliver import connector
 
 HOUR, BEFORE = "2026-11-23-08", "2026-11-23-07"
@@ -70,7 +70,9 @@ def test_what_the_ledger_holds_is_not_found_again_and_late_files_are() -> None:
     settings = connector()
     done, *rest = undelivered(settings, source, ledger, HOUR)
     assert len(rest) == 3
-    ledger.settle(done, Account(), NOW)
+    lease = ledger.claim(done, "task", NOW)
+    assert isinstance(lease, Lease)
+    ledger.settle(lease, Account(), NOW)
     assert undelivered(settings, source, ledger, HOUR) == rest
 
 
@@ -88,3 +90,18 @@ def test_a_damaged_file_is_tried_again_by_its_own_hour_only() -> None:
 def test_the_lookback_is_the_connectors() -> None:
     source = store(f"in/event_type={OPEN}/date={BEFORE}/a")
     assert undelivered(connector(lookback_hours=0), source, Ledger(MemoryObjects(), "l/"), HOUR) == []
+
+
+def test_a_file_that_changed_since_it_was_delivered_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    source = store(f"in/event_type={OPEN}/date={HOUR}/a", f"in/event_type={OPEN}/date={HOUR}/b")
+    ledger = Ledger(MemoryObjects("state"), "ledger/")
+    for file in undelivered(connector(), source, ledger, HOUR):
+        lease = ledger.claim(file, "task", NOW)
+        assert isinstance(lease, Lease)
+        ledger.settle(lease, Account(), NOW)
+    source.write(f"in/event_type={OPEN}/date={HOUR}/b", b"written again")
+    [again] = undelivered(connector(), source, ledger, HOUR)
+    assert again.key.endswith("/b")
+    assert caplog.messages == [
+        f"{again.uri} has changed since it was delivered; those of its rows that are new are sent"
+    ]

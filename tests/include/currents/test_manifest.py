@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from include.adapters.memory import MemoryObjects
 from include.currents.account import Account, Counts
 from include.currents.file_key import SourceFile
-from include.currents.ledger import Ledger
+from include.currents.ledger import Lease, Ledger
 from include.currents.manifest import Manifests, reconcile
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
@@ -22,14 +22,20 @@ def account(event_type: str, read: int, sent: int) -> Account:
     return Account({event_type: Counts(read=read, sent=sent)}, Counter(kept=1))
 
 
+def settle(ledger: Ledger, settled: SourceFile, counts: Account) -> None:
+    lease = ledger.claim(settled, "task", NOW)
+    assert isinstance(lease, Lease)
+    ledger.settle(lease, counts, NOW)
+
+
 def test_an_hour_is_the_sum_of_its_delivered_files() -> None:
     ledger = Ledger(MemoryObjects(), "ledger/")
     first, second = account("a", 3, 3), account("b", 2, 2)
     first.differs("a", ["new field x"])
     second.differs("a", ["new field y", "new field x"])
-    ledger.settle(file("1"), first, NOW)
-    ledger.settle(file("2"), second, NOW)
-    ledger.settle(file("3", "2026-11-23-07"), account("b", 9, 9), NOW)
+    settle(ledger, file("1"), first)
+    settle(ledger, file("2"), second)
+    settle(ledger, file("3", "2026-11-23-07"), account("b", 9, 9))
     manifest = reconcile("demo", HOUR, [file("1"), file("2")], ledger)
     assert manifest.complete
     store = MemoryObjects()
@@ -44,14 +50,14 @@ def test_an_hour_is_the_sum_of_its_delivered_files() -> None:
         "event_types": {"a": {"read": 3, "sent": 3, **zero}, "b": {"read": 2, "sent": 2, **zero}},
         "notes": {"kept": 2},
         "drift": {"a": ["new field x", "new field y"]},
-        "files": {"delivered": 2, "open": {}},
+        "files": {"delivered": 2, "open": {}, "changed_after_delivery": []},
         "written_at": "2026-11-23T09:00:00+00:00",
     }
 
 
 def test_a_planned_file_that_the_ledger_does_not_hold_is_open() -> None:
     ledger = Ledger(MemoryObjects(), "ledger/")
-    ledger.settle(file("1"), account("a", 1, 1), NOW)
+    settle(ledger, file("1"), account("a", 1, 1))
     manifest = reconcile("demo", HOUR, [file("1"), file("2"), file("3", "2026-11-23-07")], ledger)
     assert not manifest.complete
     assert list(manifest.open_files) == [file("2").key]
@@ -65,10 +71,18 @@ def test_a_file_that_failed_before_is_open_with_its_reason_even_when_this_run_ha
 
 def test_books_that_do_not_balance_are_not_complete() -> None:
     ledger = Ledger(MemoryObjects(), "ledger/")
-    ledger.settle(file("1"), account("a", 2, 1), NOW)
+    settle(ledger, file("1"), account("a", 2, 1))
     assert not reconcile("demo", HOUR, [file("1")], ledger).complete
 
 
 def test_an_hour_without_files_is_complete_and_empty() -> None:
     manifest = reconcile("demo", HOUR, [], Ledger(MemoryObjects(), "ledger/"))
-    assert (manifest.complete, manifest.files, manifest.account.totals) == (True, 0, Counts())
+    assert (manifest.complete, manifest.delivered.files, manifest.account.totals) == (True, 0, Counts())
+
+
+def test_a_key_that_was_delivered_in_two_versions_is_named() -> None:
+    ledger = Ledger(MemoryObjects(), "ledger/")
+    first = file("1")
+    settle(ledger, first, account("a", 1, 1))
+    settle(ledger, SourceFile("b", first.key, "another", 1), account("a", 2, 2))
+    assert reconcile("demo", HOUR, [], ledger).delivered.changed == [first.key]

@@ -1,32 +1,69 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from include.adapters.memory import MemoryTarget
+from include.currents.circuit import Circuit
 from include.currents.entry import Entry
-from include.currents.errors import SetupError, TransientError
+from include.currents.errors import CurrentsError, SetupError, StoppedError, TransientError
 from include.currents.pacer import Pacer
-from include.currents.ports import Failed, Invalid, Result, Sent
+from include.currents.ports import Done, Failed, Invalid, Result, Sent
 from include.currents.retry import Backoff
-from include.currents.send import Sender
+from include.currents.send import Refused, Sender
 
 ENTRY = Entry(row=0, source="s", detail_type="t", detail="{}", time=0, resource="r", size=100)
 
 
 def entries(count: int) -> list[Entry]:
-    return [replace(ENTRY, row=row) for row in range(count)]
+    return [ENTRY._replace(row=row) for row in range(count)]
 
 
-def sender(target: MemoryTarget, *, attempts: int = 8, slept: list[float] | None = None) -> Sender:
-    sleep = slept.append if slept is not None else lambda seconds: None
-    return Sender(target, Pacer(None, None), Backoff(attempts=attempts), sleep=sleep)
+@dataclass
+class Told:
+    """What a sender told of its entries."""
+
+    accepted: list[int] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
 
 
+def sender(
+    target: MemoryTarget, told: Told | None = None, *, attempts: int = 8, circuit: Circuit | None = None
+) -> Sender:
+    told = told or Told()
+    return Sender(
+        target,
+        Pacer(None, None),
+        acknowledge=lambda accepted: told.accepted.extend(entry.row for entry in accepted),
+        refuse=told.refused.append,
+        backoff=Backoff(attempts=attempts, base=0.0001, cap=0.001),
+        circuit=circuit,
+    )
+
+
+def send(
+    target: MemoryTarget,
+    count: int,
+    *,
+    attempts: int = 8,
+    circuit: Circuit | None = None,
+    told: Told | None = None,
+) -> tuple[Told, Sender]:
+    told = told or Told()
+    with sender(target, told, attempts=attempts, circuit=circuit) as sending:
+        sending.put(entries(count))
+        sending.drain()
+    return told, sending
+
+
+@settings(max_examples=50)
 @given(st.lists(st.lists(st.sampled_from(["ok", "fail", "odd", "final"]), min_size=1, max_size=6), max_size=35))
 def test_every_entry_is_accepted_once_or_refused_whatever_is_answered(script: list[list[str]]) -> None:
     """``script`` holds, per entry, what each of its attempts is answered; after that it is accepted."""
@@ -38,62 +75,168 @@ def test_every_entry_is_accepted_once_or_refused_whatever_is_answered(script: li
         "final": Invalid("MalformedDetail", "no"),
     }
     target = MemoryTarget(answer=lambda entry: meanings[answers[entry.row].pop(0) if answers[entry.row] else "ok"])
-    with sender(target) as sending:
-        refused = sending.send(entries(len(script)))
-    ends = (
-        [
-            "final" if "ok" not in each or each.index("final") < each.index("ok") else "ok"
-            for each in script
-            if "final" in each
-        ]
-        if script
-        else []
-    )
-    assert len(refused) == ends.count("final")
-    accepted = [entry.row for entry in target.accepted]
-    assert sorted([*accepted, *(each.entry.row for each in refused)]) == list(range(len(script)))
+    told, _ = send(target, len(script))
+    ends = [next((end for end in each if end in ("ok", "final")), "ok") for each in script]
+    assert Counter(each.code for each in told.refused) == Counter(MalformedDetail=ends.count("final"))
+    assert sorted([*told.accepted, *(each.entry.row for each in told.refused)]) == list(range(len(script)))
+    assert sorted(told.accepted) == sorted(entry.row for entry in target.accepted)
 
 
-def test_only_the_failed_entries_go_again_and_each_wait_is_the_policys() -> None:
-    failing = {3: 2, 7: 1}
+def test_only_the_failed_entries_go_again_together() -> None:
+    failing = {3: 1, 7: 1}
 
     def answer(entry: Entry) -> Result:
         left = failing.get(entry.row, 0)
         failing[entry.row] = left - 1
         return Failed("InternalFailure", "") if left > 0 else Sent()
 
-    slept: list[float] = []
     target = MemoryTarget(answer=answer)
-    with sender(target, slept=slept) as sending:
-        assert sending.send(entries(10)) == []
-    assert target.requests == [10, 2, 1]
-    assert len(slept) == 2
+    told, sending = send(target, 10)
+    assert sorted(told.accepted) == list(range(10))
+    assert sum(target.requests) == 12
+    assert (sending.stats.sent, sending.stats.failed, sending.stats.throttled) == (10, 2, 0)
 
 
-def test_requests_hold_ten_entries() -> None:
-    target = MemoryTarget()
-    with sender(target) as sending:
-        sending.send(entries(25))
+def test_requests_are_filled_from_whatever_was_put() -> None:
+    target, told = MemoryTarget(), Told()
+    with sender(target, told) as sending:
+        for number in range(25):
+            sending.put([ENTRY._replace(row=number)])
+        sending.drain()
     assert sorted(target.requests) == [5, 10, 10]
+
+
+def test_a_request_that_is_not_full_goes_after_a_moment() -> None:
+    target, told = MemoryTarget(), Told()
+    with sender(target, told) as sending:
+        sending.put(entries(3))
+        with ThreadPoolExecutor() as pool:
+            pool.submit(lambda: [None for _ in iter(lambda: len(told.accepted) < 3, False)]).result(timeout=5)
+    assert told.accepted == [0, 1, 2]
 
 
 def test_known_passing_faults_are_left_to_the_task_after_the_last_attempt() -> None:
     target = MemoryTarget(answer=lambda entry: Failed("ThrottlingException", "slow down"))
-    with sender(target, attempts=3) as sending, pytest.raises(TransientError, match=r"after 3 attempts.*row 0.*resume"):
-        sending.send(entries(1))
+    with pytest.raises(TransientError, match=r"row 0 of r .* 3 attempts: ThrottlingException.*resume"):
+        send(target, 1, attempts=3)
     assert target.requests == [1, 1, 1]
 
 
 def test_codes_that_nobody_documents_become_dead_letters_after_the_last_attempt() -> None:
-    target = MemoryTarget(answer=lambda entry: Failed("Brandnew", "?"))
-    with sender(target, attempts=3) as sending:
-        assert [(each.code, each.attempts) for each in sending.send(entries(2))] == [("Brandnew", 3)] * 2
+    told, _ = send(MemoryTarget(answer=lambda entry: Failed("Brandnew", "?")), 2, attempts=3)
+    assert [(each.code, each.attempts) for each in told.refused] == [("Brandnew", 3)] * 2
+
+
+def test_one_entry_that_spoils_its_request_is_refused_alone() -> None:
+    class Strict(MemoryTarget):
+        def send(self, entries: Sequence[Entry], done: Done) -> None:
+            if any(entry.row == 4 for entry in entries):
+                self.requests.append(len(entries))
+                done([Invalid("ValidationException", "no", whole_request=True)] * len(entries))
+            else:
+                super().send(entries, done)
+
+    told, _ = send(Strict(), 10)
+    assert sorted(told.accepted) == [0, 1, 2, 3, 5, 6, 7, 8, 9]
+    assert [(each.entry.row, each.attempts) for each in told.refused] == [(4, 2)]
 
 
 def test_a_wrong_set_up_ends_the_sending() -> None:
     class Refusing(MemoryTarget):
-        def send(self, entries: object) -> list[Result]:
-            raise SetupError("no permission")
+        def send(self, entries: Sequence[Entry], done: Done) -> None:
+            done(SetupError("no permission"))
 
-    with sender(Refusing()) as sending, pytest.raises(SetupError, match="no permission"):
-        sending.send(entries(random.randint(1, 50)))
+    with pytest.raises(SetupError, match="no permission"):
+        send(Refusing(), random.randint(1, 50))
+
+
+def test_a_row_of_refusals_by_policy_ends_the_sending_instead_of_parking_the_hour() -> None:
+    told = Told()
+    target = MemoryTarget(answer=lambda entry: Invalid("AccessDeniedException", "not you"))
+    with pytest.raises(SetupError, match=r"100 entries in a row .* AccessDeniedException not you; correct the policy"):
+        send(target, 5_000, told=told)
+    assert len(target.accepted) == 0
+    assert len(told.refused) < 300
+
+
+def test_some_refusals_by_policy_are_those_entries_own() -> None:
+    def answer(entry: Entry) -> Result:
+        return Invalid("NotAuthorizedForDetailTypeException", "") if entry.row % 2 else Sent()
+
+    told, _ = send(MemoryTarget(answer=answer), 1_000)
+    assert (len(told.accepted), len(told.refused)) == (500, 500)
+
+
+def test_when_nothing_gets_through_probes_go_until_patience_ends() -> None:
+    target = MemoryTarget(answer=lambda entry: Failed("InternalFailure", "down"))
+    circuit = Circuit(patience=0.5, backoff=Backoff(base=0.05, cap=0.1))
+    with pytest.raises(TransientError, match="nothing got through"):
+        send(target, 10_000, attempts=100, circuit=circuit)
+    # 20 failures open the circuit; after that it is one request at a time, some tens of milliseconds apart.
+    assert 20 < len(target.requests) < 60
+
+
+def test_a_service_that_comes_back_is_used_again() -> None:
+    left = list(range(600))
+    target = MemoryTarget(answer=lambda entry: Failed("InternalFailure", "") if left and left.pop() >= 0 else Sent())
+    told, _ = send(target, 500, attempts=100, circuit=Circuit(backoff=Backoff(base=0.01, cap=0.02)))
+    assert sorted(told.accepted) == list(range(500))
+
+
+def test_entries_that_were_maybe_accepted_are_counted() -> None:
+    answers: list[Result] = [Failed("InternalFailure", "cut", maybe_accepted=True)] * 10
+    target = MemoryTarget(answer=lambda entry: answers.pop() if answers else Sent())
+    told, sending = send(target, 10)
+    assert sending.stats.maybe_accepted == 10
+    assert sorted(told.accepted) == list(range(10))
+
+
+class Slow(MemoryTarget):
+    """Answers when told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held: list[Callable[[], None]] = []
+
+    def send(self, entries: Sequence[Entry], done: Done) -> None:
+        self.held.append(lambda: super(Slow, self).send(entries, done))
+
+
+def test_no_more_requests_are_under_way_than_the_target_takes() -> None:
+    target, told = Slow(), Told()
+    with sender(target, told) as sending:
+        sending.put(entries(1_000))
+        while len(told.accepted) < 1_000:
+            assert len(target.held) <= target.in_flight
+            for answer in [target.held.pop() for _ in range(len(target.held))]:
+                answer()
+        sending.drain()
+
+
+def test_stopping_waits_for_what_is_under_way_and_starts_nothing_more() -> None:
+    target, told = Slow(), Told()
+    with sender(target, told) as sending:
+        sending.put(entries(1_000))
+        while len(target.held) < target.in_flight:
+            pass
+        sending.fail(StoppedError("told to stop"))
+        for answer in list(target.held):
+            answer()
+    assert len(told.accepted) == len(target.accepted) == target.in_flight * 10
+    with pytest.raises(StoppedError):
+        sending.put(entries(1))
+    with pytest.raises(StoppedError):
+        sending.drain()
+
+
+def test_a_fault_in_the_senders_own_thread_is_raised_and_not_swallowed() -> None:
+    class Broken(Told):
+        @property
+        def accepted(self) -> list[int]:
+            raise KeyError("r")
+
+        @accepted.setter
+        def accepted(self, _value: list[int]) -> None: ...
+
+    with pytest.raises(CurrentsError, match="sending broke: KeyError"):
+        send(MemoryTarget(), 1, told=Broken())

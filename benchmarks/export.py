@@ -1,0 +1,233 @@
+"""The whole way, from a Parquet file to EventBridge: this project against the stock way, same rows, sink and run.
+
+The stock way is what people write today: pandas `to_dict`, `json.dumps`, and `EventBridgeHook().conn.put_events` in
+tens from eight threads. Files and state are in memory for both, so that S3 has no say. Each runs in a process of its
+own, whose CPU time is that of all its threads, without the start.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Hashable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from io import BytesIO
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import boto3
+import pandas as pd
+from airflow.providers.amazon.aws.hooks.eventbridge import EventBridgeHook
+from botocore.config import Config
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.encode import envelope
+from benchmarks.sink import ENTRIES, Sink, delayed, sink
+from include.adapters.choose_transport import transport_for
+from include.adapters.event_bus import EventBus
+from include.adapters.memory import MemoryObjects
+from include.currents.dead_letter import DeadLetters
+from include.currents.deliver import Delivery
+from include.currents.file_key import SourceFile
+from include.currents.hour import format_hour
+from include.currents.ledger import Ledger
+from include.currents.pacer import Pacer
+from include.currents.seen_ids import DeliveredIds
+from include.currents.settings import Connector
+from tests.tools.sample import make_files
+
+ROUNDS = 3
+THREADS = 8
+EVENT_TYPE = "users.messages.email.Click"
+FILE_ROWS = 50_000
+FILES = {"ours": 6, "stock": 1}
+HELD_RATE, HELD_SECONDS = 5_000.0, 60
+ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "benchmark",
+    "AWS_SECRET_ACCESS_KEY": "benchmark",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AIRFLOW_CONN_AWS_DEFAULT": "aws://",
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run came to: events a second, requests a second, seconds of CPU, peak memory in MB, events."""
+
+    rate: float
+    requests: float
+    cpu: float
+    peak: float
+    events: int
+
+    @property
+    def cpu_per_million(self) -> float:
+        """CPU seconds for a million events."""
+        return self.cpu / self.events * 1e6
+
+
+def ours(files: list[bytes], rate: float | None) -> tuple[int, int]:
+    """Delivers each file under an hour of its own; returns events and requests."""
+    source, state = MemoryObjects("source"), MemoryObjects("state")
+    listed = []
+    for number, body in enumerate(files):
+        hour = format_hour(datetime.fromtimestamp(1_795_420_800 + 3600 * number, UTC))
+        key = f"event_type={EVENT_TYPE}/date={hour}/0.parquet"
+        source.write(key, body)
+        listed.append(SourceFile("source", key, source.etag(key), len(body)))
+    client = boto3.client("events", config=Config(retries={"total_max_attempts": 1}))
+    target = EventBus(client, transport_for(client), "bus")
+    settings = {
+        "name": "benchmark",
+        "source": {"bucket": "source"},
+        "destination": {"kind": "event_bus", "name": "bus", "region": "us-east-1"},
+        "state": {"bucket": "state"},
+    }
+    delivery = Delivery(
+        connector=Connector.model_validate(settings),
+        source=source,
+        target=target,
+        pacer=Pacer(rate, None),
+        ledger=Ledger(state, "ledger/"),
+        dead_letters=DeadLetters(state, "dead_letters/"),
+        delivered_ids=DeliveredIds(state, "ids/"),
+    )
+    sent = delivery.deliver(listed).totals.sent
+    target.close()
+    return sent, delivery.stats.requests
+
+
+def stock(files: list[bytes], _rate: float | None) -> tuple[int, int]:
+    """The usual way; returns events and requests."""
+    client: Any = EventBridgeHook(aws_conn_id="aws_default").conn  # type: ignore[no-untyped-call]
+    events = requests = 0
+    with ThreadPoolExecutor(THREADS) as threads:
+        for body in files:
+            rows = pd.read_parquet(BytesIO(body)).to_dict("records")
+            entries = map(_entry, rows)
+            tens = iter(partial(_take, entries), [])
+            requests += sum(1 for _ in threads.map(lambda ten: client.put_events(Entries=ten), tens))
+            events += len(rows)
+    return events, requests
+
+
+def _take(entries: Iterator[dict[str, Any]]) -> list[dict[str, Any]]:
+    return list(islice(entries, ENTRIES))
+
+
+def _entry(row: dict[Hashable, Any]) -> dict[str, Any]:
+    return {
+        "EventBusName": "bus",
+        "Source": "braze.currents",
+        "DetailType": EVENT_TYPE,
+        "Detail": json.dumps(envelope(row, EVENT_TYPE)),
+        "Time": datetime.fromtimestamp(row["time"], UTC),
+    }
+
+
+def child(sender: str, folder: Path, count: int, rate: float | None) -> None:
+    """Warms up, sends the file so many times, and prints what that took."""
+    run = ours if sender == "ours" else stock
+    run([(folder / "small").read_bytes()], None)
+    body = (folder / "large").read_bytes()
+    wall, cpu = time.perf_counter(), _cpu()
+    events, requests = run([body] * count, rate)
+    seconds = time.perf_counter() - wall
+    # The most memory that the process ever held, in kilobytes.
+    peak = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
+    print(json.dumps([events / seconds, requests / seconds, _cpu() - cpu, peak / 1024, events]))
+
+
+def _cpu() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def measure(sender: str, where: Sink, folder: Path, count: int, rate: float | None = None) -> Run:
+    """One run in a process of its own."""
+    options = ["--sender", sender, "--folder", str(folder), "--count", str(count), "--rate", str(rate or 0)]
+    environment = {**os.environ, **ENVIRONMENT, "AWS_ENDPOINT_URL": where.url, "AWS_CA_BUNDLE": where.certificate}
+    if not where.certificate:
+        del environment["AWS_CA_BUNDLE"]
+    command = [sys.executable, "-m", "benchmarks.export", *options]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment)
+    return Run(*json.loads(done.stdout.splitlines()[-1]))
+
+
+def compare(folder: Path) -> Table:
+    """Both ways, against each sink."""
+    names = ("sink", "events/s\nours", "\nstock", "\nratio", "CPU s per million\nours", "\nstock", "\nratio")
+    table = Table(*names, title="From Parquet to EventBridge", box=box.SIMPLE_HEAD)
+    for name, started in {"HTTP": sink(), "TLS": sink(tls=True), "HTTP, after 10 ms": delayed(0.010)}.items():
+        with started as where:
+            runs = [[measure(way, where, folder, FILES[way]) for way in FILES] for _ in range(ROUNDS)]
+        rates = [[run.rate for run in pair] for pair in runs]
+        costs = [[run.cpu_per_million for run in pair] for pair in runs]
+        table.add_row(
+            name,
+            *(f"{statistics.median(each):,.0f}" for each in zip(*rates, strict=True)),
+            _ratio([mine / theirs for mine, theirs in rates]),
+            *(f"{statistics.median(each):,.0f}" for each in zip(*costs, strict=True)),
+            _ratio([theirs / mine for mine, theirs in costs]),
+        )
+    return table
+
+
+def _ratio(found: list[float]) -> str:
+    return f"{statistics.median(found):.1f} ({min(found):.1f} to {max(found):.1f})"
+
+
+def held(folder: Path) -> Table:
+    """One task at a rate for a minute, and its memory beside that of a short run."""
+    with sink() as where:
+        short = measure("ours", where, folder, 1, HELD_RATE)
+        files = round(HELD_RATE * ENTRIES * HELD_SECONDS / FILE_ROWS)
+        long = measure("ours", where, folder, files, HELD_RATE)
+    names = ("files", "events", "requests/s", "CPU s per million", "peak, MB", "against the first")
+    table = Table(*names, title=f"One task whose share is {HELD_RATE:,.0f} requests/s", box=box.SIMPLE_HEAD)
+    for count, run in ((1, short), (files, long)):
+        figures = (
+            f"{run.requests:,.0f}",
+            f"{run.cpu_per_million:,.0f}",
+            f"{run.peak:,.0f}",
+            f"{run.peak / short.peak:.2f}",
+        )
+        table.add_row(f"{count}", f"{run.events:,}", *figures)
+    return table
+
+
+def main() -> None:
+    """Prints two tables."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        for part, rows in {"small": 1_000, "large": FILE_ROWS}.items():
+            (folder / part).write_bytes(next(make_files(["2026-11-23-08"], [EVENT_TYPE], rows=rows)).body)
+        console = Console()
+        console.print(compare(folder))
+        console.print(held(folder))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Measures the whole way against the stock one")
+    parser.add_argument("--sender", choices=FILES, help="for the processes that it starts, as all other options")
+    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--count", type=int)
+    parser.add_argument("--rate", type=float)
+    arguments = parser.parse_args()
+    if arguments.sender:
+        child(arguments.sender, arguments.folder, arguments.count, arguments.rate or None)
+    else:
+        main()

@@ -1,0 +1,170 @@
+"""Local EventBridges that take everything: nginx with a canned answer, and one that answers after a while.
+
+Sending is what is measured, so they have to be cheaper than any sender. nginx can't wait; the one that does is a small
+server on asyncio. Both run in processes of their own and end with the block that started them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import cast
+
+ENTRIES = 10
+_EVENT = '{"EventId":"11710aed-b79e-4468-a20b-bb3c0c3b4860"}'
+ANSWER = f'{{"FailedEntryCount":0,"Entries":[{",".join([_EVENT] * ENTRIES)}]}}'
+START_SECONDS = 10
+
+_CONFIG = """
+daemon off;
+worker_processes 1;
+pid {folder}/pid;
+error_log {folder}/error.log;
+events {{ worker_connections 1024; }}
+http {{
+    access_log off;
+    keepalive_requests 1000000000;
+    keepalive_timeout 600;
+    client_max_body_size 2m;
+    client_body_buffer_size 2m;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    default_type application/x-amz-json-1.1;
+    server {{
+        listen 127.0.0.1:{port}{tls};
+        location / {{ return 200 '{answer}'; }}
+    }}
+}}
+"""
+_TLS = """ ssl;
+        ssl_certificate {folder}/certificate.pem;
+        ssl_certificate_key {folder}/key.pem"""
+
+
+@dataclass(frozen=True)
+class Sink:
+    """A running sink: its address, and the certificate to trust, empty where it speaks plain HTTP."""
+
+    url: str
+    certificate: str = ""
+
+
+@contextmanager
+def sink(*, tls: bool = False) -> Iterator[Sink]:
+    """nginx, on a free port of loopback. Exits with what to install where there is no nginx."""
+    nginx = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+    if not nginx:
+        sys.exit("nginx is needed to take the requests: install it, such as by `apt-get install nginx-light`")
+    with TemporaryDirectory() as name:
+        folder, port = Path(name), _free_port()
+        if tls:
+            _make_certificate(folder)
+        secure = _TLS.format(folder=folder) if tls else ""
+        config = folder / "nginx.conf"
+        config.write_text(_CONFIG.format(folder=folder, port=port, tls=secure, answer=ANSWER))
+        with _running([nginx, "-p", name, "-e", f"{name}/error.log", "-c", str(config)], port):
+            yield (
+                Sink(f"https://localhost:{port}", f"{name}/certificate.pem")
+                if tls
+                else Sink(f"http://127.0.0.1:{port}")
+            )
+
+
+@contextmanager
+def delayed(seconds: float) -> Iterator[Sink]:
+    """A sink that answers ``seconds`` after it has read a request."""
+    port = _free_port()
+    with _running([sys.executable, "-m", "benchmarks.sink", "--port", str(port), "--seconds", str(seconds)], port):
+        yield Sink(f"http://127.0.0.1:{port}")
+
+
+@contextmanager
+def _running(command: list[str], port: int) -> Iterator[None]:
+    process = subprocess.Popen(command)
+    try:
+        _wait_for(port, process)
+        yield
+    finally:
+        process.terminate()
+        process.wait(START_SECONDS)
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+    until = time.monotonic() + START_SECONDS
+    while process.poll() is None and time.monotonic() < until:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.02)
+    sys.exit(f"{process.args!r} did not start within {START_SECONDS} seconds")
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])
+
+
+def _make_certificate(folder: Path) -> None:
+    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc", "-days", "2"]
+    files = ["-keyout", str(folder / "key.pem"), "-out", str(folder / "certificate.pem")]
+    subprocess.run(["openssl", "req", "-x509", *kind, *files, *names], check=True, capture_output=True)
+
+
+class Late(asyncio.Protocol):
+    """Reads requests one after another, and answers each after ``seconds``."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._missing = 0
+        self._head = b""
+        head = f"HTTP/1.1 200 OK\r\nContent-Type: application/x-amz-json-1.1\r\nContent-Length: {len(ANSWER)}\r\n\r\n"
+        self._answer = (head + ANSWER).encode()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keeps the connection."""
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Counts down what is missing of a request; senders here wait for an answer before they send the next."""
+        if not self._missing:
+            self._head += data
+            head, end, body = self._head.partition(b"\r\n\r\n")
+            if not end:
+                return
+            self._missing = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
+            self._head, data = b"", body
+        self._missing -= len(data)
+        if not self._missing:
+            asyncio.get_running_loop().call_later(self._seconds, self._transport.write, self._answer)
+
+
+async def serve(port: int, seconds: float) -> None:
+    """Serves until it is terminated."""
+    server = await asyncio.get_running_loop().create_server(lambda: Late(seconds), "127.0.0.1", port, backlog=512)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="A sink that answers after a while")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--seconds", type=float, required=True)
+    arguments = parser.parse_args()
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(serve(arguments.port, arguments.seconds))
+    else:
+        uvloop.run(serve(arguments.port, arguments.seconds))

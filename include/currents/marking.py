@@ -1,0 +1,23 @@
+"""Marks the events of a backfill or a replay, so that consumers can tell them from live ones in a rule."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Mode = Literal["live", "backfill", "replay"]
+
+
+def marked(details: pa.Array, mode: Mode) -> pa.Array:
+    """The envelopes with `"currents_export":{"mode":…}` as a last key; a live one stays exactly Braze's own.
+
+    A rule matches them by `{"detail": {"currents_export": {"mode": ["backfill"]}}}`, and live ones by
+    `[{"exists": false}]` in the same place.
+    Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html
+    """
+    if mode == "live":
+        return details
+    opened = pc.binary_replace_slice(details, -1, 2**31 - 1, f',"currents_export":{{"mode":"{mode}"}}}}')
+    return opened.cast(details.type)

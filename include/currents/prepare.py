@@ -1,0 +1,127 @@
+"""Turns the rows of a file into entries: normalise → filter → drop repeats → personal data → encode."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import repeat
+
+import pandas as pd
+import pyarrow.compute as pc
+
+from include.currents.dead_letter import DeadLetter
+from include.currents.drift import drift
+from include.currents.encode import encode
+from include.currents.entry import Entry, entry_size
+from include.currents.errors import FileError
+from include.currents.file_key import SourceFile
+from include.currents.filter import matching
+from include.currents.marking import Mode, marked
+from include.currents.normalise import Events, arrow, by_event_type, normalise
+from include.currents.open_file import OpenFile
+from include.currents.personal_data import PersonalData
+from include.currents.seen_ids import SeenIds
+from include.currents.settings import Connector
+
+_UNNAMED = "unnamed"
+
+
+@dataclass
+class Preparation:
+    """Prepares the rows of one connector's files.
+
+    ``seen`` gives, for an hour and event type, the ids that were delivered or came before. ``bytes_per_entry`` is the
+    limit of the destination.
+    """
+
+    connector: Connector
+    seen: Callable[[str, str], SeenIds]
+    bytes_per_entry: int
+    personal_data: PersonalData = field(default_factory=lambda: PersonalData(()))
+    mode: Mode = "live"
+
+    def entries(self, opened: OpenFile, file_type: str | None, frame: pd.DataFrame) -> list[Entry]:
+        """What is to be sent of a batch; everything else about its rows is noted in ``opened``.
+
+        Raises FileError where nothing names the event types of the file.
+        """
+        entries: list[Entry] = []
+        done = set(frame.index)
+        for event_type, rows in by_event_type(frame, file_type):
+            counts = opened.account.of(event_type or _UNNAMED)
+            counts.read += len(rows)
+            if event_type is None:
+                opened.parked += self.records(rows, self._no_event_type(opened.file, frame, rows))
+            elif self.connector.event_types.wants(event_type):
+                entries += self._of_type(opened, event_type, rows)
+            else:
+                counts.filtered += len(rows)
+        # Rows go out in the order of the file, whatever their types.
+        entries.sort(key=lambda entry: entry.row)
+        opened.expect(len(entries), sorted(done.difference(entry.row for entry in entries)))
+        return entries
+
+    def records(self, frame: pd.DataFrame, letters: Iterable[DeadLetter]) -> Iterator[DeadLetter]:
+        """The letters, each with its row of ``frame`` as it was read, but for personal data."""
+        for letter in letters:
+            row = {str(name): None if value is pd.NA else value for name, value in frame.loc[letter.row].items()}
+            yield replace(letter, record=self.personal_data.of_record(letter.event_type, row))
+
+    def _no_event_type(self, file: SourceFile, frame: pd.DataFrame, rows: pd.DataFrame) -> list[DeadLetter]:
+        if "event_type" not in frame.columns:
+            raise FileError(
+                f"{file.uri}: neither a column event_type, nor the key, nor an Avro schema names the event type"
+            )
+        reason = "event_type is missing, and no folder of the key names it"
+        return [DeadLetter(row, _UNNAMED, "no_event_type", reason) for row in rows.index]
+
+    def _of_type(self, opened: OpenFile, event_type: str, rows: pd.DataFrame) -> list[Entry]:
+        account = opened.account
+        counts = account.of(event_type)
+        account.differs(event_type, drift(rows, event_type))
+        keep_broken = self.connector.broken_properties == "keep"
+        normalised = normalise(rows, event_type, opened.file.folders, keep_broken=keep_broken)
+        account.notes.update(normalised.notes)
+        rejected = [DeadLetter(each.row, event_type, each.code, each.reason) for each in normalised.rejections]
+        opened.parked += self.records(rows, rejected)
+        wanted = matching(normalised.events, self.connector.filter)
+        chosen = replace(normalised.events, frame=normalised.events.frame[wanted])
+        counts.filtered += len(wanted) - len(chosen.frame)
+        events = self._first_of_each_id(opened, chosen)
+        counts.duplicate += len(chosen.frame) - len(events.frame)
+        sent_before = opened.sent_before.mask(events.frame.index.to_numpy())
+        counts.sent += int(sent_before.sum())
+        entries = self._encoded(opened, replace(events, frame=events.frame[~sent_before]))
+        oversized = [self._oversized(entry) for entry in entries if entry.size > self.bytes_per_entry]
+        opened.parked += self.records(rows, oversized)
+        fitting = [entry for entry in entries if entry.size <= self.bytes_per_entry] if oversized else entries
+        counts.sent += len(fitting)
+        return fitting
+
+    def _first_of_each_id(self, opened: OpenFile, events: Events) -> Events:
+        """Drops the events whose id was seen before under the same event type and hour, in whichever file or run."""
+        seen = self.seen(opened.file.hour, events.event_type)
+        new, brought = seen.take_new(arrow(events.frame["id"]))
+        opened.brought.setdefault(events.event_type, []).append(brought)
+        return events if new.all() else replace(events, frame=events.frame[new])
+
+    def _encoded(self, opened: OpenFile, events: Events) -> list[Entry]:
+        details = marked(encode(self.personal_data.of_events(events), opened.account.notes), self.mode)
+        source, resource = self.connector.destination.source, opened.file.arn
+        rest = entry_size(source, events.event_type, 0, resource)
+        return list(
+            map(
+                Entry,
+                events.frame.index.tolist(),
+                repeat(source),
+                repeat(events.event_type),
+                details.to_pylist(),
+                events.frame["time"].tolist(),
+                repeat(resource),
+                pc.add(pc.binary_length(details), rest).to_pylist(),
+            )
+        )
+
+    def _oversized(self, entry: Entry) -> DeadLetter:
+        reason = f"the entry has {entry.size} bytes, the limit is {self.bytes_per_entry}"
+        return DeadLetter(entry.row, entry.detail_type, "oversized", reason, entry)

@@ -1,0 +1,62 @@
+"""A set of rows of one file, held as the fewest ranges: small however many rows there are."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+
+class RowSet:
+    """Row numbers from 0. Rows that come in about their order cost next to nothing to add."""
+
+    def __init__(self, ranges: Iterable[Sequence[int]] = ()) -> None:
+        self._starts: list[int] = []
+        self._stops: list[int] = []
+        for start, stop in ranges:
+            self.add(start, stop)
+
+    def __len__(self) -> int:
+        return sum(self._stops) - sum(self._starts)
+
+    @property
+    def ranges(self) -> list[tuple[int, int]]:
+        """The ranges in order, each from its first row up to, and without, its second number."""
+        return list(zip(self._starts, self._stops, strict=True))
+
+    @property
+    def position(self) -> int:
+        """How many rows from the start of the file are in the set without a gap."""
+        return self._stops[0] if self._starts and self._starts[0] == 0 else 0
+
+    def add(self, start: int, stop: int) -> None:
+        """Adds the rows from ``start`` up to, and without, ``stop``."""
+        if start >= stop:
+            return
+        # Every range that touches or overlaps the new one becomes a part of it.
+        first, last = bisect_left(self._stops, start), bisect_right(self._starts, stop)
+        if first < last:
+            start, stop = min(start, self._starts[first]), max(stop, self._stops[last - 1])
+        self._starts[first:last] = [start]
+        self._stops[first:last] = [stop]
+
+    def add_rows(self, rows: npt.ArrayLike) -> None:
+        """Adds row numbers, given in ascending order."""
+        numbers = np.asarray(rows, dtype=np.int64)
+        if not len(numbers):
+            return
+        ends = np.flatnonzero(np.diff(numbers) != 1)
+        starts = numbers[np.concatenate(([0], ends + 1))]
+        stops = numbers[np.concatenate((ends, [len(numbers) - 1]))] + 1
+        for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
+            self.add(start, stop)
+
+    def mask(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """For each row number, whether it is in the set."""
+        if not self._starts:
+            return np.zeros(len(rows), dtype=bool)
+        places = np.searchsorted(self._starts, rows, side="right") - 1
+        found: npt.NDArray[np.bool_] = (places >= 0) & (rows < np.take(self._stops, places, mode="clip"))
+        return found

@@ -1,0 +1,233 @@
+"""Whole deliveries on real sockets, while things go wrong: what is promised of repeats and losses is counted."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from include.adapters.s3 import S3Objects
+from include.currents.account import Counts
+from include.currents.file_key import SourceFile
+from include.currents.ledger import Ledger
+from tests.tools.delivering import ENDED_EARLY, start
+from tests.tools.fault_plan import FaultPlan
+from tests.tools.local_aws import LocalAws
+from tests.tools.sample import make_files
+
+HOUR = "2026-11-23-08"
+OPEN = "users.messages.email.Open"
+HOLD = FaultPlan(hold=True)
+
+
+@dataclass
+class Stage:
+    """Files in S3, a state and a bus, all of local AWS."""
+
+    aws: LocalAws
+    source: str
+    state: str
+    bus: str
+
+    def put(self, *, files: int, rows: int) -> set[str]:
+        """Puts files and returns the ids in them."""
+        found: set[str] = set()
+        for file in make_files([HOUR], [OPEN], files=files, rows=rows, prefix="in/"):
+            self.aws.client("s3").put_object(Bucket=self.source, Key=file.key, Body=file.body)
+            found |= set(file.table["id"].to_pylist())
+        return found
+
+    def start(self, **options: Any) -> subprocess.Popen[str]:
+        return start(self.source, self.state, self.bus, **{"rate": 4_000.0, **options})
+
+    def run(self, **options: Any) -> tuple[int, str]:
+        """The exit code of a delivery, and what it said."""
+        with self.start(**options) as process:
+            _, said = process.communicate(timeout=120)
+        return process.returncode, said
+
+    def ids(self) -> Counter[str]:
+        """How often each id was accepted."""
+        return Counter(json.loads(entry["Detail"])["id"] for entry in self.aws.accepted())
+
+    def totals(self) -> Counts:
+        return Ledger(self.store, "ledger/").account(HOUR).account.totals
+
+    def saved_rows(self) -> int:
+        """The rows that the ledger holds as acknowledged, of all files."""
+        leases = [self.store.read(each.key) for each in self.store.objects(f"ledger/date={HOUR}/leases/")]
+        done = Ledger(self.store, "ledger/").done(HOUR)
+        open_rows = [json.loads(body)["acknowledged"]["rows"] for body in leases if body and not _is_done(body, done)]
+        return sum(open_rows) + self.totals().read
+
+    @property
+    def store(self) -> S3Objects:
+        return S3Objects(self.aws.client("s3"), self.state)
+
+    def wait_for_accepted(self, count: int) -> None:
+        self.wait_for(lambda: self.aws.counts()["accepted"] >= count)
+
+    def wait_for(self, condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 60
+        while not condition():
+            assert time.monotonic() < deadline, "not within a minute"
+            time.sleep(0.02)
+
+
+def _is_done(lease: bytes, done: set[str]) -> bool:
+    return SourceFile(**json.loads(lease)["file"]).id in done
+
+
+@pytest.fixture
+def stage(aws: LocalAws, bucket: str, bus: str) -> Stage:
+    state = f"{bucket}-state"
+    aws.client("s3").create_bucket(Bucket=state)
+    aws.set_faults(HOLD)
+    return Stage(aws, bucket, state, bus)
+
+
+def test_a_hundred_thousand_rows_survive_a_mix_of_faults(stage: Stage) -> None:
+    """Throttling, 5xx, failed entries and cut connections: nothing is lost, and repeats have a cut to blame."""
+    ids = stage.put(files=20, rows=5_000)
+    stage.aws.set_faults(
+        FaultPlan(
+            seed=7,
+            throttle=0.05,
+            server_error=0.02,
+            entry_throttle=0.015,
+            entry_failure=0.015,
+            cut_before=0.005,
+            cut_after=0.005,
+            hold=True,
+        )
+    )
+    code, said = stage.run()
+    assert code == 0, said
+    accepted = stage.ids()
+    assert set(accepted) == ids
+    cut = {json.loads(line["entry"]["Detail"])["id"] for line in stage.aws.accepted_lines() if line.get("cut")}
+    assert cut, "the plan cut connections after acceptance"
+    assert {event_id for event_id, times in accepted.items() if times > 1} <= cut
+    assert stage.totals() == Counts(read=100_000, sent=100_000)
+
+
+def test_after_sigterm_a_rerun_sends_nothing_twice(stage: Stage) -> None:
+    ids = stage.put(files=4, rows=5_000)
+    with stage.start(rate=400) as process:
+        stage.wait_for_accepted(3_000)
+        process.send_signal(signal.SIGTERM)
+        began = time.monotonic()
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == ENDED_EARLY
+    assert "StoppedError: faults: told to stop; clear the task to resume" in said
+    # Airflow kills five seconds after it asked.
+    assert time.monotonic() - began < 4
+    assert 3_000 <= stage.aws.counts()["accepted"] < 20_000
+    code, said = stage.run()
+    assert code == 0, said
+    assert stage.ids() == Counter(ids)
+    assert stage.totals() == Counts(read=20_000, sent=20_000)
+
+
+def test_after_sigkill_nothing_is_lost_and_only_what_was_not_saved_is_repeated(stage: Stage) -> None:
+    ids = stage.put(files=6, rows=5_000)
+    rng, rate, repeats_allowed = random.Random(11), 200.0, 0
+    for kill in range(10):
+        before = stage.aws.counts()["accepted"]
+        with stage.start(rate=rate, lease=1, owner=f"try {kill}") as process:
+            stage.wait_for_accepted(before + 1)
+            time.sleep(rng.uniform(0.05, 1.5))
+            process.kill()
+        new = stage.aws.counts()["accepted"] - repeats_allowed - stage.saved_rows()
+        # A checkpoint comes every second, and takes a moment until it is written.
+        assert 0 <= new <= rate * 10 * 2
+        repeats_allowed += new
+    code, said = stage.run(lease=1)
+    assert code == 0, said
+    accepted = stage.ids()
+    assert set(accepted) == ids
+    assert accepted.total() - len(ids) <= repeats_allowed
+    assert stage.totals() == Counts(read=30_000, sent=30_000)
+
+
+def test_a_zombie_that_wakes_up_is_fenced(stage: Stage) -> None:
+    ids = stage.put(files=1, rows=20_000)
+    with stage.start(rate=300, lease=1, owner="the zombie") as zombie:
+        stage.wait_for_accepted(2_000)
+        zombie.send_signal(signal.SIGSTOP)
+        try:
+            code, said = stage.run(lease=1, owner="the successor")
+            assert code == 0, said
+            records = {each.key: stage.store.read(each.key) for each in stage.store.objects("")}
+        finally:
+            zombie.send_signal(signal.SIGCONT)
+        _, said = zombie.communicate(timeout=30)
+    assert zombie.returncode == ENDED_EARLY
+    assert "FencedError" in said
+    assert records == {each.key: stage.store.read(each.key) for each in stage.store.objects("")}
+    assert set(stage.ids()) == set(ids)
+    assert stage.totals() == Counts(read=20_000, sent=20_000)
+
+
+@pytest.mark.parametrize("place", ["/done/", "dead_letters/", "ids/"])
+def test_a_state_that_can_not_be_written_fails_the_task_and_a_rerun_resumes(stage: Stage, place: str) -> None:
+    ids = stage.put(files=2, rows=500)
+    plan = FaultPlan(seed=3, entry_refusal=0.02, hold=True)
+    stage.aws.set_faults(FaultPlan(seed=3, entry_refusal=0.02, hold=True, s3_unavailable=1.0, s3_match=place))
+    code, said = stage.run()
+    assert code == ENDED_EARLY
+    assert "TransientError: " in said
+    assert f"{place}" in said
+    assert "SlowDown" in said
+    assert "clear the task to resume" in said
+    assert stage.totals() == Counts()
+    sent = stage.ids()
+    stage.aws.set_faults(plan)
+    code, said = stage.run()
+    assert code == 0, said
+    assert stage.ids() == sent
+    assert stage.ids().total() == len(stage.ids())
+    totals = stage.totals()
+    assert (totals.read, totals.sent + totals.dead_lettered) == (1_000, 1_000)
+    assert totals.dead_lettered == len(ids) - len(sent) > 0
+
+
+def test_checkpoints_that_fail_for_a_while_cost_nothing(stage: Stage) -> None:
+    ids = stage.put(files=1, rows=10_000)
+    with stage.start(rate=300) as process:
+        stage.wait_for_accepted(1_000)
+        stage.aws.set_faults(FaultPlan(hold=True, s3_unavailable=1.0, s3_match="/leases/", s3_limit=8))
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    assert "the checkpoint is late" in said
+    assert stage.ids() == Counter(ids)
+
+
+def test_tasks_that_run_side_by_side_stay_in_the_budget_together(stage: Stage) -> None:
+    budget, tasks = 400.0, 4
+    stage.put(files=tasks, rows=4_000)
+    keys = [each.key for each in S3Objects(stage.aws.client("s3"), stage.source).objects("in/")]
+    sources = []
+    for number, key in enumerate(keys):
+        source = f"{stage.source}-{number}"
+        stage.aws.client("s3").create_bucket(Bucket=source)
+        stage.aws.client("s3").copy_object(Bucket=source, Key=key, CopySource={"Bucket": stage.source, "Key": key})
+        sources.append(source)
+    running = [start(source, stage.state, stage.bus, rate=budget / tasks, owner=source) for source in sources]
+    for process in running:
+        with process:
+            _, said = process.communicate(timeout=60)
+        assert process.returncode == 0, said
+    came = [each.seconds for each in stage.aws.arrivals()]
+    busiest = max(sum(1 for other in came if at <= other < at + 1) for at in came)
+    assert busiest <= budget * 1.05
+    # All four were at it together for most of the time, so the budget was used as well as kept.
+    assert busiest >= budget * 0.9

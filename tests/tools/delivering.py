@@ -1,0 +1,88 @@
+"""Delivers all files of a bucket in a process of its own, as a task would, so that it can be stopped and killed.
+
+    python -m tests.tools.delivering <source bucket> <state bucket> <bus> <requests a second> <lease seconds> <owner>
+
+SIGTERM ends it in good order, as Airflow ends a task. Exit code 0: delivered; 3: ended early, and stderr says why.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+from datetime import timedelta
+
+import boto3
+from botocore.config import Config
+
+from include.adapters.choose_transport import transport_for
+from include.adapters.event_bus import EventBus
+from include.adapters.s3 import S3Objects
+from include.currents.dead_letter import DeadLetters
+from include.currents.deliver import Delivery
+from include.currents.errors import CurrentsError
+from include.currents.file_key import SourceFile
+from include.currents.ledger import Ledger
+from include.currents.pacer import Pacer
+from include.currents.seen_ids import DeliveredIds
+from include.currents.settings import Connector
+from tests.tools.airflow_env import ROOT
+
+ENDED_EARLY = 3
+
+
+def main(source: str, state: str, bus: str, *, rate: float, lease: float, owner: str) -> int:
+    """Delivers what is below `in/` of the source bucket."""
+    connector = Connector.model_validate(
+        {
+            "name": "faults",
+            "source": {"bucket": source, "prefix": "in"},
+            "destination": {"kind": "event_bus", "name": bus, "region": "us-east-1"},
+            "state": {"bucket": state},
+        }
+    )
+    events = boto3.client("events", config=Config(retries={"total_max_attempts": 1}))
+    s3 = boto3.client("s3")
+    files, store = S3Objects(s3, source), S3Objects(s3, state)
+    delivery = Delivery(
+        connector=connector,
+        source=files,
+        target=EventBus(events, transport_for(events), bus),
+        pacer=Pacer(rate, None),
+        ledger=Ledger(store, "ledger/", lease=timedelta(seconds=lease)),
+        dead_letters=DeadLetters(store, "dead_letters/"),
+        delivered_ids=DeliveredIds(store, "ids/"),
+        owner=owner,
+    )
+    signal.signal(signal.SIGTERM, lambda *_: delivery.stop())
+    try:
+        delivery.deliver([SourceFile(source, each.key, each.etag, each.size) for each in files.objects("in/")])
+    except CurrentsError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return ENDED_EARLY
+    return 0
+
+
+def start(
+    source: str, state: str, bus: str, *, rate: float, lease: float = 60, owner: str = "a task"
+) -> subprocess.Popen[str]:
+    """Starts a delivery with the AWS settings of this process's environment."""
+    arguments = [source, state, bus, str(rate), str(lease), owner]
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.tools.delivering", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO)
+    source, state, bus, rate, lease, owner = sys.argv[1:]
+    # Threads that a fault left behind must not keep a process whose work has ended.
+    code = main(source, state, bus, rate=float(rate), lease=float(lease), owner=owner)
+    sys.stderr.flush()
+    os._exit(code)
