@@ -22,16 +22,15 @@ Opened = Callable[[HttpClientConnection | BaseException], None]
 
 
 class Connections:
-    """Opens connections to where ``settings`` say, on two threads, which also carry all that happens on them.
+    """Opens connections to where ``settings`` say, on one thread, which also carries all that happens on them.
 
-    While another thread computes in Python, each step of a request waits up to 5 ms for Python's lock. One thread would
-    take those steps one by one, and send some 50 requests/s; of two, one is always there to take the lock next, and
-    they send some 2,500. More send no more, and with nothing else to do in Python, two cost no more than one.
+    While another thread computes in Python, each step of a request waits up to 5 ms for Python's lock. The sender lets
+    go of it between requests, and then one thread is cheaper than two, which would pass the lock back and forth.
     """
 
     def __init__(self, settings: CrtSettings) -> None:
         self._settings = settings
-        self._loop = EventLoopGroup(2)
+        self._loop = EventLoopGroup(1)
         self._bootstrap = ClientBootstrap(self._loop, DefaultHostResolver(self._loop))
         self._no_delay = NoDelay(settings.proxy.port if settings.proxy else settings.port)
 

@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from include.adapters.aws_errors import THROTTLING, is_passing, remedy, translate
 from include.adapters.transport import Answer, NoAnswer, Transport
-from include.currents.entry import Entry
+from include.currents.entry import Span
 from include.currents.errors import CurrentsError, SetupError
 from include.currents.limits import EVENT_BUS, Limits
 from include.currents.ports import SENT, Done, Failed, Invalid, Result
@@ -40,23 +40,27 @@ class EventBus:
         except (ClientError, BotoCoreError) as error:
             raise translate(error, self._doing("looking for")) from error
 
-    def send(self, entries: Sequence[Entry], done: Done) -> None:
+    def send(self, chunk: Sequence[Span], done: Done) -> None:
         """Sends one chunk in one request, and answers entry by entry, in order.
 
         Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
         """
-        parameters = {"Entries": [self._item(entry) for entry in entries]}
-        self._transport.send("PutEvents", parameters, lambda answer: done(self._results(answer, len(entries))))
+        items = [item for span in chunk for item in self._items(span)]
+        self._transport.send("PutEvents", {"Entries": items}, lambda answer: done(self._results(answer, len(items))))
 
-    def _item(self, entry: Entry) -> dict[str, Any]:
-        return {
-            "EventBusName": self._name,
-            "Source": entry.source,
-            "DetailType": entry.detail_type,
-            "Detail": entry.detail,
-            "Time": entry.time,
-            "Resources": [entry.resource],
-        }
+    def _items(self, span: Span) -> list[dict[str, Any]]:
+        entries, resources = span.entries, [span.entries.resource]
+        return [
+            {
+                "EventBusName": self._name,
+                "Source": entries.source,
+                "DetailType": entries.detail_type,
+                "Detail": detail,
+                "Time": time,
+                "Resources": resources,
+            }
+            for detail, time in span.details
+        ]
 
     def _results(self, answer: Answer | NoAnswer | CurrentsError, count: int) -> Sequence[Result] | CurrentsError:
         if isinstance(answer, CurrentsError):

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO
 
-from include.currents.entry import Entry
+from include.currents.entry import Entry, Span
 from include.currents.errors import ConflictError, FileError
 from include.currents.limits import EVENT_BUS, Limits
 from include.currents.ports import CHANGED, SENT, Done, Result, Sent, StoredObject
@@ -80,8 +80,9 @@ class MemoryTarget:
     def preflight(self) -> None:
         """A destination in memory is always there."""
 
-    def send(self, entries: Sequence[Entry], done: Done) -> None:
+    def send(self, chunk: Sequence[Span], done: Done) -> None:
         """Accepts the entries that ``answer`` lets through, at once."""
+        entries = [entry for span in chunk for entry in span]
         results = [self.answer(entry) if self.answer else SENT for entry in entries]
         self.requests.append(len(entries))
         self.accepted += [entry for entry, result in zip(entries, results, strict=True) if isinstance(result, Sent)]

@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import deque
 
-from include.currents.entry import Entry
+from include.currents.entry import Span
 from include.currents.limits import Limits
 
 
-class Chunker:
-    """Says which of the waiting entries make up the next request.
+def next_chunk(waiting: deque[Span], limits: Limits) -> tuple[list[Span], bool]:
+    """The longest run of entries from the front that keeps both limits of a request, and whether no more could join.
 
-    An entry above ``bytes_per_entry`` must have been set aside before (it is dead-lettered). ``alone`` holds the
-    places (resource and row) of entries that must go without company.
+    An entry above ``bytes_per_entry`` must have been set aside before (it is dead-lettered).
     """
+    found: list[Span] = []
+    count, room = limits.entries_per_request, limits.bytes_per_request
+    for span in waiting:
+        if span.alone:
+            return found or [span], True
+        stop = min(span.stop, span.start + count, span.entries.fit(span.start, room))
+        if stop > span.start:
+            found.append(Span(span.entries, span.start, stop))
+            count -= stop - span.start
+            room -= span.entries.bytes(span.start, stop)
+        if stop < span.stop or not count:
+            return found, True
+    return found, False
 
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-        self.alone: set[tuple[str, int]] = set()
 
-    def peek(self, waiting: Iterable[Entry]) -> tuple[list[Entry], bool]:
-        """The longest run from the front that keeps both limits of a request, and whether no more could join it."""
-        limits = self._limits
-        found: list[Entry] = []
-        size = 0
-        for entry in waiting:
-            if self.alone and (entry.resource, entry.row) in self.alone:
-                return found or [entry], True
-            size += entry.size
-            if found and size > limits.bytes_per_request:
-                return found, True
-            found.append(entry)
-            if len(found) == limits.entries_per_request:
-                return found, True
-        return found, False
+def remove(chunk: list[Span], waiting: deque[Span]) -> None:
+    """Takes a chunk that was found at the front away from there."""
+    for span in chunk:
+        first = waiting.popleft()
+        if span.stop < first.stop:
+            waiting.appendleft(Span(first.entries, span.stop, first.stop))

@@ -1,7 +1,7 @@
 """Delivers the files of a shard: claim → read → prepare → send → acknowledge → checkpoint → settle.
 
-Threads work side by side: some claim and download files ahead; the caller's reads and prepares them, in order; the
-sender's sends; some settle files that are through; and once a second the beat saves how far each file is.
+Threads work side by side: some claim and download files ahead; the caller's reads and prepares them, in order, and
+sends; some settle files that are through; and once a second the beat saves how far each file is.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import IO
 
 from include.currents.account import Account, total
 from include.currents.dead_letter import DeadLetter, DeadLetters
-from include.currents.entry import Entry
+from include.currents.entry import Span
 from include.currents.errors import CurrentsError, DeliveryError, FencedError, FileError, StoppedError, TransientError
 from include.currents.fetch import Fetcher
 from include.currents.file_key import SourceFile
@@ -124,7 +124,14 @@ class Delivery:
 
     def _send_all(self, files: Sequence[SourceFile]) -> None:
         fetcher = Fetcher(
-            self.source, self.ledger, self.owner, self._opened, self._sender.check, self.clock, self.sleep
+            source=self.source,
+            ledger=self.ledger,
+            owner=self.owner,
+            opened=self._opened,
+            meanwhile=self._sender.pump,
+            check=self._sender.check,
+            clock=self.clock,
+            sleep=self.sleep,
         )
         with closing(fetcher.fetch(files)) as fetched:
             try:
@@ -161,9 +168,9 @@ class Delivery:
         contents = read(path, opened.file.uri)
         file_type = opened.file.event_type or contents.event_type
         for frame in contents.batches:
-            entries = self._preparation.entries(opened, file_type, frame)
+            for entries in self._preparation.entries(opened, file_type, frame):
+                self._sender.put(entries)
             self._progress.rows_read += len(frame)
-            self._sender.put(entries)
 
     def _ids_of(self, hour: str, event_type: str) -> SeenIds:
         place = (hour, event_type)
@@ -171,14 +178,10 @@ class Delivery:
             self._seen[place] = self.delivered_ids.read(*place, self._done[hour])
         return self._seen[place]
 
-    def _acknowledge(self, entries: Sequence[Entry]) -> None:
-        rows: dict[str, list[int]] = {}
-        for entry in entries:
-            rows.setdefault(entry.resource, []).append(entry.row)
-        for resource, accepted in rows.items():
-            opened = self._open[resource]
-            if opened.acknowledge(accepted):
-                self._settle_soon(opened)
+    def _acknowledge(self, span: Span) -> None:
+        opened = self._open[span.entries.resource]
+        if opened.acknowledge(span.rows):
+            self._settle_soon(opened)
 
     def _refuse(self, refused: Refused) -> None:
         entry = refused.entry

@@ -1,8 +1,14 @@
-"""An entry: one event as a put request carries it."""
+"""Entries: events as a put request carries them, kept as columns until their request goes."""
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import accumulate
 from typing import NamedTuple
+
+import pyarrow as pa
 
 from include.currents.limits import TIME_BYTES
 
@@ -10,7 +16,7 @@ from include.currents.limits import TIME_BYTES
 class Entry(NamedTuple):
     """One item of a put request. ``row`` is its place in the file; ``time`` is in seconds since the epoch.
 
-    ``resource`` is the ARN of the file. A tuple, since one is made for every event.
+    ``resource`` is the ARN of the file.
     """
 
     row: int
@@ -19,7 +25,6 @@ class Entry(NamedTuple):
     detail: str
     time: int
     resource: str
-    size: int
 
 
 def entry_size(source: str, detail_type: str, detail_bytes: int, resource: str) -> int:
@@ -28,3 +33,78 @@ def entry_size(source: str, detail_type: str, detail_bytes: int, resource: str) 
     Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html#eb-event-size
     """
     return TIME_BYTES + detail_bytes + sum(len(text.encode()) for text in (source, detail_type, resource))
+
+
+class Entries:
+    """Entries of one file and event type, in the order of their rows.
+
+    A Python object for each of them, made ahead, would cost as much as all the rest of preparing them; so details
+    stay in an Arrow array, and become text when their request goes. ``sizes`` are in bytes.
+    """
+
+    def __init__(  # noqa: PLR0917 - one column after the other, as in Entry
+        self,
+        rows: list[int],
+        source: str,
+        detail_type: str,
+        details: pa.Array,
+        times: list[int],
+        resource: str,
+        sizes: list[int],
+    ) -> None:
+        self.rows = rows
+        self.detail_type = detail_type
+        self.resource = resource
+        self.source = source
+        self._details = details
+        self._times = times
+        # The bytes before each entry, so that a request's end is found without adding up.
+        self._bytes_before = [0, *accumulate(sizes)]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def bytes(self, start: int, stop: int) -> int:
+        """The bytes of some entries together."""
+        return self._bytes_before[stop] - self._bytes_before[start]
+
+    def fit(self, start: int, room: int) -> int:
+        """The place after the last entry from ``start`` on that still fits into so many bytes."""
+        return bisect_right(self._bytes_before, self._bytes_before[start] + room) - 1
+
+    def details(self, start: int, stop: int) -> list[tuple[str, int]]:
+        """The details and times from ``start`` up to, and without, ``stop``."""
+        details = self._details.slice(start, stop - start).to_pylist()
+        return list(zip(details, self._times[start:stop], strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Entries of ``entries``, from ``start`` up to, and without, ``stop``. ``alone``: in a request of their own."""
+
+    entries: Entries
+    start: int
+    stop: int
+    alone: bool = False
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    @property
+    def details(self) -> list[tuple[str, int]]:
+        """Their details and times."""
+        return self.entries.details(self.start, self.stop)
+
+    @property
+    def rows(self) -> list[int]:
+        """Their rows in the file."""
+        return self.entries.rows[self.start : self.stop]
+
+    def __iter__(self) -> Iterator[Entry]:
+        entries = self.entries
+        for row, (detail, time) in zip(self.rows, self.details, strict=True):
+            yield Entry(row, entries.source, entries.detail_type, detail, time, entries.resource)
+
+    def each(self) -> Iterator[Span]:
+        """A span for each entry."""
+        return (Span(self.entries, place, place + 1) for place in range(self.start, self.stop))

@@ -29,12 +29,16 @@ _PATIENCE = timedelta(minutes=15)
 
 @dataclass
 class Fetcher:
-    """``opened`` is told of every file as soon as it is claimed; ``check`` raises where the work is to end."""
+    """``opened`` is told of every file as soon as it is claimed; ``check`` raises where the work is to end.
+
+    ``meanwhile`` is called, with seconds, while a file is waited for.
+    """
 
     source: ObjectStore
     ledger: Ledger
     owner: str
     opened: Callable[[OpenFile], None]
+    meanwhile: Callable[[float], None]
     check: Callable[[], None]
     clock: Callable[[], datetime]
     sleep: Callable[[float], None] = time.sleep
@@ -55,6 +59,8 @@ class Fetcher:
                 if not waiting:
                     return
                 file, found = waiting.popleft()
+                while not found.done():
+                    self.meanwhile(0.02)
                 yield (file, *found.result())
         finally:
             self._pool.shutdown(cancel_futures=True)

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 
+import numpy as np
+import numpy.typing as npt
+
 from include.currents.account import Account
 from include.currents.dead_letter import DeadLetter
 from include.currents.errors import FileError
@@ -47,7 +50,7 @@ class OpenFile:
         """The file itself."""
         return self.lease.file
 
-    def expect(self, entries: int, done: Sequence[int]) -> None:
+    def expect(self, entries: int, done: npt.NDArray[np.int64]) -> None:
         """Counts entries that are about to be sent, and takes in rows that need no sending, in ascending order."""
         with self._lock:
             self._waiting += entries

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Protocol
 
-from include.currents.entry import Entry
+from include.currents.entry import Span
 from include.currents.errors import CurrentsError
 from include.currents.limits import Limits
 
@@ -93,7 +93,7 @@ class Target(Protocol):
     def preflight(self) -> None:
         """Raises SetupError where the destination can't take events."""
 
-    def send(self, entries: Sequence[Entry], done: Done) -> None:
+    def send(self, chunk: Sequence[Span], done: Done) -> None:
         """Starts to send one chunk; ``done`` is called once, from any thread, with a result for every entry, in order.
 
         It is called with a SetupError where no chunk could ever go.

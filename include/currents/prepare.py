@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from itertools import repeat
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from include.currents.dead_letter import DeadLetter
 from include.currents.drift import drift
 from include.currents.encode import encode
-from include.currents.entry import Entry, entry_size
+from include.currents.entry import Entries, Span, entry_size
 from include.currents.errors import FileError
 from include.currents.file_key import SourceFile
 from include.currents.filter import matching
@@ -40,26 +41,24 @@ class Preparation:
     personal_data: PersonalData = field(default_factory=lambda: PersonalData(()))
     mode: Mode = "live"
 
-    def entries(self, opened: OpenFile, file_type: str | None, frame: pd.DataFrame) -> list[Entry]:
-        """What is to be sent of a batch; everything else about its rows is noted in ``opened``.
+    def entries(self, opened: OpenFile, file_type: str | None, frame: pd.DataFrame) -> list[Entries]:
+        """What is to be sent of a batch, by event type; everything else about its rows is noted in ``opened``.
 
         Raises FileError where nothing names the event types of the file.
         """
-        entries: list[Entry] = []
-        done = set(frame.index)
+        found: list[Entries] = []
         for event_type, rows in by_event_type(frame, file_type):
             counts = opened.account.of(event_type or _UNNAMED)
             counts.read += len(rows)
             if event_type is None:
                 opened.parked += self.records(rows, self._no_event_type(opened.file, frame, rows))
             elif self.connector.event_types.wants(event_type):
-                entries += self._of_type(opened, event_type, rows)
+                found.append(self._of_type(opened, event_type, rows))
             else:
                 counts.filtered += len(rows)
-        # Rows go out in the order of the file, whatever their types.
-        entries.sort(key=lambda entry: entry.row)
-        opened.expect(len(entries), sorted(done.difference(entry.row for entry in entries)))
-        return entries
+        sent = np.concatenate([np.empty(0, np.int64), *(each.rows for each in found)])
+        opened.expect(len(sent), np.setdiff1d(frame.index, sent, assume_unique=True))
+        return [each for each in found if len(each)]
 
     def records(self, frame: pd.DataFrame, letters: Iterable[DeadLetter]) -> Iterator[DeadLetter]:
         """The letters, each with its row of ``frame`` as it was read, but for personal data."""
@@ -75,7 +74,7 @@ class Preparation:
         reason = "event_type is missing, and no folder of the key names it"
         return [DeadLetter(row, _UNNAMED, "no_event_type", reason) for row in rows.index]
 
-    def _of_type(self, opened: OpenFile, event_type: str, rows: pd.DataFrame) -> list[Entry]:
+    def _of_type(self, opened: OpenFile, event_type: str, rows: pd.DataFrame) -> Entries:
         account = opened.account
         counts = account.of(event_type)
         account.differs(event_type, drift(rows, event_type))
@@ -91,12 +90,9 @@ class Preparation:
         counts.duplicate += len(chosen.frame) - len(events.frame)
         sent_before = opened.sent_before.mask(events.frame.index.to_numpy())
         counts.sent += int(sent_before.sum())
-        entries = self._encoded(opened, replace(events, frame=events.frame[~sent_before]))
-        oversized = [self._oversized(entry) for entry in entries if entry.size > self.bytes_per_entry]
-        opened.parked += self.records(rows, oversized)
-        fitting = [entry for entry in entries if entry.size <= self.bytes_per_entry] if oversized else entries
-        counts.sent += len(fitting)
-        return fitting
+        entries = self._fitting(opened, replace(events, frame=events.frame[~sent_before]), rows)
+        counts.sent += len(entries)
+        return entries
 
     def _first_of_each_id(self, opened: OpenFile, events: Events) -> Events:
         """Drops the events whose id was seen before under the same event type and hour, in whichever file or run."""
@@ -105,23 +101,36 @@ class Preparation:
         opened.brought.setdefault(events.event_type, []).append(brought)
         return events if new.all() else replace(events, frame=events.frame[new])
 
-    def _encoded(self, opened: OpenFile, events: Events) -> list[Entry]:
+    def _fitting(self, opened: OpenFile, events: Events, rows: pd.DataFrame) -> Entries:
+        """The entries of events; those above the limit are parked."""
         details = marked(encode(self.personal_data.of_events(events), opened.account.notes), self.mode)
-        source, resource = self.connector.destination.source, opened.file.arn
-        rest = entry_size(source, events.event_type, 0, resource)
-        return list(
-            map(
-                Entry,
-                events.frame.index.tolist(),
-                repeat(source),
-                repeat(events.event_type),
-                details.to_pylist(),
-                events.frame["time"].tolist(),
-                repeat(resource),
-                pc.add(pc.binary_length(details), rest).to_pylist(),
+        rest = entry_size(self.connector.destination.source, events.event_type, 0, opened.file.arn)
+        sizes = pc.add(pc.binary_length(details), rest)
+        fits = pc.less_equal(sizes, self.bytes_per_entry)
+        entries = self._entries(opened, events, details, sizes)
+        if pc.all(fits).as_py():
+            return entries
+        oversized = [
+            DeadLetter(entry.row, entry.detail_type, "oversized", self._too_large(size), entry)
+            for entry, size, fit in zip(
+                Span(entries, 0, len(entries)), sizes.to_pylist(), fits.to_pylist(), strict=True
             )
+            if not fit
+        ]
+        opened.parked += self.records(rows, oversized)
+        kept = replace(events, frame=events.frame[fits.to_numpy(zero_copy_only=False)])
+        return self._entries(opened, kept, details.filter(fits), sizes.filter(fits))
+
+    def _entries(self, opened: OpenFile, events: Events, details: pa.Array, sizes: pa.Array) -> Entries:
+        return Entries(
+            events.frame.index.tolist(),
+            self.connector.destination.source,
+            events.event_type,
+            details,
+            arrow(events.frame["time"]).to_pylist(),
+            opened.file.arn,
+            sizes.to_pylist(),
         )
 
-    def _oversized(self, entry: Entry) -> DeadLetter:
-        reason = f"the entry has {entry.size} bytes, the limit is {self.bytes_per_entry}"
-        return DeadLetter(entry.row, entry.detail_type, "oversized", reason, entry)
+    def _too_large(self, size: int) -> str:
+        return f"the entry has {size} bytes, the limit is {self.bytes_per_entry}"

@@ -1,7 +1,7 @@
 """Sends entries in chunks, many requests at a time, and tries again only the entries that failed.
 
-One thread decides everything: it takes in entries and answers from one queue, and starts requests as the pacer and the
-circuit let it. So no state is shared but that queue and the count of what waits.
+Nothing here runs by itself: requests start, and answers are taken in, while the caller puts entries, pumps or drains. A
+thread of its own was tried, and cost a third more: two threads that compute in Python pass its lock back and forth.
 """
 
 from __future__ import annotations
@@ -11,16 +11,15 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from queue import Empty, SimpleQueue
-from threading import Condition, Thread
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from include.currents.chunk import Chunker
+from include.currents.chunk import next_chunk, remove
 from include.currents.circuit import Circuit
-from include.currents.entry import Entry
+from include.currents.entry import Entries, Entry, Span
 from include.currents.errors import CurrentsError, SetupError, TransientError
 from include.currents.pacer import Pacer
 from include.currents.ports import SENT, Failed, Invalid, Result, Target
@@ -28,10 +27,13 @@ from include.currents.retry import SETUP_CODES, THROTTLED_CODES, TRANSIENT_CODES
 
 log = logging.getLogger(__name__)
 
-# Entries that wait for their request: some tenths of a second at full speed, so that reading never starves sending.
-_WAITING = 20_000
+# Entries that may wait while the next ones are prepared.
+_WAITING = 2_000
 # A chunk that is not full waits this long for more, in seconds.
 _LINGER = 0.1
+# With more requests under way than this, answers are taken in together, after this many seconds.
+_BUSY = 16
+_NAP = 0.001
 # How long requests under way may take to end when the sending stops, in seconds. Airflow kills soon after.
 _GRACE = 3.0
 # Refusals in a row, none accepted between, that mean that the set-up is wrong and not some entries.
@@ -73,14 +75,14 @@ class _Try(NamedTuple):
 
 
 class _Answered(NamedTuple):
-    entries: list[Entry]
+    chunk: list[Span]
     results: Sequence[Result] | CurrentsError
 
 
 class Sender:
-    """Sends to one target. A context manager, since it owns a thread; leaving it stops the sending.
+    """Sends to one target, for one thread. A context manager: leaving it stops the sending.
 
-    ``acknowledge`` is told of accepted entries and ``refuse`` of those that never will be, both in the sender's thread.
+    ``acknowledge`` is told of accepted entries and ``refuse`` of those that never will be.
     """
 
     def __init__(
@@ -88,11 +90,12 @@ class Sender:
         target: Target,
         pacer: Pacer,
         *,
-        acknowledge: Callable[[Sequence[Entry]], None],
+        acknowledge: Callable[[Span], None],
         refuse: Callable[[Refused], None],
         backoff: Backoff | None = None,
         circuit: Circuit | None = None,
         clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
         time_of_day: Callable[[], float] = time.time,
     ) -> None:
         self.stats = SendStats()
@@ -103,49 +106,56 @@ class Sender:
         self._backoff = backoff or Backoff()
         self._circuit = circuit or Circuit()
         self._clock = clock
+        self._sleep = sleep
         self._time_of_day = time_of_day
-        self._events: SimpleQueue[list[Entry] | _Answered | None] = SimpleQueue()
-        self._pending: deque[Entry] = deque()
-        self._chunker = Chunker(target.limits)
-        self._next: list[Entry] = []
-        self._retries: list[tuple[float, int, Entry]] = []
+        # Answers, which come from any thread, and None to wake up whoever waits for one.
+        self._answers: SimpleQueue[_Answered | None] = SimpleQueue()
+        self._pending: deque[Span] = deque()
+        self._next: list[Span] = []
+        self._retries: list[tuple[float, int, Span]] = []
         self._numbers = count()
         self._tries: dict[tuple[str, int], _Try] = {}
         self._in_flight = 0
         self._setup_refusals = 0
         self._lingers_until = 0.0
         self._flush = False
-        self._room = Condition()
         self._waiting = 0
         self._error: CurrentsError | None = None
-        self._thread = Thread(target=self._run, name="send", daemon=True)
 
     def __enter__(self) -> Self:
-        self._thread.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.stop()
 
-    def put(self, entries: list[Entry]) -> None:
-        """Takes entries in to be sent; blocks while too many wait. Raises what ended the sending."""
-        with self._room:
-            self._wait_while(lambda: self._waiting >= _WAITING)
-            self._waiting += len(entries)
-        self._events.put(entries)
+    def put(self, entries: Entries) -> None:
+        """Takes entries in to be sent, and sends until few enough wait. Raises what ended the sending."""
+        if not self._pending:
+            self._lingers_until = self._clock() + _LINGER
+        self._pending.append(Span(entries, 0, len(entries)))
+        self._waiting += len(entries)
+        self.pump(0.0)
+        while self._waiting > _WAITING:
+            self.pump(1.0)
+
+    def pump(self, seconds: float) -> None:
+        """Sends what may go, and takes in answers, waiting for the first for at most so many seconds."""
+        self.check()
+        self._receive(min(self._send_what_may_go(), seconds))
+        self.check()
 
     def drain(self) -> None:
-        """Waits until every entry is accepted or refused. Raises what ended the sending before."""
+        """Sends until every entry is accepted or refused. Raises what ended the sending before."""
         self._flush = True
-        self._events.put(None)
-        with self._room:
-            self._wait_while(lambda: self._waiting > 0)
+        while self._waiting:
+            self.pump(1.0)
         self._flush = False
+        self.check()
 
     def fail(self, error: CurrentsError) -> None:
-        """Ends the sending: no request is started any more, and ``put`` and ``drain`` raise the error."""
+        """Ends the sending, from any thread: what sends now, or would later, raises the error."""
         self._error = self._error or error
-        self._events.put(None)
+        self._answers.put(None)
 
     def check(self) -> None:
         """Raises what ended the sending, if anything did."""
@@ -153,42 +163,24 @@ class Sender:
             raise self._error
 
     def stop(self) -> None:
-        """Starts no request any more, and waits a few seconds for the answers of those under way."""
+        """Starts no request any more, and takes in the answers of those under way, for a few seconds."""
         self.fail(TransientError("the sending was stopped"))
-        self._thread.join()
-
-    def _wait_while(self, condition: Callable[[], bool]) -> None:
-        # Waking up now and then lets signals through, and sees an error that came without a notice.
-        while self._error is None and condition():
-            self._room.wait(0.2)
-        self.check()
-
-    # From here on: the sender's own thread.
-
-    def _run(self) -> None:
-        try:
-            while self._error is None:
-                self._receive(self._send_what_may_go())
-            deadline = self._clock() + _GRACE
-            while self._in_flight and (left := deadline - self._clock()) > 0:
-                self._receive(left)
-        except Exception as error:
-            log.exception("sending broke")
-            self.fail(CurrentsError(f"sending broke: {error!r}; please report this"))
+        deadline = self._clock() + _GRACE
+        while self._in_flight and (left := deadline - self._clock()) > 0:
+            self._receive(left)
 
     def _receive(self, seconds: float) -> None:
-        """Takes in what came, waiting for the first for at most so many seconds."""
+        """Takes in the answers that came, waiting for the first for at most so many seconds."""
+        if seconds > 0 and self._in_flight > _BUSY:
+            # Being woken up by every single answer costs a fifth of all that sending costs.
+            self._sleep(_NAP)
         try:
-            event = self._events.get(timeout=min(seconds, 1.0)) if seconds > 0 else self._events.get_nowait()
+            answer = self._answers.get(timeout=seconds) if seconds > 0 else self._answers.get_nowait()
             while True:
-                if isinstance(event, _Answered):
+                if answer:
                     self._in_flight -= 1
-                    self._settle(event)
-                elif event:
-                    if not self._pending:
-                        self._lingers_until = self._clock() + _LINGER
-                    self._pending.extend(event)
-                event = self._events.get_nowait()
+                    self._settle(answer)
+                answer = self._answers.get_nowait()
         except Empty:
             pass
 
@@ -202,7 +194,7 @@ class Sender:
                 self._next, wait = self._next_chunk()
                 if not self._next:
                     return wait
-            wait = self._pacer.take(len(self._next))
+            wait = self._pacer.take(sum(map(len, self._next)))
             if wait > 0:
                 return self._waited(wait)
             self._start(self._next)
@@ -213,7 +205,7 @@ class Sender:
         self.stats.waited += min(seconds, 1.0)
         return seconds
 
-    def _next_chunk(self) -> tuple[list[Entry], float]:
+    def _next_chunk(self) -> tuple[list[Span], float]:
         """The entries of the next request, or none and the seconds until there may be some.
 
         Entries that are to be tried again go first, together with new ones.
@@ -221,91 +213,92 @@ class Sender:
         now = self._clock()
         while self._retries and self._retries[0][0] <= now:
             self._pending.appendleft(heapq.heappop(self._retries)[2])
-        entries, is_full = self._chunker.peek(self._pending)
+        chunk, is_full = next_chunk(self._pending, self._target.limits)
         until_retry = self._retries[0][0] - now if self._retries else 1.0
-        if not entries:
+        if not chunk:
             return [], until_retry
         linger = self._lingers_until - now
         if not is_full and not self._flush and linger > 0:
             return [], min(linger, until_retry)
-        for _ in entries:
-            self._pending.popleft()
-        return entries, 0.0
+        remove(chunk, self._pending)
+        return chunk, 0.0
 
-    def _start(self, entries: list[Entry]) -> None:
+    def _start(self, chunk: list[Span]) -> None:
         self._in_flight += 1
         self.stats.requests += 1
-        self._target.send(entries, lambda results: self._events.put(_Answered(entries, results)))
+        self._target.send(chunk, lambda results: self._answers.put(_Answered(chunk, results)))
 
     def _settle(self, answer: _Answered) -> None:
-        entries, results = answer
+        chunk, results = answer
         if isinstance(results, CurrentsError):
             self.fail(results)
             return
         if results.count(SENT) == len(results):
-            self._pacer.answered(len(entries), 0)
-            self._accepted(entries)
+            self._pacer.answered(len(results), 0)
+            self._accepted(chunk, len(results))
             return
-        self._accepted([entry for entry, result in zip(entries, results, strict=True) if result == SENT])
+        each = [one for span in chunk for one in span.each()]
+        accepted = [span for span, result in zip(each, results, strict=True) if result == SENT]
+        self._accepted(accepted, len(accepted))
         throttled = 0
-        for entry, result in zip(entries, results, strict=True):
+        for span, result in zip(each, results, strict=True):
             if isinstance(result, Failed):
                 throttled += result.code in THROTTLED_CODES
-                self._failed(entry, result)
+                self._failed(span, result)
             elif isinstance(result, Invalid):
-                self._invalid(entry, result, alone=len(entries) == 1)
-        self._pacer.answered(len(entries), throttled)
-        self._judge(entries, results)
+                self._invalid(span, result, alone=len(each) == 1)
+        self._pacer.answered(len(results), throttled)
+        self._judge(each[0], results)
 
-    def _accepted(self, entries: list[Entry]) -> None:
-        if not entries:
+    def _accepted(self, spans: list[Span], count: int) -> None:
+        if not count:
             return
         self._circuit.succeeded()
         self._setup_refusals = 0
-        self.stats.sent += len(entries)
-        if self._tries:
-            for entry in entries:
-                self._tries.pop((entry.resource, entry.row), None)
-        self._acknowledge(entries)
-        self._leave(len(entries))
+        self.stats.sent += count
+        for span in spans:
+            if self._tries:
+                for row in span.rows:
+                    self._tries.pop((span.entries.resource, row), None)
+            self._acknowledge(span)
+        self._waiting -= count
 
-    def _failed(self, entry: Entry, result: Failed) -> None:
-        place = (entry.resource, entry.row)
+    def _failed(self, span: Span, result: Failed) -> None:
+        place = _place(span)
         before = self._tries.get(place) or _Try(0, self._time_of_day())
         tried = _Try(before.attempts + 1, before.first)
         self.stats.failed += 1
         self.stats.throttled += result.code in THROTTLED_CODES
         self.stats.maybe_accepted += result.maybe_accepted
         if tried.attempts >= self._backoff.attempts and not self._circuit.is_open:
-            self._give_up(entry, result, tried)
+            self._give_up(span, result, tried)
             return
         self._tries[place] = tried
         due = self._clock() + self._backoff.delay(tried.attempts - 1)
-        heapq.heappush(self._retries, (due, next(self._numbers), entry))
+        heapq.heappush(self._retries, (due, next(self._numbers), span))
 
-    def _give_up(self, entry: Entry, result: Failed, tried: _Try) -> None:
+    def _give_up(self, span: Span, result: Failed, tried: _Try) -> None:
         """Codes that nobody documents become dead letters; known passing faults are the task's to retry."""
         if result.code in TRANSIENT_CODES:
             self.fail(
                 TransientError(
-                    f"row {entry.row} of {entry.resource} was still refused after {tried.attempts} attempts: "
+                    f"{_name(span)} was still refused after {tried.attempts} attempts: "
                     f"{result.code} {result.message}; clear the task to resume"
                 )
             )
             return
-        self._refuse_for_good(Refused(entry, result.code, result.message, *tried))
+        self._refuse_for_good(span, result, tried)
 
-    def _invalid(self, entry: Entry, result: Invalid, *, alone: bool) -> None:
-        place = (entry.resource, entry.row)
+    def _invalid(self, span: Span, result: Invalid, *, alone: bool) -> None:
+        place = _place(span)
         before = self._tries.pop(place, None) or _Try(0, self._time_of_day())
         tried = _Try(before.attempts + 1, before.first)
         if result.whole_request and not alone:
             # One entry of the request is to blame; each goes by itself next, so that only that one is parked.
             self._tries[place] = tried
-            self._chunker.alone.add(place)
-            self._pending.appendleft(entry)
+            self._pending.appendleft(replace(span, alone=True))
             return
-        self._refuse_for_good(Refused(entry, result.code, result.message, *tried))
+        self._refuse_for_good(span, result, tried)
         self._setup_refusals += result.code in SETUP_CODES
         if self._setup_refusals >= _SETUP_REFUSALS:
             self.fail(
@@ -315,12 +308,13 @@ class Sender:
                 )
             )
 
-    def _refuse_for_good(self, refused: Refused) -> None:
-        self._tries.pop((refused.entry.resource, refused.entry.row), None)
-        self._refuse(refused)
-        self._leave(1)
+    def _refuse_for_good(self, span: Span, result: Failed | Invalid, tried: _Try) -> None:
+        self._tries.pop(_place(span), None)
+        [entry] = span
+        self._refuse(Refused(entry, result.code, result.message, *tried))
+        self._waiting -= 1
 
-    def _judge(self, entries: Sequence[Entry], results: Sequence[Result]) -> None:
+    def _judge(self, first: Span, results: Sequence[Result]) -> None:
         """Tells the circuit of a request of which nothing got through, and ends where patience does."""
         if not all(isinstance(result, Failed) for result in results):
             self._circuit.succeeded()
@@ -332,12 +326,15 @@ class Sender:
         if self._circuit.given_up:
             self.fail(
                 TransientError(
-                    f"nothing got through for minutes, the last answer was {results[0]}; first row that waits: "
-                    f"{entries[0].row} of {entries[0].resource}; clear the task to resume when the service is back"
+                    f"nothing got through for minutes, the last answer was {results[0]}; {_name(first)} waits; "
+                    "clear the task to resume when the service is back"
                 )
             )
 
-    def _leave(self, entries: int) -> None:
-        with self._room:
-            self._waiting -= entries
-            self._room.notify_all()
+
+def _place(span: Span) -> tuple[str, int]:
+    return span.entries.resource, span.entries.rows[span.start]
+
+
+def _name(span: Span) -> str:
+    return f"row {span.entries.rows[span.start]} of {span.entries.resource}"

@@ -3,31 +3,38 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from include.adapters.choose_transport import transport_for
 from include.adapters.event_bus import EventBus
 from include.adapters.transport import Answer, Done, NoAnswer
-from include.currents.entry import Entry
+from include.currents.entry import Entries, Span
 from include.currents.errors import CurrentsError, SetupError
 from include.currents.ports import SENT, Failed, Invalid, Result
 from tests.tools.awaiting import Awaited
 from tests.tools.local_aws import LocalAws
 
-ENTRY = Entry(
-    row=0,
-    source="braze.currents",
-    detail_type="users.messages.email.Open",
-    detail='{"id":"é😀"}',
-    time=1_795_420_801,
-    resource="arn:aws:s3:::bucket/key",
-    size=100,
-)
+
+def span(*details: str) -> Span:
+    entries = Entries(
+        list(range(len(details))),
+        "braze.currents",
+        "users.messages.email.Open",
+        pa.array(details, pa.large_string()),
+        [1_795_420_801] * len(details),
+        "arn:aws:s3:::bucket/key",
+        [100] * len(details),
+    )
+    return Span(entries, 0, len(details))
 
 
-def answer(target: EventBus, entries: Sequence[Entry]) -> Sequence[Result] | CurrentsError:
+ONE, TWO = span('{"id":"é😀"}'), span("{}", "{}")
+
+
+def answer(target: EventBus, *chunk: Span) -> Sequence[Result] | CurrentsError:
     awaited = Awaited[Sequence[Result] | CurrentsError]()
-    target.send(entries, awaited)
+    target.send(chunk, awaited)
     return awaited.result()
 
 
@@ -40,7 +47,7 @@ def target(aws: LocalAws, bus: str) -> Iterator[EventBus]:
 
 
 def test_an_entry_arrives_with_all_that_it_carries(aws: LocalAws, target: EventBus, bus: str) -> None:
-    assert answer(target, [ENTRY]) == [SENT]
+    assert answer(target, ONE) == [SENT]
     assert aws.accepted() == [
         {
             "EventBusName": bus,
@@ -54,7 +61,7 @@ def test_an_entry_arrives_with_all_that_it_carries(aws: LocalAws, target: EventB
 
 
 def test_answers_are_told_apart_entry_by_entry(target: EventBus) -> None:
-    results = answer(target, [ENTRY, ENTRY._replace(detail="[1]"), ENTRY])
+    results = answer(target, ONE, span("[1]", "{}"))
     assert not isinstance(results, CurrentsError)
     first, second, third = results
     assert (first, third) == (SENT, SENT)
@@ -66,7 +73,7 @@ def test_a_bus_by_its_arn_is_the_same_bus(aws: LocalAws, bus: str) -> None:
     client = aws.client("events")
     target = EventBus(client, transport_for(client), client.describe_event_bus(Name=bus)["Arn"])
     target.preflight()
-    assert answer(target, [ENTRY]) == [SENT]
+    assert answer(target, ONE) == [SENT]
     target.close()
 
 
@@ -77,7 +84,7 @@ def test_a_missing_bus_is_found_before_events_are_lost_on_it(aws: LocalAws) -> N
         SetupError, match=r"the event bus no-such-bus in us-east-1: ResourceNotFoundException.*create it"
     ):
         target.preflight()
-    assert answer(target, [ENTRY]) == [SENT], "the service takes the event"
+    assert answer(target, ONE) == [SENT], "the service takes the event"
     assert aws.counts()["lost"] == 1, "and loses it"
     target.close()
 
@@ -117,19 +124,19 @@ class Saying:
 def test_a_request_that_fails_as_a_whole_answers_for_each_of_its_entries(
     said: Answer | NoAnswer, result: Result, aws: LocalAws
 ) -> None:
-    assert answer(EventBus(aws.client("events"), Saying(said), "bus"), [ENTRY, ENTRY]) == [result] * 2
+    assert answer(EventBus(aws.client("events"), Saying(said), "bus"), TWO) == [result] * 2
 
 
 def test_an_answer_that_leaves_entries_out_is_no_answer_for_any(aws: LocalAws) -> None:
     said = Answer(200, {"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]})
-    results = answer(EventBus(aws.client("events"), Saying(said), "bus"), [ENTRY, ENTRY])
+    results = answer(EventBus(aws.client("events"), Saying(said), "bus"), TWO)
     assert not isinstance(results, CurrentsError)
     assert [isinstance(each, Failed) and each.maybe_accepted for each in results] == [True, True]
 
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "UnrecognizedClientException", "ExpiredTokenException"])
 def test_a_request_that_never_could_go_is_a_wrong_set_up(code: str, aws: LocalAws) -> None:
-    result = answer(EventBus(aws.client("events"), Saying(Answer(400, code=code, message="no")), "bus"), [ENTRY, ENTRY])
+    result = answer(EventBus(aws.client("events"), Saying(Answer(400, code=code, message="no")), "bus"), TWO)
     assert isinstance(result, SetupError)
     assert str(result).startswith(f"sending to the event bus bus in us-east-1: {code}: no; ")
 
@@ -137,4 +144,4 @@ def test_a_request_that_never_could_go_is_a_wrong_set_up(code: str, aws: LocalAw
 def test_codes_of_entries_that_nobody_documents_may_be_tried_again(aws: LocalAws) -> None:
     entries = [{"ErrorCode": "Brandnew", "ErrorMessage": "?"}, {"EventId": "1"}]
     target = EventBus(aws.client("events"), Saying(Answer(200, {"FailedEntryCount": 1, "Entries": entries})), "bus")
-    assert answer(target, [ENTRY, ENTRY]) == [Failed("Brandnew", "?"), SENT]
+    assert answer(target, TWO) == [Failed("Brandnew", "?"), SENT]

@@ -3,8 +3,8 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from threading import Timer
 
 import pytest
 from hypothesis import given, settings
@@ -12,18 +12,13 @@ from hypothesis import strategies as st
 
 from include.adapters.memory import MemoryTarget
 from include.currents.circuit import Circuit
-from include.currents.entry import Entry
-from include.currents.errors import CurrentsError, SetupError, StoppedError, TransientError
+from include.currents.entry import Entry, Span
+from include.currents.errors import SetupError, StoppedError, TransientError
 from include.currents.pacer import Pacer
 from include.currents.ports import Done, Failed, Invalid, Result, Sent
 from include.currents.retry import Backoff
 from include.currents.send import Refused, Sender
-
-ENTRY = Entry(row=0, source="s", detail_type="t", detail="{}", time=0, resource="r", size=100)
-
-
-def entries(count: int) -> list[Entry]:
-    return [ENTRY._replace(row=row) for row in range(count)]
+from tests.tools.entries import make_entries
 
 
 @dataclass
@@ -41,7 +36,7 @@ def sender(
     return Sender(
         target,
         Pacer(None, None),
-        acknowledge=lambda accepted: told.accepted.extend(entry.row for entry in accepted),
+        acknowledge=lambda span: told.accepted.extend(span.rows),
         refuse=told.refused.append,
         backoff=Backoff(attempts=attempts, base=0.0001, cap=0.001),
         circuit=circuit,
@@ -58,7 +53,7 @@ def send(
 ) -> tuple[Told, Sender]:
     told = told or Told()
     with sender(target, told, attempts=attempts, circuit=circuit) as sending:
-        sending.put(entries(count))
+        sending.put(make_entries(count))
         sending.drain()
     return told, sending
 
@@ -101,7 +96,7 @@ def test_requests_are_filled_from_whatever_was_put() -> None:
     target, told = MemoryTarget(), Told()
     with sender(target, told) as sending:
         for number in range(25):
-            sending.put([ENTRY._replace(row=number)])
+            sending.put(make_entries(1, first=number))
         sending.drain()
     assert sorted(target.requests) == [5, 10, 10]
 
@@ -109,9 +104,10 @@ def test_requests_are_filled_from_whatever_was_put() -> None:
 def test_a_request_that_is_not_full_goes_after_a_moment() -> None:
     target, told = MemoryTarget(), Told()
     with sender(target, told) as sending:
-        sending.put(entries(3))
-        with ThreadPoolExecutor() as pool:
-            pool.submit(lambda: [None for _ in iter(lambda: len(told.accepted) < 3, False)]).result(timeout=5)
+        sending.put(make_entries(3))
+        assert told.accepted == []
+        sending.pump(1.0)
+        sending.pump(1.0)
     assert told.accepted == [0, 1, 2]
 
 
@@ -129,12 +125,13 @@ def test_codes_that_nobody_documents_become_dead_letters_after_the_last_attempt(
 
 def test_one_entry_that_spoils_its_request_is_refused_alone() -> None:
     class Strict(MemoryTarget):
-        def send(self, entries: Sequence[Entry], done: Done) -> None:
-            if any(entry.row == 4 for entry in entries):
-                self.requests.append(len(entries))
-                done([Invalid("ValidationException", "no", whole_request=True)] * len(entries))
+        def send(self, chunk: Sequence[Span], done: Done) -> None:
+            count = sum(map(len, chunk))
+            if any(4 in span.rows for span in chunk):
+                self.requests.append(count)
+                done([Invalid("ValidationException", "no", whole_request=True)] * count)
             else:
-                super().send(entries, done)
+                super().send(chunk, done)
 
     told, _ = send(Strict(), 10)
     assert sorted(told.accepted) == [0, 1, 2, 3, 5, 6, 7, 8, 9]
@@ -143,7 +140,7 @@ def test_one_entry_that_spoils_its_request_is_refused_alone() -> None:
 
 def test_a_wrong_set_up_ends_the_sending() -> None:
     class Refusing(MemoryTarget):
-        def send(self, entries: Sequence[Entry], done: Done) -> None:
+        def send(self, chunk: Sequence[Span], done: Done) -> None:
             done(SetupError("no permission"))
 
     with pytest.raises(SetupError, match="no permission"):
@@ -198,45 +195,53 @@ class Slow(MemoryTarget):
         super().__init__()
         self.held: list[Callable[[], None]] = []
 
-    def send(self, entries: Sequence[Entry], done: Done) -> None:
-        self.held.append(lambda: super(Slow, self).send(entries, done))
+    def send(self, chunk: Sequence[Span], done: Done) -> None:
+        self.held.append(lambda: super(Slow, self).send(chunk, done))
 
 
 def test_no_more_requests_are_under_way_than_the_target_takes() -> None:
     target, told = Slow(), Told()
     with sender(target, told) as sending:
-        sending.put(entries(1_000))
+        sending.put(make_entries(1_000))
         while len(told.accepted) < 1_000:
             assert len(target.held) <= target.in_flight
             for answer in [target.held.pop() for _ in range(len(target.held))]:
                 answer()
+            sending.pump(0.0)
         sending.drain()
 
 
 def test_stopping_waits_for_what_is_under_way_and_starts_nothing_more() -> None:
     target, told = Slow(), Told()
     with sender(target, told) as sending:
-        sending.put(entries(1_000))
-        while len(target.held) < target.in_flight:
-            pass
+        sending.put(make_entries(1_000))
+        assert len(target.held) == target.in_flight
         sending.fail(StoppedError("told to stop"))
-        for answer in list(target.held):
-            answer()
+        # The answers come while the sender is left.
+        timer = Timer(0.2, lambda: [answer() for answer in target.held])
+        timer.start()
+    timer.join()
     assert len(told.accepted) == len(target.accepted) == target.in_flight * 10
     with pytest.raises(StoppedError):
-        sending.put(entries(1))
+        sending.put(make_entries(1))
     with pytest.raises(StoppedError):
         sending.drain()
 
 
-def test_a_fault_in_the_senders_own_thread_is_raised_and_not_swallowed() -> None:
-    class Broken(Told):
-        @property
-        def accepted(self) -> list[int]:
-            raise KeyError("r")
+def test_stopping_waits_only_so_long() -> None:
+    clock = iter(range(100))
+    sending = Sender(Slow(), Pacer(None, None), acknowledge=print, refuse=print, clock=lambda: float(next(clock)))
+    with sending:
+        sending.put(make_entries(100))
+    assert next(clock) < 20
 
-        @accepted.setter
-        def accepted(self, _value: list[int]) -> None: ...
 
-    with pytest.raises(CurrentsError, match="sending broke: KeyError"):
-        send(MemoryTarget(), 1, told=Broken())
+def test_a_sender_that_waits_is_woken_up_by_a_failure_from_another_thread() -> None:
+    target = Slow()
+    with sender(target, Told()) as sending:
+        sending.put(make_entries(100))
+        Timer(0.1, sending.fail, [StoppedError("told to stop")]).start()
+        with pytest.raises(StoppedError):
+            sending.drain()
+        for answer in target.held:
+            answer()

@@ -1,0 +1,20 @@
+"""Entries without much in them, for what only counts and orders them."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from include.currents.entry import Entries
+
+
+def make_entries(count: int, *, first: int = 0, sizes: list[int] | None = None, resource: str = "r") -> Entries:
+    """Entries of rows from ``first`` on; each is 100 bytes large, unless ``sizes`` says otherwise."""
+    return Entries(
+        list(range(first, first + count)),
+        "s",
+        "t",
+        pa.array(["{}"] * count, pa.large_string()),
+        [0] * count,
+        resource,
+        sizes or [100] * count,
+    )
