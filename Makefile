@@ -40,9 +40,7 @@ format: install  ## let ruff rewrite the files
 	@$(RUN) ruff format .
 
 bench: install   ## measure speed and memory against the baselines
-	@$(RUN) benchmarks.encode
-	@$(RUN) benchmarks.memory
-	@$(RUN) benchmarks.encoders
+	@$(RUN) benchmarks.results
 
 requirements: install  ## compile the pinned requirements anew
 	@$(RUN) pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)

@@ -52,7 +52,8 @@ from tests.tools.sample import make_files
 
 ROUNDS = 3
 THREADS = 8
-EVENT_TYPE = "users.messages.email.Click"
+# Events of 1 KB in 34 columns, and of 0.3 KB in 7.
+WIDE, NARROW = "users.messages.email.Click", "users.behaviors.Uninstall"
 FILE_ROWS = 50_000
 FILES = {"ours": 6, "stock": 1}
 HELD_RATE, HELD_SECONDS = 5_000.0, 60
@@ -80,7 +81,7 @@ class Run:
         return self.cpu / self.events * 1e6
 
 
-def ours(files: list[bytes], rate: float | None) -> tuple[int, int]:
+def ours(event_type: str, files: list[bytes], rate: float | None) -> tuple[int, int]:
     """Delivers each file under an hour of its own; returns events and requests."""
     # As the operator does.
     gc.freeze()
@@ -88,7 +89,7 @@ def ours(files: list[bytes], rate: float | None) -> tuple[int, int]:
     listed = []
     for number, body in enumerate(files):
         hour = format_hour(datetime.fromtimestamp(1_795_420_800 + 3600 * number, UTC))
-        key = f"event_type={EVENT_TYPE}/date={hour}/0.parquet"
+        key = f"event_type={event_type}/date={hour}/0.parquet"
         source.write(key, body)
         listed.append(SourceFile("source", key, source.etag(key), len(body)))
     client = boto3.client("events", config=Config(retries={"total_max_attempts": 1}))
@@ -113,14 +114,14 @@ def ours(files: list[bytes], rate: float | None) -> tuple[int, int]:
     return sent, delivery.stats.requests
 
 
-def stock(files: list[bytes], _rate: float | None) -> tuple[int, int]:
+def stock(event_type: str, files: list[bytes], _rate: float | None) -> tuple[int, int]:
     """The usual way; returns events and requests."""
     client: Any = EventBridgeHook(aws_conn_id="aws_default").conn  # type: ignore[no-untyped-call]
     events = requests = 0
     with ThreadPoolExecutor(THREADS) as threads:
         for body in files:
             rows = pd.read_parquet(BytesIO(body)).to_dict("records")
-            entries = map(_entry, rows)
+            entries = map(partial(_entry, event_type), rows)
             tens = iter(partial(_take, entries), [])
             requests += sum(1 for _ in threads.map(lambda ten: client.put_events(Entries=ten), tens))
             events += len(rows)
@@ -131,23 +132,23 @@ def _take(entries: Iterator[dict[str, Any]]) -> list[dict[str, Any]]:
     return list(islice(entries, ENTRIES))
 
 
-def _entry(row: dict[Hashable, Any]) -> dict[str, Any]:
+def _entry(event_type: str, row: dict[Hashable, Any]) -> dict[str, Any]:
     return {
         "EventBusName": "bus",
         "Source": "braze.currents",
-        "DetailType": EVENT_TYPE,
-        "Detail": json.dumps(envelope(row, EVENT_TYPE)),
+        "DetailType": event_type,
+        "Detail": json.dumps(envelope(row, event_type)),
         "Time": datetime.fromtimestamp(row["time"], UTC),
     }
 
 
-def child(sender: str, folder: Path, count: int, rate: float | None) -> None:
+def child(sender: str, folder: Path, event_type: str, count: int, rate: float | None) -> None:
     """Warms up, sends the file so many times, and prints what that took."""
     run = ours if sender == "ours" else stock
-    run([(folder / "small").read_bytes()], None)
-    body = (folder / "large").read_bytes()
+    run(event_type, [(folder / f"{event_type}.small").read_bytes()], None)
+    body = (folder / event_type).read_bytes()
     wall, cpu = time.perf_counter(), _cpu()
-    events, requests = run([body] * count, rate)
+    events, requests = run(event_type, [body] * count, rate)
     seconds = time.perf_counter() - wall
     # The most memory that the process ever held, in kilobytes.
     peak = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
@@ -159,24 +160,40 @@ def _cpu() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def measure(sender: str, where: Sink, folder: Path, count: int, rate: float | None = None) -> Run:
-    """One run in a process of its own."""
-    options = ["--sender", sender, "--folder", str(folder), "--count", str(count), "--rate", str(rate or 0)]
-    environment = {**os.environ, **ENVIRONMENT, "AWS_ENDPOINT_URL": where.url, "AWS_CA_BUNDLE": where.certificate}
-    if not where.certificate:
-        del environment["AWS_CA_BUNDLE"]
-    command = [sys.executable, "-m", "benchmarks.export", *options]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment)
-    return Run(*json.loads(done.stdout.splitlines()[-1]))
+@dataclass(frozen=True)
+class Bench:
+    """Files of one event type in a folder, and where to send them."""
+
+    folder: Path
+    event_type: str
+    where: Sink
+
+    def measure(self, sender: str, count: int, rate: float | None = None) -> Run:
+        """One run in a process of its own, with the file sent so many times."""
+        options = ["--sender", sender, "--folder", str(self.folder), "--event-type", self.event_type]
+        options += ["--count", str(count), "--rate", str(rate or 0)]
+        environment = {**os.environ, **ENVIRONMENT, "AWS_ENDPOINT_URL": self.where.url}
+        if self.where.certificate:
+            environment["AWS_CA_BUNDLE"] = self.where.certificate
+        command = [sys.executable, "-m", "benchmarks.export", *options]
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment)
+        return Run(*json.loads(done.stdout.splitlines()[-1]))
 
 
 def compare(folder: Path) -> Table:
     """Both ways, against each sink."""
-    names = ("sink", "events/s\nours", "\nstock", "\nratio", "CPU s per million\nours", "\nstock", "\nratio")
+    names = ("events and sink", "events/s\nours", "\nstock", "\nratio", "CPU s per million\nours", "\nstock", "\nratio")
     table = Table(*names, title="From Parquet to EventBridge", box=box.SIMPLE_HEAD)
-    for name, started in {"HTTP": sink(), "TLS": sink(tls=True), "HTTP, after 10 ms": delayed(0.010)}.items():
+    sinks = {
+        "wide, HTTP": (WIDE, sink()),
+        "wide, TLS": (WIDE, sink(tls=True)),
+        "wide, 10 ms": (WIDE, delayed(0.010)),
+        "narrow, HTTP": (NARROW, sink()),
+    }
+    for name, (event_type, started) in sinks.items():
         with started as where:
-            runs = [[measure(way, where, folder, FILES[way]) for way in FILES] for _ in range(ROUNDS)]
+            bench = Bench(folder, event_type, where)
+            runs = [[bench.measure(way, FILES[way]) for way in FILES] for _ in range(ROUNDS)]
         rates = [[run.rate for run in pair] for pair in runs]
         costs = [[run.cpu_per_million for run in pair] for pair in runs]
         table.add_row(
@@ -194,21 +211,17 @@ def _ratio(found: list[float]) -> str:
 
 
 def held(folder: Path) -> Table:
-    """One task at a rate for a minute, and its memory beside that of a short run."""
-    with sink() as where:
-        short = measure("ours", where, folder, 1, HELD_RATE)
-        files = round(HELD_RATE * ENTRIES * HELD_SECONDS / FILE_ROWS)
-        long = measure("ours", where, folder, files, HELD_RATE)
-    names = ("files", "events", "requests/s", "CPU s per million", "peak, MB", "against the first")
+    """One task at a rate for a minute, and its memory beside that of one file."""
+    names = ("events", "files", "sent", "requests/s", "CPU s per million", "peak, MB", "against one file")
     table = Table(*names, title=f"One task whose share is {HELD_RATE:,.0f} requests/s", box=box.SIMPLE_HEAD)
-    for count, run in ((1, short), (files, long)):
-        figures = (
-            f"{run.requests:,.0f}",
-            f"{run.cpu_per_million:,.0f}",
-            f"{run.peak:,.0f}",
-            f"{run.peak / short.peak:.2f}",
-        )
-        table.add_row(f"{count}", f"{run.events:,}", *figures)
+    files = round(HELD_RATE * ENTRIES * HELD_SECONDS / FILE_ROWS)
+    with sink() as where:
+        for name, event_type in {"wide": WIDE, "narrow": NARROW}.items():
+            bench = Bench(folder, event_type, where)
+            runs = {count: bench.measure("ours", count, HELD_RATE) for count in (1, files)}
+            for count, run in runs.items():
+                figures = (f"{run.events:,}", f"{run.requests:,.0f}", f"{run.cpu_per_million:,.0f}", f"{run.peak:,.0f}")
+                table.add_row(name, f"{count}", *figures, f"{run.peak / runs[1].peak:.2f}")
     return table
 
 
@@ -216,8 +229,10 @@ def main() -> None:
     """Prints two tables."""
     with TemporaryDirectory() as name:
         folder = Path(name)
-        for part, rows in {"small": 1_000, "large": FILE_ROWS}.items():
-            (folder / part).write_bytes(next(make_files(["2026-11-23-08"], [EVENT_TYPE], rows=rows)).body)
+        for event_type in (WIDE, NARROW):
+            for suffix, rows in {".small": 1_000, "": FILE_ROWS}.items():
+                [file] = make_files(["2026-11-23-08"], [event_type], rows=rows)
+                (folder / f"{event_type}{suffix}").write_bytes(file.body)
         console = Console()
         console.print(compare(folder))
         console.print(held(folder))
@@ -227,10 +242,11 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Measures the whole way against the stock one")
     parser.add_argument("--sender", choices=FILES, help="for the processes that it starts, as all other options")
     parser.add_argument("--folder", type=Path)
+    parser.add_argument("--event-type")
     parser.add_argument("--count", type=int)
     parser.add_argument("--rate", type=float)
-    arguments = parser.parse_args()
-    if arguments.sender:
-        child(arguments.sender, arguments.folder, arguments.count, arguments.rate or None)
+    given = parser.parse_args()
+    if given.sender:
+        child(given.sender, given.folder, given.event_type, given.count, given.rate or None)
     else:
         main()

@@ -14,7 +14,7 @@ def with_valid_text(batch: pa.RecordBatch) -> pa.RecordBatch:
     """
     try:
         batch.validate(full=True)
-    except pa.ArrowInvalid:
+    except pa.ArrowException:
         columns = [_valid(column) for column in batch.columns]
         return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
     return batch
@@ -23,9 +23,9 @@ def with_valid_text(batch: pa.RecordBatch) -> pa.RecordBatch:
 def _valid(column: pa.Array) -> pa.Array:
     try:
         column.validate(full=True)
-    except pa.ArrowInvalid as error:
-        plain = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+    except pa.ArrowException as error:
         try:
+            plain = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
             return plain.cast(bytes_for_text(plain.type))
         except pa.ArrowException:
             raise FileError(f"damaged values ({type(error).__name__})") from error

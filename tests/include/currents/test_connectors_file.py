@@ -6,6 +6,7 @@ import pytest
 
 from include.currents.connectors_file import load_connector, load_connectors
 from include.currents.errors import SetupError
+from include.currents.limits import EVENT_BUS, Limits
 
 GOOD = """
   - name: good
@@ -42,7 +43,20 @@ def test_defaults_are_what_the_documentation_says(tmp_path: Path) -> None:
     assert good.source.prefix == "currents/"
     assert (good.source.aws_conn_id, good.state.aws_conn_id) == (None, "aws_default")
     assert (good.lookback_hours, good.requests_per_second, good.destination.source) == (3, 600, "braze.currents")
+    # Each slot of the pool is worth the same part of the budget.
+    assert good.rates(1) == (150, None)
+    assert good.rates(4) == (600, None)
+    assert good.destination.request_limits == EVENT_BUS
     assert good.event_types.wants("anything.at.All")
+
+
+def test_limits_may_be_lower_than_eventbridges_and_an_entry_has_to_fit_into_a_request(tmp_path: Path) -> None:
+    text = f"connectors:{GOOD}".replace("us-west-1}", "us-west-1, limits: {bytes_per_request: 262144}}")
+    good = load_connectors(write(tmp_path, text)).valid["good"]
+    assert good.destination.request_limits == Limits(10, 262_144, 262_144)
+    higher = load_connectors(write(tmp_path, text.replace("262144", "2000000")))
+    assert "bytes_per_request" in higher.report()
+    assert "1,000 to 1,000,000" in higher.report()
 
 
 def test_every_fault_is_reported_at_once_with_line_place_and_remedy(tmp_path: Path) -> None:

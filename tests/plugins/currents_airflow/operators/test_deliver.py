@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import gc
+import json
+from collections.abc import Iterator
+from threading import Timer
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from currents_airflow.operators.deliver import CurrentsToEventBridgeOperator
+from include.adapters.memory import MemoryTarget
+from include.currents.errors import StoppedError
+from include.currents.ports import SENT, Result
+from include.currents.shard import Shard
+from tests.include.currents.test_deliver import OPEN, House, table
+
+
+@pytest.fixture(autouse=True)
+def thaw() -> Iterator[None]:
+    """The operator freezes what its process has loaded; this process has other tests to run."""
+    yield
+    gc.unfreeze()
+
+
+def operator(house: House, *files: Any, **options: Any) -> CurrentsToEventBridgeOperator:
+    """The operator over a house in memory, with a plan of the files."""
+    made = CurrentsToEventBridgeOperator(
+        task_id="deliver", connector="test", shard={"key": "k", "label": "files"}, **options
+    )
+    plans = SimpleNamespace(read=lambda key: Shard(tuple(files)))
+    made.__dict__["hook"] = SimpleNamespace(
+        connector=house.connector,
+        source=house.source,
+        target=house.target,
+        ledger=house.ledger,
+        dead_letters=house.dead_letters,
+        delivered_ids=house.delivered_ids,
+        personal_data=house.personal_data,
+        plans=plans,
+    )
+    return made
+
+
+def context(run_type: str) -> Any:
+    task = SimpleNamespace(dag_id="d", run_id="r", task_id="deliver", map_index=3, try_number=2)
+    return {"dag_run": SimpleNamespace(run_type=run_type), "ti": task}
+
+
+@pytest.mark.parametrize(
+    ("run_type", "settings", "marking"),
+    [
+        ("scheduled", {}, None),
+        ("manual", {}, None),
+        ("backfill", {}, {"mode": "backfill"}),
+        ("backfill", {"mark_backfills": False}, None),
+    ],
+)
+def test_events_of_a_backfill_say_so_unless_told_otherwise(
+    run_type: str, settings: dict[str, Any], marking: dict[str, str] | None
+) -> None:
+    house = House(**settings)
+    file = house.put(OPEN, "a.parquet", table(["x"]))
+    assert operator(house, file).run_step(context(run_type))["sent"] == 1
+    [entry] = house.target.accepted
+    assert json.loads(entry.detail).get("currents_export") == marking
+
+
+def test_a_lease_names_the_task_and_its_try() -> None:
+    house = House()
+    file = house.put(OPEN, "a.parquet", table(["x"]))
+    operator(house, file).run_step(context("scheduled"))
+    [record] = [json.loads(body) for key, body in house.state.contents.items() if "/leases/" in key]
+    assert record["lease"]["owner"] == "d r deliver[3] try 2"
+
+
+def test_the_pace_is_the_slots_times_what_a_slot_is_worth() -> None:
+    house = House(budget={"requests_per_second": 40, "entries_per_second": 200, "slots": 8})
+    assert house.connector.rates(operator(house, pool_slots=2).pool_slots) == (10, 50)
+
+
+def test_killing_the_task_ends_the_delivery_in_good_order_and_a_rerun_completes_it() -> None:
+    house = House(budget={"requests_per_second": 50, "slots": 1})
+    file = house.put(OPEN, "a.parquet", table([f"{row}" for row in range(2_000)]))
+    killed = operator(house, file)
+    Timer(0.5, killed.on_kill).start()
+    with pytest.raises(StoppedError, match="told to stop; clear the task to resume"):
+        killed.run_step(context("scheduled"))
+    assert 0 < len(house.target.accepted) < 2_000
+    house.connector = House().connector
+    operator(house, file).run_step(context("scheduled"))
+    assert house.ids().total() == len(house.ids()) == 2_000
+
+
+def test_killing_a_task_that_has_not_begun_is_no_fault() -> None:
+    operator(House()).on_kill()
+
+
+def test_the_target_is_closed_whatever_happens() -> None:
+    class Closing(MemoryTarget):
+        closed = 0
+
+        def close(self) -> None:
+            self.closed += 1
+
+    def broken(_entry: object) -> Result:
+        raise KeyError("x")
+
+    for answer in (lambda _entry: SENT, broken):
+        house = House(target := Closing(answer=answer))
+        delivering = operator(house, house.put(OPEN, "a.parquet", table(["x"])))
+        if answer is broken:
+            with pytest.raises(KeyError):
+                delivering.run_step(context("scheduled"))
+        else:
+            delivering.run_step(context("scheduled"))
+        assert target.closed == 1
