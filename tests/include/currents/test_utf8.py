@@ -10,7 +10,7 @@ from include.currents.utf8 import with_valid_text
 def test_an_index_beyond_its_dictionary_is_damage() -> None:
     indices = pa.array([0, 74], pa.int32())
     column = pa.DictionaryArray.from_arrays(indices, pa.array(["a", "b"]), safe=False)
-    with pytest.raises(FileError, match="^damaged values"):
+    with pytest.raises(FileError, match=r"^damaged values"):
         with_valid_text(pa.RecordBatch.from_arrays([column], names=["id"]))
 
 
