@@ -26,7 +26,7 @@ def running_aws() -> Iterator[LocalAws]:
 @pytest.fixture
 def aws(running_aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> LocalAws:
     """Local AWS with an empty record; clients made by the code under test reach it and nothing else."""
-    running_aws.forget()
+    running_aws.reset()
     for name, value in running_aws.environment().items():
         monkeypatch.setenv(name, value)
     for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "HTTP_PROXY", "http_proxy", "AWS_CA_BUNDLE"):

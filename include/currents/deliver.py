@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from threading import Event, Lock, Thread
@@ -88,11 +89,13 @@ class Delivery:
         so that a rerun sends nothing twice.
         """
         self._done = {hour: self.ledger.done(hour) for hour in {file.hour for file in files}}
-        open_files = [file for file in files if file.id not in self._done[file.hour]]
         self._progress = Progress(len(files), sum(file.size for file in files))
+        open_files = []
         for file in files:
             if file.id in self._done[file.hour]:
                 self._progress.file_done(file.size)
+            else:
+                open_files.append(file)
         with ThreadPoolExecutor(_SETTLERS, thread_name_prefix="settle") as self._settlers:
             beat = Thread(target=self._beat, name="beat", daemon=True)
             try:
@@ -265,9 +268,7 @@ class Delivery:
                 self._log_line()
 
     def _save(self) -> None:
-        with self._lock:
-            opened = list(self._open.values())
-        wait([self._settlers.submit(self._guarded, self._checkpoint, each) for each in opened if self._is_due(each)])
+        self._with_each_open(partial(self._guarded, self._checkpoint), self._is_due)
 
     def _is_due(self, opened: OpenFile) -> bool:
         left = opened.lease.expires_at - self.clock()
@@ -275,32 +276,38 @@ class Delivery:
 
     def _checkpoint(self, opened: OpenFile) -> None:
         """Saves how far a file is. One that fails is made up for by the next, as long as the lease lasts."""
-        with opened.saving:
-            if opened.file.arn not in self._open:
-                return
-            try:
-                self.ledger.checkpoint(opened.lease, opened.progress(), self.clock())
-            except FencedError:
+        try:
+            self.ledger.checkpoint(opened.lease, opened.progress(), self.clock())
+        except FencedError:
+            raise
+        except TransientError as error:
+            if opened.lease.expires_at - self.clock() < self.ledger.lease / 3:
                 raise
-            except TransientError as error:
-                if opened.lease.expires_at - self.clock() < self.ledger.lease / 3:
-                    raise
-                log.warning("%s: the checkpoint is late: %s", opened.file.uri, error)
+            log.warning("%s: the checkpoint is late: %s", opened.file.uri, error)
 
     def _release(self) -> None:
         """Saves the files that are not through, and gives their leases back, so that a rerun need not wait."""
-        with self._lock:
-            opened = list(self._open.values())
-        wait([self._settlers.submit(self._give_back, each) for each in opened])
+        self._with_each_open(self._give_back)
 
     def _give_back(self, opened: OpenFile) -> None:
+        try:
+            self.ledger.checkpoint(opened.lease, opened.progress(), self.clock(), release=True)
+        except CurrentsError as error:
+            log.warning("%s: could not be saved: %s", opened.file.uri, error)
+
+    def _with_each_open(
+        self, step: Callable[[OpenFile], None], chosen: Callable[[OpenFile], bool] = lambda _: True
+    ) -> None:
+        """Runs a step on the files that are not settled, several at a time, and waits for it."""
+        with self._lock:
+            opened = list(self._open.values())
+        wait([self._settlers.submit(self._if_open, step, each) for each in opened if chosen(each)])
+
+    def _if_open(self, step: Callable[[OpenFile], None], opened: OpenFile) -> None:
         with opened.saving:
-            if opened.file.arn not in self._open:
-                return
-            try:
-                self.ledger.checkpoint(opened.lease, opened.progress(), self.clock(), release=True)
-            except CurrentsError as error:
-                log.warning("%s: could not be saved: %s", opened.file.uri, error)
+            # It may have been settled while this waited for it.
+            if opened.file.arn in self._open:
+                step(opened)
 
     def _log_line(self) -> None:
         log.info("%s: %s", self.connector.name, self._progress.line(self.stats, self.pacer.pace))

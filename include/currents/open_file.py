@@ -20,7 +20,7 @@ from include.currents.seen_ids import Fingerprints
 
 @dataclass
 class OpenFile:
-    """Read by one thread and acknowledged by another, hence the lock.
+    """Sent by one thread and saved by another, hence the lock.
 
     ``rows`` are those that need no more sending, ``sent_before`` those that an earlier task left so. ``parked`` are
     the dead letters of rows that could not be sent, ``refused`` those of rows that the destination did not take.

@@ -263,17 +263,20 @@ class Sender:
             self._acknowledge(span)
         self._waiting -= count
 
+    def _tried(self, span: Span) -> _Try:
+        """The tries of an entry, with the one that was just answered."""
+        before = self._tries.get(_place(span)) or _Try(0, self._time_of_day())
+        return _Try(before.attempts + 1, before.first)
+
     def _failed(self, span: Span, result: Failed) -> None:
-        place = _place(span)
-        before = self._tries.get(place) or _Try(0, self._time_of_day())
-        tried = _Try(before.attempts + 1, before.first)
+        tried = self._tried(span)
         self.stats.failed += 1
         self.stats.throttled += result.code in THROTTLED_CODES
         self.stats.maybe_accepted += result.maybe_accepted
         if tried.attempts >= self._backoff.attempts and not self._circuit.is_open:
             self._give_up(span, result, tried)
             return
-        self._tries[place] = tried
+        self._tries[_place(span)] = tried
         due = self._clock() + self._backoff.delay(tried.attempts - 1)
         heapq.heappush(self._retries, (due, next(self._numbers), span))
 
@@ -290,12 +293,10 @@ class Sender:
         self._refuse_for_good(span, result, tried)
 
     def _invalid(self, span: Span, result: Invalid, *, alone: bool) -> None:
-        place = _place(span)
-        before = self._tries.pop(place, None) or _Try(0, self._time_of_day())
-        tried = _Try(before.attempts + 1, before.first)
+        tried = self._tried(span)
         if result.whole_request and not alone:
             # One entry of the request is to blame; each goes by itself next, so that only that one is parked.
-            self._tries[place] = tried
+            self._tries[_place(span)] = tried
             self._pending.appendleft(replace(span, alone=True))
             return
         self._refuse_for_good(span, result, tried)

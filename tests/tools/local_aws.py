@@ -101,8 +101,6 @@ class LocalAws:
         """Begins the front's record anew, without any faults."""
         self._ask("DELETE", "/_front/accepted")
 
-    forget = reset
-
     def _ask(self, method: str, path: str, content: str | None = None) -> httpx.Response:
         url = f"{self.endpoint}{path}"
         return httpx.request(method, url, content=content, trust_env=False, timeout=60).raise_for_status()

@@ -234,5 +234,8 @@ def test_a_plan_that_makes_no_sense_is_refused(told: str, reason: str) -> None:
 
 
 def test_shares_may_sum_up_to_one_in_any_order() -> None:
-    FaultPlan(cut_before=0.7, throttle=0.1, server_error=0.1, cut_after=0.1)
-    FaultPlan(cut_before=0.1, throttle=0.2, server_error=0.3, cut_after=0.4)
+    for plan in (
+        FaultPlan(cut_before=0.7, throttle=0.1, server_error=0.1, cut_after=0.1),
+        FaultPlan(cut_before=0.1, throttle=0.2, server_error=0.3, cut_after=0.4),
+    ):
+        assert all(plan.decide(number).fault for number in range(100))

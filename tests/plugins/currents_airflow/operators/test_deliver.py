@@ -94,7 +94,11 @@ def test_killing_the_task_ends_the_delivery_in_good_order_and_a_rerun_completes_
 
 
 def test_killing_a_task_that_has_not_begun_is_no_fault() -> None:
-    operator(House()).on_kill()
+    house = House()
+    killed = operator(house, house.put(OPEN, "a.parquet", table(["x"])))
+    killed.on_kill()
+    assert house.target.accepted == []
+    assert killed.run_step(context("scheduled"))["sent"] == 1
 
 
 def test_the_target_is_closed_whatever_happens() -> None:
