@@ -21,6 +21,7 @@ from threading import Semaphore
 from typing import Any
 
 import boto3
+import orjson
 from botocore.config import Config
 from rich import box
 from rich.console import Console
@@ -76,7 +77,7 @@ def ours(client: Any) -> Iterator[Callable[[int], None]]:
     def send(count: int) -> None:
         for _ in range(count):
             free.acquire()
-            transport.send("PutEvents", request, done)
+            transport.send("PutEvents", orjson.dumps(request), done)
         for _ in range(transport.in_flight):
             free.acquire()
         free.release(transport.in_flight)

@@ -5,9 +5,8 @@ Source: https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from http.client import responses
 from typing import Any
 
@@ -37,17 +36,6 @@ def operation_of(model: ServiceModel, name: str) -> Operation:
         ("X-Amz-Target", f"{model.metadata['targetPrefix']}.{name}"),
     )
     return Operation(headers, tells=bool(shape and shape.members))
-
-
-def write(parameters: Mapping[str, Any]) -> bytes:
-    """The body of a request. A time is written as seconds since 1970. Raises TypeError for what is no JSON."""
-    return orjson.dumps(parameters, default=_seconds, option=orjson.OPT_PASSTHROUGH_DATETIME)
-
-
-def _seconds(value: object) -> int:
-    if isinstance(value, datetime):
-        return int(value.timestamp())
-    raise TypeError(f"no JSON for {type(value).__name__}")
 
 
 def read(operation: Operation, status: int, headers: Iterable[tuple[str, str]], body: bytes) -> Answer | NoAnswer:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
+import orjson
 from botocore import xform_name
 from botocore.client import BaseClient
 from botocore.exceptions import (
@@ -41,10 +41,10 @@ class Boto3Transport:
         self.in_flight = min(threads, config.max_pool_connections)
         self._threads = ThreadPoolExecutor(self.in_flight, thread_name_prefix="boto3-transport")
 
-    def send(self, operation: str, parameters: Mapping[str, Any], done: Done) -> None:
+    def send(self, operation: str, body: bytes, done: Done) -> None:
         """Starts one request; see ``Transport``."""
         try:
-            call = self._threads.submit(self._call, operation, parameters)
+            call = self._threads.submit(self._call, operation, body)
         except RuntimeError:
             done(NoAnswer("Closed", maybe_accepted=False))
             return
@@ -55,8 +55,8 @@ class Boto3Transport:
         self._threads.shutdown(wait=True, cancel_futures=True)
         self._client.close()
 
-    def _call(self, operation: str, parameters: Mapping[str, Any]) -> Answer | NoAnswer:
-        output = getattr(self._client, xform_name(operation))(**parameters)
+    def _call(self, operation: str, body: bytes) -> Answer | NoAnswer:
+        output = getattr(self._client, xform_name(operation))(**orjson.loads(body))
         about = output.pop("ResponseMetadata", {})
         shape = self._client.meta.service_model.operation_model(operation).output_shape
         # botocore reads what is no JSON as an answer that says nothing.

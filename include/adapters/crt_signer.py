@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from io import BytesIO
 from typing import Any, NamedTuple, cast
 
@@ -12,7 +11,7 @@ from awscrt.http import HttpHeaders, HttpRequest
 from botocore.client import BaseClient
 from botocore.exceptions import NoCredentialsError
 
-from include.adapters.aws_json import Operation, write
+from include.adapters.aws_json import Operation
 from include.adapters.crt_settings import CrtSettings
 
 
@@ -36,10 +35,9 @@ class CrtSigner:
         self._headers = (("Host", settings.host_header), ("User-Agent", config.user_agent))
         self._known: _Known | None = None
 
-    def request(self, operation: Operation, parameters: Mapping[str, Any]) -> HttpRequest:
+    def request(self, operation: Operation, body: bytes) -> HttpRequest:
         """A signed request. Raises what botocore raises where there are no credentials, or they can't be renewed."""
         provider = self._provider()
-        body = write(parameters)
         headers = HttpHeaders([*self._headers, *operation.headers, ("Content-Length", str(len(body)))])
         request = HttpRequest("POST", self._path, headers, BytesIO(body))
         config = AwsSigningConfig(

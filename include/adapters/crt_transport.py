@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Mapping
 from concurrent.futures import Future
 from functools import partial
 from threading import Event, Lock, Thread
-from typing import Any
 
 from awscrt.http import HttpClientConnection
 from botocore.client import BaseClient
@@ -64,11 +62,11 @@ class CrtTransport:
         self._watch = Thread(target=self._watch_deadlines, name="crt-transport", daemon=True)
         self._watch.start()
 
-    def send(self, operation: str, parameters: Mapping[str, Any], done: Done) -> None:
+    def send(self, operation: str, body: bytes, done: Done) -> None:
         """Starts one request; see ``Transport``. The threads that carry all others call ``done``: it must be quick."""
         try:
             known = self._operations.get(operation) or self._operation(operation)
-            exchange = Exchange(known, self._signer.request(known, parameters), done)
+            exchange = Exchange(known, self._signer.request(known, body), done)
         except (BotoCoreError, ClientError) as error:
             done(translate(error, f"calling {operation} in {self._client.meta.region_name}"))
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import orjson
 from botocore.exceptions import BotoCoreError, ClientError
 
 from include.adapters.aws_errors import THROTTLING, is_passing, remedy, translate
@@ -46,7 +47,8 @@ class EventBus:
         Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
         """
         items = [item for span in chunk for item in self._items(span)]
-        self._transport.send("PutEvents", {"Entries": items}, lambda answer: done(self._results(answer, len(items))))
+        body = orjson.dumps({"Entries": items})
+        self._transport.send("PutEvents", body, lambda answer: done(self._results(answer, len(items))))
 
     def _items(self, span: Span) -> list[dict[str, Any]]:
         entries, resources = span.entries, [span.entries.resource]
@@ -55,11 +57,11 @@ class EventBus:
                 "EventBusName": self._name,
                 "Source": entries.source,
                 "DetailType": entries.detail_type,
-                "Detail": detail,
+                "Detail": orjson.Fragment(detail),
                 "Time": time,
                 "Resources": resources,
             }
-            for detail, time in span.details
+            for detail, time in span.json_details
         ]
 
     def _results(self, answer: Answer | NoAnswer | CurrentsError, count: int) -> Sequence[Result] | CurrentsError:

@@ -35,8 +35,10 @@ class Transport(Protocol):
 
     in_flight: int
 
-    def send(self, operation: str, parameters: Mapping[str, Any], done: Done) -> None:
+    def send(self, operation: str, body: bytes, done: Done) -> None:
         """Starts one request and returns at once; ``done`` is called once, from any thread, with what came of it.
+
+        ``body`` has the parameters of the operation as JSON, times in seconds since the epoch.
 
         There is no retry: an answer of whatever status is an ``Answer``. A CurrentsError means that no request could
         be made, such as for want of credentials.

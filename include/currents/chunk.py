@@ -22,7 +22,7 @@ def next_chunk(waiting: deque[Span], limits: Limits) -> tuple[list[Span], bool]:
         if stop > span.start:
             found.append(Span(span.entries, span.start, stop))
             count -= stop - span.start
-            room -= span.entries.bytes(span.start, stop)
+            room -= span.entries.size(span.start, stop)
         if stop < span.stop or not count:
             return found, True
     return found, False

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from threading import Event, Lock, Thread
@@ -36,8 +38,9 @@ from include.currents.progress import Progress
 from include.currents.read import read
 from include.currents.retry import Backoff
 from include.currents.seen_ids import DeliveredIds, SeenIds
-from include.currents.send import Refused, Sender, SendStats
+from include.currents.send import Sender
 from include.currents.settings import Connector
+from include.currents.verdict import Refused, SendStats
 
 log = logging.getLogger(__name__)
 
@@ -77,9 +80,7 @@ class Delivery:
         self._sender = Sender(
             self.target, self.pacer, acknowledge=self._acknowledge, refuse=self._refuse, backoff=self.backoff
         )
-        self._preparation = Preparation(
-            self.connector, self._ids_of, self.target.limits.bytes_per_entry, self.personal_data, self.mode
-        )
+        self._preparation = Preparation(self.connector, self._ids_of, self.target.limits, self.personal_data, self.mode)
 
     def deliver(self, files: Sequence[SourceFile]) -> Account:
         """Delivers every file that the ledger does not hold yet, and returns the account of those.
@@ -136,13 +137,17 @@ class Delivery:
             clock=self.clock,
             sleep=self.sleep,
         )
-        with closing(fetcher.fetch(files)) as fetched:
+        unread = Counter(file.hour for file in files)
+        with closing(fetcher.fetch(sorted(files, key=attrgetter("hour")))) as fetched:
             try:
                 for file, opened, body in fetched:
                     if opened is None:
                         self._progress.file_done(file.size)
                     else:
                         self._read(opened, body)
+                    unread[file.hour] -= 1
+                    if not unread[file.hour]:
+                        self._forget_ids(file.hour)
             except BaseException:
                 # What waits for a lease must see that there is nothing to wait for.
                 self.stop()
@@ -180,6 +185,10 @@ class Delivery:
         if place not in self._seen:
             self._seen[place] = self.delivered_ids.read(*place, self._done[hour])
         return self._seen[place]
+
+    def _forget_ids(self, hour: str) -> None:
+        """Lets go of an hour's ids when all of its files are read, or a task of many hours would hold them all."""
+        self._seen = {place: ids for place, ids in self._seen.items() if place[0] != hour}
 
     def _acknowledge(self, span: Span) -> None:
         opened = self._open[span.entries.resource]

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import NamedTuple
 
+import numpy as np
+import orjson
 import pyarrow as pa
 
 from include.currents.limits import TIME_BYTES
@@ -39,7 +41,7 @@ class Entries:
     """Entries of one file and event type, in the order of their rows.
 
     A Python object for each of them, made ahead, would cost as much as all the rest of preparing them; so details
-    stay in an Arrow array, and become text when their request goes. ``sizes`` are in bytes.
+    stay in an Arrow array, as the JSON strings that a request holds. ``sizes`` are in bytes.
     """
 
     def __init__(  # noqa: PLR0917 - one column after the other, as in Entry
@@ -56,7 +58,9 @@ class Entries:
         self.detail_type = detail_type
         self.resource = resource
         self.source = source
-        self._details = details
+        _, offsets, data = details.buffers()
+        self._bounds = np.frombuffer(offsets, np.int64)[details.offset : details.offset + len(details) + 1].tolist()
+        self._texts = memoryview(data or b"")
         self._times = times
         # The bytes before each entry, so that a request's end is found without adding up.
         self._bytes_before = [0, *accumulate(sizes)]
@@ -64,7 +68,7 @@ class Entries:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def bytes(self, start: int, stop: int) -> int:
+    def size(self, start: int, stop: int) -> int:
         """The bytes of some entries together."""
         return self._bytes_before[stop] - self._bytes_before[start]
 
@@ -72,10 +76,11 @@ class Entries:
         """The place after the last entry from ``start`` on that still fits into so many bytes."""
         return bisect_right(self._bytes_before, self._bytes_before[start] + room) - 1
 
-    def details(self, start: int, stop: int) -> list[tuple[str, int]]:
-        """The details and times from ``start`` up to, and without, ``stop``."""
-        details = self._details.slice(start, stop - start).to_pylist()
-        return list(zip(details, self._times[start:stop], strict=True))
+    def details(self, start: int, stop: int) -> Iterator[tuple[bytes, int]]:
+        """The details, each as a JSON string in UTF-8, and the times from ``start`` up to, and without, ``stop``."""
+        texts, bounds = self._texts, self._bounds
+        for place in range(start, stop):
+            yield bytes(texts[bounds[place] : bounds[place + 1]]), self._times[place]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +96,8 @@ class Span:
         return self.stop - self.start
 
     @property
-    def details(self) -> list[tuple[str, int]]:
-        """Their details and times."""
+    def json_details(self) -> Iterator[tuple[bytes, int]]:
+        """Their details, each as a JSON string in UTF-8, and their times."""
         return self.entries.details(self.start, self.stop)
 
     @property
@@ -102,8 +107,8 @@ class Span:
 
     def __iter__(self) -> Iterator[Entry]:
         entries = self.entries
-        for row, (detail, time) in zip(self.rows, self.details, strict=True):
-            yield Entry(row, entries.source, entries.detail_type, detail, time, entries.resource)
+        for row, (detail, time) in zip(self.rows, self.json_details, strict=True):
+            yield Entry(row, entries.source, entries.detail_type, orjson.loads(detail), time, entries.resource)
 
     def each(self) -> Iterator[Span]:
         """A span for each entry."""

@@ -49,6 +49,15 @@ def member(name: str, values: pa.Array, notes: Counter[str]) -> pa.Array:
     return concat(f"{quote(name)}:", json_text(values, notes))
 
 
+def nested_member(name: str, values: pa.Array, notes: Counter[str]) -> pa.Array:
+    """The same, as it stands within a JSON string."""
+    if pa.types.is_dictionary(values.type):
+        return nested_member(name, values.dictionary, notes).take(values.indices)
+    if is_text(values.type):
+        return _quoted(values, notes, before=f"{quote(name)}:", form=nested)
+    return concat(nested(f"{quote(name)}:"), nested_texts(json_text(values, notes)))
+
+
 def concat(*parts: pa.Array | str) -> pa.Array:
     """Joins texts and columns of texts, row by row; null where a column is null."""
     values = (pa.scalar(part, TEXT) if isinstance(part, str) else part for part in parts)
@@ -70,6 +79,25 @@ def join_members(members: Sequence[pa.Array], rows: int) -> pa.Array:
 def quote(text: str) -> str:
     """One text as a JSON string."""
     return orjson.dumps(text).decode()
+
+
+def nested(text: str) -> str:
+    """A JSON text as it stands within a JSON string: escaped once more, without quotes around it."""
+    return quote(text)[1:-1]
+
+
+def nested_texts(texts: pa.Array) -> pa.Array:
+    """The same for a column of JSON texts: of what has to be escaped, they hold quotes, backslashes, white space."""
+    texts = texts.cast(TEXT)
+    if _has_unsafe_bytes(texts):
+        for plain, escaped in _ESCAPES:
+            texts = pc.replace_substring(texts, plain, escaped)
+    return texts
+
+
+def nested_bytes(texts: pa.Array) -> pa.Array:
+    """The bytes of each JSON text that stands within a JSON string, before it was escaped."""
+    return pc.subtract(pc.binary_length(texts), pc.count_substring_regex(texts, r"\\."))
 
 
 def is_text(kind: pa.DataType) -> bool:
@@ -95,14 +123,14 @@ def _floating(values: pa.Array, notes: Counter[str]) -> pa.Array:
     return values.cast(TEXT)
 
 
-def _quoted(values: pa.Array, _notes: Counter[str], *, before: str = "") -> pa.Array:
-    """Strings, each after the text ``before``. Only those that need escaping are looked at one by one."""
+def _quoted(values: pa.Array, _notes: Counter[str], *, before: str = "", form: Callable[[str], str] = str) -> pa.Array:
+    """Strings, each after ``before``, all in some form. Only those that need escaping are looked at one by one."""
     values = values.cast(TEXT)
-    quoted = concat(f'{before}"', values, '"')
+    quoted = concat(form(f'{before}"'), values, form('"'))
     if not _has_unsafe_bytes(values):
         return quoted
     unsafe = pc.fill_null(pc.match_substring_regex(values, _UNSAFE_PATTERN), False)
-    escaped = [before + quote(value) for value in values.filter(unsafe).to_pylist()]
+    escaped = [form(before + quote(value)) for value in values.filter(unsafe).to_pylist()]
     return pc.replace_with_mask(quoted, unsafe, pa.array(escaped, TEXT))
 
 
@@ -187,3 +215,4 @@ _ENCODERS: tuple[tuple[Callable[[pa.DataType], bool], Callable[[pa.Array, Counte
     (lambda kind: _is.is_binary(kind) or _is.is_large_binary(kind) or _is.is_fixed_size_binary(kind), _binary),
     (_is.is_null, _nothing),
 )
+_ESCAPES = [(each, nested(each)) for each in ("\\", '"', "\n", "\r", "\t")]

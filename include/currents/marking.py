@@ -7,11 +7,15 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from include.currents.json_text import nested
+
 Mode = Literal["live", "backfill", "replay"]
 
 
 def marked(details: pa.Array, mode: Mode) -> pa.Array:
     """The envelopes with `"currents_export":{"mode":…}` as a last key; a live one stays exactly Braze's own.
+
+    Each is a JSON string, as ``encode`` makes them.
 
     A rule matches them by `{"detail": {"currents_export": {"mode": ["backfill"]}}}`, and live ones by
     `[{"exists": false}]` in the same place.
@@ -19,5 +23,6 @@ def marked(details: pa.Array, mode: Mode) -> pa.Array:
     """
     if mode == "live":
         return details
-    opened = pc.binary_replace_slice(details, -1, 2**31 - 1, f',"currents_export":{{"mode":"{mode}"}}}}')
+    key = nested(f',"currents_export":{{"mode":"{mode}"}}}}')
+    opened = pc.binary_replace_slice(details, -2, 2**31 - 1, f'{key}"')
     return opened.cast(details.type)

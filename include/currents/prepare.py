@@ -17,6 +17,8 @@ from include.currents.entry import Entries, Span, entry_size
 from include.currents.errors import FileError
 from include.currents.file_key import SourceFile
 from include.currents.filter import matching
+from include.currents.json_text import nested_bytes
+from include.currents.limits import Limits
 from include.currents.marking import Mode, marked
 from include.currents.normalise import Events, arrow, by_event_type, normalise
 from include.currents.open_file import OpenFile
@@ -31,13 +33,13 @@ _UNNAMED = "unnamed"
 class Preparation:
     """Prepares the rows of one connector's files.
 
-    ``seen`` gives, for an hour and event type, the ids that were delivered or came before. ``bytes_per_entry`` is the
-    limit of the destination.
+    ``seen`` gives, for an hour and event type, the ids that were delivered or came before. ``limits`` are those
+    of the destination.
     """
 
     connector: Connector
     seen: Callable[[str, str], SeenIds]
-    bytes_per_entry: int
+    limits: Limits
     personal_data: PersonalData = field(default_factory=lambda: PersonalData(()))
     mode: Mode = "live"
 
@@ -105,8 +107,8 @@ class Preparation:
         """The entries of events; those above the limit are parked."""
         details = marked(encode(self.personal_data.of_events(events), opened.account.notes), self.mode)
         rest = entry_size(self.connector.destination.source, events.event_type, 0, opened.file.arn)
-        sizes = pc.add(pc.binary_length(details), rest)
-        fits = pc.less_equal(sizes, self.bytes_per_entry)
+        sizes = pc.add(self._lengths(details, rest), rest)
+        fits = pc.less_equal(sizes, self.limits.bytes_per_entry)
         entries = self._entries(opened, events, details, sizes)
         if pc.all(fits).as_py():
             return entries
@@ -132,5 +134,16 @@ class Preparation:
             sizes.to_pylist(),
         )
 
+    def _lengths(self, details: pa.Array, rest: int) -> pa.Array:
+        """The bytes of the envelopes in their JSON strings; those of the strings, where they tell as much.
+
+        A string is longer, and at hand. Where even so no limit can be reached, nothing is gained by counting.
+        """
+        longest = (pc.max(pc.binary_length(details)).as_py() or 0) + rest
+        limits = self.limits
+        if longest <= min(limits.bytes_per_entry, limits.bytes_per_request // limits.entries_per_request):
+            return pc.binary_length(details)
+        return pc.subtract(nested_bytes(details), 2)
+
     def _too_large(self, size: int) -> str:
-        return f"the entry has {size} bytes, the limit is {self.bytes_per_entry}"
+        return f"the entry has {size} bytes, the limit is {self.limits.bytes_per_entry}"

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from include.currents.send import SendStats
+from include.currents.verdict import SendStats
 
 
 @dataclass

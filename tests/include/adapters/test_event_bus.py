@@ -1,8 +1,9 @@
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+import json
+from collections.abc import Iterator, Sequence
 
+import orjson
 import pyarrow as pa
 import pytest
 
@@ -21,7 +22,7 @@ def span(*details: str) -> Span:
         list(range(len(details))),
         "braze.currents",
         "users.messages.email.Open",
-        pa.array(details, pa.large_string()),
+        pa.array([json.dumps(detail) for detail in details], pa.large_string()),
         [1_795_420_801] * len(details),
         "arn:aws:s3:::bucket/key",
         [100] * len(details),
@@ -97,9 +98,9 @@ class Saying:
     def __init__(self, said: Answer | NoAnswer | CurrentsError) -> None:
         self._said = said
 
-    def send(self, operation: str, parameters: Mapping[str, Any], done: Done) -> None:
+    def send(self, operation: str, body: bytes, done: Done) -> None:
         assert operation == "PutEvents"
-        assert len(parameters["Entries"]) == 2
+        assert len(orjson.loads(body)["Entries"]) == 2
         done(self._said)
 
     def close(self) -> None:

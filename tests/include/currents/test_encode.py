@@ -53,7 +53,7 @@ def frame_of(arrow: pa.Table) -> pd.DataFrame:
 def details(arrow: pa.Table, event_type: str) -> list[str]:
     normalised = normalise(frame_of(arrow), event_type, {})
     assert normalised.rejections == []
-    return encode(normalised.events, Counter()).to_pylist()
+    return [json.loads(each) for each in encode(normalised.events, Counter()).to_pylist()]
 
 
 @given(rows, st.sampled_from([PURCHASE, OPEN]))

@@ -41,7 +41,7 @@ def encoded(body: bytes, event_type: str) -> list[dict[str, Any]]:
             assert name == event_type
             normalised = normalise(rows, name, {"event_type": event_type, "date": HOUR, "version": "1"})
             assert normalised.rejections == []
-            texts += encode(normalised.events, Counter()).to_pylist()
+            texts += map(json.loads, encode(normalised.events, Counter()).to_pylist())
     return [json.loads(text) for text in texts]
 
 

@@ -12,7 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.currents.json_text import concat, join_members, json_text, member
+from include.currents.json_text import (
+    concat,
+    join_members,
+    json_text,
+    member,
+    nested,
+    nested_bytes,
+    nested_member,
+    nested_texts,
+)
 
 texts = st.text(st.characters(codec="utf-8"), max_size=8)
 
@@ -34,7 +43,7 @@ scalars = st.sampled_from(
 )
 
 
-def nested(kinds: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+def deeper(kinds: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     def lists(pair: Any) -> Any:
         return pa.list_(pair[0]), st.lists(st.none() | pair[1], max_size=3)
 
@@ -50,7 +59,7 @@ def nested(kinds: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return kinds.map(lists) | kinds.map(maps) | st.dictionaries(texts, kinds, min_size=1, max_size=3).map(structs)
 
 
-columns = st.recursive(scalars, nested, max_leaves=5).flatmap(
+columns = st.recursive(scalars, deeper, max_leaves=5).flatmap(
     lambda pair: st.tuples(st.just(pair[0]), st.lists(st.none() | pair[1], max_size=6))
 )
 
@@ -135,3 +144,28 @@ def test_an_object_without_members_keeps_its_row() -> None:
 
 def test_texts_are_joined_row_by_row() -> None:
     assert concat("<", pa.array(["a", None], pa.large_string()), ">").to_pylist() == ["<a>", None]
+
+
+@given(columns, st.booleans())
+def test_a_nested_member_is_the_member_escaped_once_more(column: Any, as_dictionary: bool) -> None:
+    kind, values = column
+    array = pa.array(values, kind)
+    if as_dictionary and (pa.types.is_string(kind) or pa.types.is_integer(kind)):
+        array = array.dictionary_encode()
+    plain_texts = member('a"é', array, Counter()).to_pylist()
+    found = nested_member('a"é', array, Counter())
+    assert found.to_pylist() == [None if text is None else nested(text) for text in plain_texts]
+    assert nested_bytes(found).to_pylist() == [None if text is None else len(text.encode()) for text in plain_texts]
+
+
+documents = st.recursive(texts | st.integers() | st.none(), lambda each: st.lists(each) | st.dictionaries(texts, each))
+
+
+@given(
+    st.lists(st.none() | st.builds(json.dumps, documents, indent=st.sampled_from([None, 1, "\t"]))), st.integers(0, 3)
+)
+def test_a_customers_json_is_nested_as_it_is_white_space_and_all(rows: list[str | None], skipped: int) -> None:
+    found = nested_texts(pa.array(rows, pa.large_string()).slice(skipped))
+    strings = [None if text is None else f'"{text}"' for text in found.to_pylist()]
+    assert [None if text is None else json.loads(text) for text in strings] == rows[skipped:]
+    assert nested_bytes(found).to_pylist() == [None if row is None else len(row.encode()) for row in rows[skipped:]]

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from include.currents.progress import Progress
-from include.currents.send import SendStats
+from include.currents.verdict import SendStats
 
 
 class Clock:
