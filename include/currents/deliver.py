@@ -9,15 +9,13 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from operator import attrgetter
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from threading import Event, Lock, Thread
 from typing import IO
 
@@ -40,6 +38,7 @@ from include.currents.retry import Backoff
 from include.currents.seen_ids import DeliveredIds, SeenIds
 from include.currents.send import Sender
 from include.currents.settings import Connector
+from include.currents.settle import Settlement
 from include.currents.verdict import Refused, SendStats
 
 log = logging.getLogger(__name__)
@@ -71,8 +70,6 @@ class Delivery:
     def __post_init__(self) -> None:
         self._open: dict[str, OpenFile] = {}
         self._settling: list[Future[None]] = []
-        self._failures: list[str] = []
-        self._accounts: list[Account] = []
         self._done: dict[str, set[str]] = {}
         self._seen: dict[tuple[str, str], SeenIds] = {}
         self._ended = Event()
@@ -81,6 +78,15 @@ class Delivery:
             self.target, self.pacer, acknowledge=self._acknowledge, refuse=self._refuse, backoff=self.backoff
         )
         self._preparation = Preparation(self.connector, self._ids_of, self.target.limits, self.personal_data, self.mode)
+        self._settlement = Settlement(
+            self.connector.name,
+            self.source,
+            self.ledger,
+            self.dead_letters,
+            self.delivered_ids,
+            self._preparation,
+            self.clock,
+        )
 
     def deliver(self, files: Sequence[SourceFile]) -> Account:
         """Delivers every file that the ledger does not hold yet, and returns the account of those.
@@ -108,12 +114,12 @@ class Delivery:
                 beat.join()
                 self._release()
         self._log_line()
-        if self._failures:
+        if failures := self._settlement.failures:
             raise DeliveryError(
-                f"{self.connector.name}: files that can't be read: {len(self._failures)}, every other one is "
-                f"delivered: {'; '.join(self._failures[:5])}"
+                f"{self.connector.name}: files that can't be read: {len(failures)}, every other one is "
+                f"delivered: {'; '.join(failures[:5])}"
             )
-        account = total(self._accounts)
+        account = total(self._settlement.accounts)
         account.notes.update(self.stats.notes())
         return account
 
@@ -138,7 +144,7 @@ class Delivery:
             sleep=self.sleep,
         )
         unread = Counter(file.hour for file in files)
-        with closing(fetcher.fetch(sorted(files, key=attrgetter("hour")))) as fetched:
+        with closing(fetcher.fetch(files)) as fetched:
             try:
                 for file, opened, body in fetched:
                     if opened is None:
@@ -220,53 +226,10 @@ class Delivery:
 
     def _settle(self, opened: OpenFile) -> None:
         with opened.saving:
-            if opened.fault:
-                self._fail(opened, str(opened.fault))
-            else:
-                self._close(opened)
+            self._settlement.settle(opened)
             with self._lock:
                 del self._open[opened.file.arn]
         self._progress.file_done(opened.file.size)
-
-    def _fail(self, opened: OpenFile, reason: str) -> None:
-        self.ledger.checkpoint(opened.lease, opened.progress(), self.clock(), release=True)
-        self.ledger.fail(opened.file, reason, self.clock())
-        log.error("%s: %s", self.connector.name, reason)
-        self._failures.append(reason)
-
-    def _close(self, opened: OpenFile) -> None:
-        """Parks the dead letters, keeps the ids, and only then calls the file done."""
-        file, account = opened.file, opened.close_books()
-        if not account.totals.balanced:
-            raise CurrentsError(f"{file.uri}: the books do not balance ({account.totals}); please report this")
-        self._hold(opened)
-        letters = sorted([*opened.parked, *self._with_records(opened)], key=lambda letter: letter.row)
-        if letters:
-            self.dead_letters.write(file, letters, self.clock())
-        elif opened.lease.resumed:
-            self.dead_letters.remove(file)
-        for event_type, found in opened.brought.items():
-            self.delivered_ids.write(file, event_type, found)
-        self.ledger.settle(opened.lease, account, self.clock())
-        log.debug("%s: %s: %s", self.connector.name, file.uri, account.totals)
-        self._accounts.append(account)
-
-    def _with_records(self, opened: OpenFile) -> Iterable[DeadLetter]:
-        """The letters of refused entries, with the rows as they were read: their batch is long gone, so once more."""
-        refused = {letter.row: letter for letter in opened.refused}
-        if not refused:
-            return
-        with NamedTemporaryFile() as body:
-            self.source.download(opened.file.key, opened.file.etag, body)
-            body.flush()
-            for frame in read(Path(body.name), opened.file.uri).batches:
-                found = [refused[row] for row in frame.index if row in refused]
-                yield from self._preparation.records(frame, found)
-
-    def _hold(self, opened: OpenFile) -> None:
-        """Makes sure of the lease for as long as settling may take; raises FencedError where it is gone."""
-        if opened.lease.expires_at - self.clock() < self.ledger.lease / 2:
-            self.ledger.checkpoint(opened.lease, opened.progress(), self.clock())
 
     def _beat(self) -> None:
         beats = 0
