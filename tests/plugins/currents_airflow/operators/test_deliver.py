@@ -11,7 +11,7 @@ import pytest
 
 from currents_airflow.operators.deliver import CurrentsToEventBridgeOperator
 from include.adapters.memory import MemoryTarget
-from include.currents.errors import StoppedError
+from include.currents.errors import CurrentsError, StoppedError
 from include.currents.ports import SENT, Result
 from include.currents.shard import Shard
 from tests.include.currents.test_deliver import OPEN, House, table
@@ -115,7 +115,7 @@ def test_the_target_is_closed_whatever_happens() -> None:
         house = House(target := Closing(answer=answer))
         delivering = operator(house, house.put(OPEN, "a.parquet", table(["x"])))
         if answer is broken:
-            with pytest.raises(KeyError):
+            with pytest.raises(CurrentsError, match=r"KeyError\(.x.\); please report"):
                 delivering.run_step(context("scheduled"))
         else:
             delivering.run_step(context("scheduled"))
