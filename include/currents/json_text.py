@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -89,8 +90,9 @@ def nested(text: str) -> str:
 def nested_texts(texts: pa.Array) -> pa.Array:
     """The same for a column of JSON texts: of what has to be escaped, they hold quotes, backslashes, white space."""
     texts = texts.cast(TEXT)
-    if _has_unsafe_bytes(texts):
-        for plain, escaped in _ESCAPES:
+    held = _used_bytes(texts).tobytes()
+    for plain, escaped in _ESCAPES:
+        if plain.encode() in held:
             texts = pc.replace_substring(texts, plain, escaped)
     return texts
 
@@ -134,13 +136,18 @@ def _quoted(values: pa.Array, _notes: Counter[str], *, before: str = "", form: C
     return pc.replace_with_mask(quoted, unsafe, pa.array(escaped, TEXT))
 
 
-def _has_unsafe_bytes(values: pa.Array) -> bool:
-    """Whether any byte of the column wants escaping: one look at the whole buffer is cheaper than one per row."""
+def _used_bytes(values: pa.Array) -> npt.NDArray[np.uint8]:
+    """The texts of a column, one after the other."""
     _, offsets, data = values.buffers()
     if data is None or not len(values):
-        return False
+        return np.empty(0, np.uint8)
     bounds = np.frombuffer(offsets, dtype=np.int64)[values.offset : values.offset + len(values) + 1]
-    used = np.frombuffer(data, dtype=np.uint8)[bounds[0] : bounds[-1]]
+    return np.frombuffer(data, dtype=np.uint8)[bounds[0] : bounds[-1]]
+
+
+def _has_unsafe_bytes(values: pa.Array) -> bool:
+    """Whether any byte of the column wants escaping: one look at the whole buffer is cheaper than one per row."""
+    used = _used_bytes(values)
     return len(used) > 0 and bool(used.min() < _SPACE or (used == _QUOTE).any() or (used == _BACKSLASH).any())
 
 
