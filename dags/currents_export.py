@@ -1,78 +1,140 @@
-"""One hourly export DAG per valid connector: discover → deliver, mapped over shards → reconcile."""
+"""DAGs of each valid connector: the hourly export, and the daily sweep for late files."""
 
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping
+from datetime import UTC, datetime, time, timedelta
+from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import DAG, CronPartitionTimetable, Param
+from airflow.sdk import DAG, CronPartitionTimetable, CronTriggerTimetable, TriggerRule
 
 from currents_airflow.operators.deliver import CurrentsToEventBridgeOperator
 from currents_airflow.operators.discover import CurrentsDiscoverOperator
 from currents_airflow.operators.reconcile import CurrentsReconcileOperator
+from currents_airflow.params import export_params
 from include.currents.connectors_file import load_connectors
-from include.currents.hour import HOUR_FORMAT, HOUR_PATTERN
+from include.currents.hour import HOUR_FORMAT
 from include.currents.settings import POOL, Connector
+
+if TYPE_CHECKING:
+    from airflow.sdk.definitions.mappedoperator import MappedOperator
 
 log = logging.getLogger(__name__)
 
-_DOC = """
-Exports one hour of Braze Currents files of the connector **{name}**:
+_EXPORT_DOC = """
+Exports hours of Braze Currents files of the connector **{name}**:
 `s3://{bucket}/{prefix}` → event bus `{bus}` in {region}.
 
-An hour runs 20 minutes after it ended. To run one by hand, trigger the DAG and give the **hour** as `YYYY-MM-DD-HH`
-(UTC).
+An hour runs {settle} minutes after it ended, and takes late files of the {lookback} hours before it along. To run hours
+by hand, press **Trigger**; for a long stretch of time choose **Backfill** there.
 Running an hour again, or clearing any of its tasks, sends only what was not delivered.
 The account of an hour is at `s3://{state_bucket}/{state_prefix}{name}/manifests/date=<hour>.json`.
 """
+_SWEEP_DOC = """
+Looks once a day through the last {sweep} hours of the connector **{name}** for files that came so late that no hourly
+run found them, and delivers those.
+"""
+_DISCOVER_DOC = "Lists the files that are not delivered yet, and plans who delivers them."
+_DELIVER_DOC = "Sends the events of some files. Clearing it is safe: it goes on where it stopped."
+_RECONCILE_DOC = "Writes the account of every hour that got files, and fails where anything is missing."
 
-_HOUR = Param(
-    None,
-    type=["null", "string"],
-    pattern=HOUR_PATTERN,
-    title="Hour",
-    description="The hour to export, as YYYY-MM-DD-HH in UTC. Scheduled runs have theirs already.",
-)
+# Live hours get the next free slot of the pool.
+_LIVE_FIRST = 100
 
 
 def export_dag(connector: Connector) -> DAG:
-    """The export DAG of a connector."""
+    """The hourly export of a connector."""
+    settings = connector.schedule
     # The minute is the settling delay. The partition key is Braze's own name for the hour before.
-    hourly = CronPartitionTimetable("20 * * * *", timezone="UTC", run_offset=-1, key_format=HOUR_FORMAT)
-    with DAG(
-        dag_id=f"currents_export_{connector.name}",
-        schedule=hourly,
-        start_date=datetime(2026, 1, 1, tzinfo=UTC),
-        catchup=False,
-        # A second run would only wait for the late files that the first has.
-        max_active_runs=1,
-        params={"hour": _HOUR},
-        doc_md=_doc(connector),
-        tags=["currents"],
-        default_args={"retries": 2, "retry_delay": timedelta(seconds=30), "retry_exponential_backoff": True},
-    ) as dag:
-        discover = CurrentsDiscoverOperator(task_id="discover", connector=connector.name)
-        deliver = CurrentsToEventBridgeOperator.partial(
-            task_id="deliver",
-            connector=connector.name,
-            # The pool shares the budget out: each of its slots is worth a part.
-            pool=POOL,
-            map_index_template="{{ task.shard['label'] }}",
-        ).expand(shard=discover.output)
-        reconcile = CurrentsReconcileOperator(task_id="reconcile", connector=connector.name, shards=discover.output)
-        # A teardown always runs. Its failure counts for the run, and it fails where `discover` or `deliver` did.
-        discover >> deliver >> reconcile.as_teardown(on_failure_fail_dagrun=True)
+    hourly = CronPartitionTimetable(
+        f"{settings.settle_minutes} * * * *", timezone="UTC", run_offset=-1, key_format=HOUR_FORMAT
+    )
+    with _dag("export", connector, hourly, _EXPORT_DOC, params=export_params(), catchup=settings.catchup) as dag:
+        live = _discover("discover", priority_weight=_LIVE_FIRST, skip_backfills=True)
+        # Runs only where the live one was skipped; the scheduler itself skips it otherwise.
+        backfill = _discover("discover_backfill", trigger_rule=TriggerRule.ALL_SKIPPED)
+        live >> backfill
+        deliver = {
+            _deliver("deliver", live, priority_weight=_LIVE_FIRST): live.output,
+            # The rest of the pool stays free for the live hour.
+            _deliver(
+                "deliver_backfill",
+                backfill,
+                max_active_tis_per_dag=min(connector.budget.backfill_slots, connector.budget.slots),
+            ): backfill.output,
+        }
+        _reconcile(deliver)
     return dag
 
 
-def _doc(connector: Connector) -> str:
+def sweep_dag(connector: Connector) -> DAG:
+    """The daily sweep of a connector."""
+    daily = CronTriggerTimetable("40 1 * * *", timezone="UTC")
+    with _dag("sweep", connector, daily, _SWEEP_DOC, catchup=False, is_sweep=True) as dag:
+        discover = _discover("discover")
+        _reconcile({_deliver("deliver", discover): discover.output})
+    return dag
+
+
+def _dag(kind: str, connector: Connector, schedule: Any, doc: str, *, is_sweep: bool = False, **options: Any) -> DAG:
+    return DAG(
+        dag_id=f"currents_{kind}_{connector.name}",
+        schedule=schedule,
+        start_date=datetime.combine(connector.schedule.start, time(), UTC),
+        # A second run would only wait for the late files that the first has.
+        max_active_runs=1,
+        doc_md=_doc(doc, connector),
+        tags=["currents"],
+        default_args={
+            "connector": connector.name,
+            "is_sweep": is_sweep,
+            "retries": 3,
+            "retry_delay": timedelta(seconds=30),
+            "retry_exponential_backoff": 2.0,
+            "max_retry_delay": timedelta(minutes=10),
+            "weight_rule": "absolute",
+        },
+        **options,
+    )
+
+
+def _discover(name: str, **options: Any) -> CurrentsDiscoverOperator:
+    return CurrentsDiscoverOperator(task_id=name, doc_md=_DISCOVER_DOC, **options)
+
+
+def _deliver(name: str, discover: CurrentsDiscoverOperator, **options: Any) -> MappedOperator:
+    return CurrentsToEventBridgeOperator.partial(
+        task_id=name,
+        # The pool shares the budget out: each of its slots is worth a part.
+        pool=POOL,
+        map_index_template="{{ task.shard['label'] }}",
+        doc_md=_DELIVER_DOC,
+        **options,
+    ).expand(shard=discover.output)
+
+
+def _reconcile(deliver: Mapping[MappedOperator, Any]) -> None:
+    """The task that accounts for a run; ``deliver`` has the plans that tasks are mapped over."""
+    plans = {task.task_id: plans for task, plans in deliver.items()}
+    reconcile = CurrentsReconcileOperator(
+        task_id="reconcile", plans=plans, doc_md=_RECONCILE_DOC, priority_weight=_LIVE_FIRST
+    )
+    # A teardown always runs. Its failure counts for the run, and it fails where the tasks before it did.
+    list(deliver) >> reconcile.as_teardown(on_failure_fail_dagrun=True)
+
+
+def _doc(text: str, connector: Connector) -> str:
     source, state, destination = connector.source, connector.state, connector.destination
-    return _DOC.format(
+    return text.format(
         name=connector.name,
         bucket=source.bucket,
         prefix=source.prefix,
         bus=destination.name,
         region=destination.region,
+        settle=connector.schedule.settle_minutes,
+        lookback=connector.lookback_hours,
+        sweep=connector.schedule.sweep_hours,
         state_bucket=state.bucket,
         state_prefix=state.prefix,
     )
@@ -84,3 +146,5 @@ if connectors.faults:
     log.warning(connectors.report())
 for each in connectors.valid.values():
     globals()[f"currents_export_{each.name}"] = export_dag(each)
+    if each.schedule.sweep_hours:
+        globals()[f"currents_sweep_{each.name}"] = sweep_dag(each)

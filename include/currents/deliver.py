@@ -21,7 +21,7 @@ from typing import IO
 
 from include.currents.account import Account, total
 from include.currents.dead_letter import DeadLetter, DeadLetters
-from include.currents.entry import Span
+from include.currents.entry import Entries, Span
 from include.currents.errors import CurrentsError, DeliveryError, FencedError, FileError, StoppedError, TransientError
 from include.currents.fetch import Fetcher
 from include.currents.file_key import SourceFile
@@ -48,9 +48,16 @@ _BEATS_PER_LINE = 5
 _SETTLERS = 8
 
 
+class _EnoughError(Exception):
+    """As many events were put as are to be sent."""
+
+
 @dataclass
 class Delivery:
-    """Delivers files of one connector, once. ``owner`` names the task in leases; ``clock`` tells the time of day."""
+    """Delivers files of one connector, once. ``owner`` names the task in leases; ``clock`` tells the time of day.
+
+    After ``max_events`` it ends in good order, with files that a later delivery completes.
+    """
 
     connector: Connector
     source: ObjectStore
@@ -62,6 +69,7 @@ class Delivery:
     owner: str = "delivery"
     personal_data: PersonalData = field(default_factory=lambda: PersonalData(()))
     mode: Mode = "live"
+    max_events: int | None = None
     backoff: Backoff = field(default_factory=Backoff)
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     sleep: Callable[[float], None] = time.sleep
@@ -72,6 +80,7 @@ class Delivery:
         self._settling: list[Future[None]] = []
         self._done: dict[str, set[str]] = {}
         self._seen: dict[tuple[str, str], SeenIds] = {}
+        self._put = 0
         self._ended = Event()
         self._lock = Lock()
         self._sender = Sender(
@@ -154,6 +163,8 @@ class Delivery:
                     unread[file.hour] -= 1
                     if not unread[file.hour]:
                         self._forget_ids(file.hour)
+            except _EnoughError:
+                log.info("%s: %d events are sent, as many as were asked for", self.connector.name, self._put)
             except BaseException:
                 # What waits for a lease must see that there is nothing to wait for.
                 self.stop()
@@ -183,8 +194,19 @@ class Delivery:
         file_type = opened.file.event_type or contents.event_type
         for frame in contents.batches:
             for entries in self._preparation.entries(opened, file_type, frame):
-                self._sender.put(entries)
+                self._sender.put(self._of_those_asked_for(entries))
             self._progress.rows_read += len(frame)
+
+    def _of_those_asked_for(self, entries: Entries) -> Entries:
+        """Raises _EnoughError, after the last entry that is to be sent."""
+        if self.max_events is None or self._put + len(entries) <= self.max_events:
+            self._put += len(entries)
+            return entries
+        rest = self.max_events - self._put
+        if rest:
+            self._put += rest
+            self._sender.put(entries.first(rest))
+        raise _EnoughError
 
     def _ids_of(self, hour: str, event_type: str) -> SeenIds:
         place = (hour, event_type)

@@ -7,9 +7,9 @@ from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from include.currents.file_key import SourceFile, place_of
-from include.currents.hour import hours_back
 from include.currents.ledger import Ledger
 from include.currents.ports import ObjectStore
+from include.currents.run_request import RunRequest
 from include.currents.settings import Connector
 
 log = logging.getLogger(__name__)
@@ -18,15 +18,22 @@ log = logging.getLogger(__name__)
 _PARALLEL_LISTINGS = 16
 
 
-def undelivered(connector: Connector, source: ObjectStore, ledger: Ledger, hour: str) -> list[SourceFile]:
-    """The files of ``hour``, and the late ones of the hours that the connector looks back over, not yet delivered.
+def undelivered(connector: Connector, source: ObjectStore, ledger: Ledger, request: RunRequest) -> list[SourceFile]:
+    """The files of the hours that are asked for, and the late ones of the past hours, that are not yet delivered.
 
     A file that could not be read stays with its own hour's runs: it must not fail every run that looks back on it.
     """
-    past = hours_back(hour, connector.lookback_hours)
-    files = find_files(source, connector.source.prefix, [*past, hour], connector.event_types.wants)
-    done = set[str]().union(*(ledger.done(each) for each in (*past, hour)))
-    settled = done.union(*(ledger.failed(each).keys() for each in past))
+    hours = (*request.past, *request.hours)
+
+    def wants(event_type: str) -> bool:
+        return connector.event_types.wants(event_type) and request.wants(event_type)
+
+    found = find_files(source, connector.source.prefix, hours, wants)
+    files = [file for file in found if request.wants(file.event_type)]
+    if len(files) < len(found):
+        log.warning("%d files are left out, since no folder tells their event type", len(found) - len(files))
+    done = set[str]().union(*(ledger.done(each) for each in hours))
+    settled = done.union(*(ledger.failed(each).keys() for each in request.past))
     open_files = [file for file in files if file.id not in settled]
     places = {place_of(each) for each in done}
     for file in open_files:

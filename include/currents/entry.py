@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import NamedTuple
@@ -67,6 +68,12 @@ class Entries:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def first(self, count: int) -> Entries:
+        """The first so many of them."""
+        found = copy(self)
+        found.rows = self.rows[:count]
+        return found
 
     def size(self, start: int, stop: int) -> int:
         """The bytes of some entries together."""

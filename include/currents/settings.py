@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import date
 from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 
@@ -110,6 +111,36 @@ class Budget(_Model):
     slots: Annotated[
         int, Field(ge=1, le=100, description="the slots of the Airflow pool `currents`, a whole number from 1 to 100")
     ] = 4
+    backfill_slots: Annotated[
+        int, Field(ge=1, le=100, description="how many of the slots backfills may have at once, fewer than `slots`")
+    ] = 2
+    price_per_million_events: Annotated[
+        float, Field(ge=0, description="dollars, for estimates, see https://aws.amazon.com/eventbridge/pricing")
+    ] = 1.0
+
+    @model_validator(mode="after")
+    def _live_hours_have_a_slot(self) -> Budget:
+        if self.slots > 1 and self.backfill_slots >= self.slots:
+            raise ValueError(
+                f"backfill_slots is {self.backfill_slots} of {self.slots} slots, which leaves none to the live hour; "
+                "lower it"
+            )
+        return self
+
+
+class Schedule(_Model):
+    """When hours run by themselves."""
+
+    settle_minutes: Annotated[
+        int, Field(ge=1, le=59, description="minutes after its end that an hour runs, 1 to 59")
+    ] = 20
+    catchup: Annotated[
+        bool, Field(description="true or false: whether hours since `start` that had no run get one")
+    ] = False
+    start: Annotated[date, Field(description="the first day, as YYYY-MM-DD")] = date(2026, 1, 1)
+    sweep_hours: Annotated[
+        int, Field(ge=0, le=744, description="how far back the daily sweep looks, 0 (no sweep) to 744 hours")
+    ] = 72
 
 
 class PersonalDataRule(_Model):
@@ -176,6 +207,7 @@ class Connector(_Model):
     broken_properties: Annotated[
         Literal["keep", "dead_letter"], Field(description="keep (as a string) or dead_letter")
     ] = "keep"
+    schedule: Schedule = Schedule()
     lookback_hours: Annotated[int, Field(ge=0, le=72, description="whole hours, 0 to 72")] = 3
     budget: Budget = Budget()
     mark_backfills: Annotated[
@@ -188,8 +220,8 @@ class Connector(_Model):
         told = self.budget.requests_per_second
         return told or self.budget.share_of_quota * put_events_quota(self.destination.region)
 
-    def rates(self, slots: int) -> tuple[float, float | None]:
-        """The requests and the entries a second that a task with so many slots of the pool may send.
+    def rates(self, slots: float) -> tuple[float, float | None]:
+        """The requests and the entries a second that a task with so many slots of the pool, or a part of one, may send.
 
         Each slot is worth the same part of the budget, so the tasks that fit into the pool never exceed it together.
         """

@@ -58,9 +58,18 @@ class Airflow:
             check=False,
         )
 
-    def export(self, hour: str) -> subprocess.CompletedProcess[str]:
+    def export(self, hour: str, **params: Any) -> subprocess.CompletedProcess[str]:
         """Runs the export DAG for one hour, headless."""
-        return self.run("dags", "test", "currents_export_test", "--conf", json.dumps({"hour": hour}))
+        return self.run("dags", "test", "currents_export_test", "--conf", json.dumps({"hour": hour, **params}))
+
+    def sweep(self, at: str) -> subprocess.CompletedProcess[str]:
+        """Runs the sweep DAG as if it were that time."""
+        return self.run("dags", "test", "currents_sweep_test", at)
+
+    def keys(self, prefix: str) -> list[str]:
+        """The keys of the bucket below ``prefix``."""
+        found = self.aws.client("s3").list_objects_v2(Bucket=self.bucket, Prefix=prefix)
+        return [each["Key"] for each in found.get("Contents", ())]
 
     def put(self, key: str, body: bytes) -> None:
         self.aws.client("s3").put_object(Bucket=self.bucket, Key=key, Body=body)

@@ -8,23 +8,18 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
 from tests.tools.airflow_env import ROOT
+from tests.tools.awaiting import wait_for
+from tests.tools.up import free_port
 
 START = "import sys; from pathlib import Path; from tests.tools.up import main; sys.exit(main({port}, Path({home!r})))"
 DAG = "/api/v2/dags/currents_export_demo"
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def start(port: int, home: Path) -> subprocess.Popen[str]:
@@ -51,16 +46,6 @@ def up(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], int, str]]:
             said += line
         yield process, port, said
         process.send_signal(signal.SIGINT)
-
-
-def wait_for(seconds: float, condition: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        found = condition()
-        if found:
-            return found
-        time.sleep(0.3)
-    raise AssertionError(f"not within {seconds} seconds")
 
 
 def trigger(client: httpx.Client, hour: str) -> httpx.Response | None:

@@ -44,13 +44,11 @@ def main(port: int, home: Path = HOME) -> int:
             # Yesterday's: the hours that the schedule looks back on would be delivered before anybody can trigger them.
             hours = demo_hours(datetime.now(UTC) - timedelta(days=1))
             put_files(aws, connector, sample_files(hours, prefix=connector.source.prefix))
-            environment = {**os.environ, **airflow_env(home), **aws.environment(), "AIRFLOW__API__PORT": str(port)}
-            environment["AIRFLOW__API__BASE_URL"] = f"http://127.0.0.1:{port}"
-            environment["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] = f"http://127.0.0.1:{port}/execution/"
+            environment = {**os.environ, **airflow_env(home), **aws.environment(), **addresses(port)}
             print(f"Starting Airflow; its log is {home / 'airflow.log'}", flush=True)
-            with _standalone(environment, home / "airflow.log") as airflow:
-                _wait_until_ready(port, airflow, home / "airflow.log")
-                _make_pool(port, connector.budget.slots)
+            with standalone(environment, home / "airflow.log") as airflow:
+                wait_until_ready(port, airflow, home / "airflow.log", f"currents_export_{CONNECTOR}")
+                make_pool(port, connector.budget.slots)
                 print(_welcome(port, hours), flush=True)
                 airflow.wait()
                 raise UpError(f"Airflow ended by itself; see {home / 'airflow.log'}")
@@ -60,6 +58,21 @@ def main(port: int, home: Path = HOME) -> int:
     except KeyboardInterrupt:
         print("\nStopped.")
         return 0
+
+
+def addresses(port: int) -> dict[str, str]:
+    """The environment of an Airflow that is to listen on a port."""
+    return {
+        "AIRFLOW__API__PORT": str(port),
+        "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
+    }
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
 
 
 def _welcome(port: int, hours: list[str]) -> str:
@@ -84,7 +97,7 @@ def _check_free(port: int) -> None:
 
 
 @contextmanager
-def _standalone(environment: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def standalone(environment: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Airflow's scheduler, API server, DAG processor and triggerer, in a session of their own, stopped at the end."""
     with log.open("wb") as sink:
         process = subprocess.Popen(
@@ -111,35 +124,36 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _wait_until_ready(port: int, airflow: subprocess.Popen[bytes], log: Path) -> None:
+def wait_until_ready(port: int, airflow: subprocess.Popen[bytes], log: Path, dag: str) -> None:
+    """Returns when the DAG is there. Raises UpError where Airflow does not come up."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if airflow.poll() is not None:
             raise UpError(f"Airflow ended while starting; see {log}")
-        if _dag_is_there(port):
+        if _dag_is_there(port, dag):
             return
         time.sleep(0.5)
     raise UpError(f"Airflow did not start within {START_SECONDS} seconds; see {log}")
 
 
-def _dag_is_there(port: int) -> bool:
+def _dag_is_there(port: int, dag: str) -> bool:
     try:
-        with _api(port) as client:
-            return client.get(f"/dags/currents_export_{CONNECTOR}").status_code == 200
+        with api(port) as client:
+            return client.get(f"/dags/{dag}").status_code == 200
     except (httpx.HTTPError, KeyError):
         return False
 
 
-def _make_pool(port: int, slots: int) -> None:
+def make_pool(port: int, slots: int) -> None:
     """Makes the pool whose slots share out the budget, or tells why not; one that is there already is left alone."""
-    with _api(port) as client:
+    with api(port) as client:
         made = client.post("/pools", json={"name": POOL, "slots": slots})
         if made.status_code not in (201, 409):
             raise UpError(f"the pool {POOL} could not be made: {made.text}")
 
 
 @contextmanager
-def _api(port: int) -> Iterator[httpx.Client]:
+def api(port: int) -> Iterator[httpx.Client]:
     """Airflow's public API, logged in as whoever is at this machine."""
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as client:
         token = client.get("/auth/token").raise_for_status().json()["access_token"]

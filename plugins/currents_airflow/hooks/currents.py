@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from include.currents.connectors_file import load_connector
 from include.currents.errors import SetupError
 from include.currents.settings import Connector, Location
 
@@ -17,18 +17,23 @@ if TYPE_CHECKING:
     from include.currents.manifest import Manifests
     from include.currents.personal_data import PersonalData
     from include.currents.plan import Plans
+    from include.currents.ports import ObjectStore, Target
+    from include.currents.run_request import RunRequest
     from include.currents.seen_ids import DeliveredIds
 
 
 class CurrentsHook:
-    """The places of one connector: its source, its state and its destination.
+    """The places of one connector, for what one run is asked to do: its source, its state and its destination.
 
     Clients come from the connector's Airflow connections, so credentials, endpoints, proxies and retries are theirs.
-    Everything is made when first asked for. Raises SetupError where there is no such connector.
+    Everything is made when first asked for. A replay has books of its own, under the name of its run; a dry run sends
+    to nowhere, and what it writes is forgotten.
     """
 
-    def __init__(self, connector: str) -> None:
-        self.connector: Connector = load_connector(connector)
+    def __init__(self, connector: Connector, request: RunRequest, run_id: str) -> None:
+        self.connector = connector
+        self.request = request
+        self._run_id = run_id
 
     @cached_property
     def source(self) -> S3Objects:
@@ -36,13 +41,26 @@ class CurrentsHook:
         return _objects(self.connector.source)
 
     @cached_property
-    def state(self) -> S3Objects:
+    def state(self) -> ObjectStore:
         """Where the exporter keeps what it knows."""
+        from include.adapters.overlay import Overlay
+
+        return Overlay(self._kept) if self.request.is_dry else self._kept
+
+    @cached_property
+    def _kept(self) -> S3Objects:
         return _objects(self.connector.state)
 
     @cached_property
-    def target(self) -> EventBus:
+    def target(self) -> Target:
         """Where the events go."""
+        from include.currents.dry_run import DryRunTarget
+
+        return DryRunTarget(self.connector.destination.request_limits) if self.request.is_dry else self.bus
+
+    @cached_property
+    def bus(self) -> EventBus:
+        """The connector's destination."""
         from airflow.providers.amazon.aws.hooks.eventbridge import EventBridgeHook
         from botocore.config import Config
 
@@ -112,10 +130,14 @@ class CurrentsHook:
         """The planned shards."""
         from include.currents.plan import Plans
 
-        return Plans(self.state, self._folder("plans"))
+        # Also a dry run's are kept, since its tasks hand them on.
+        return Plans(self._kept, self._folder("plans"))
 
     def _folder(self, name: str) -> str:
-        return f"{self.connector.state.prefix}{self.connector.name}/{name}/"
+        base = f"{self.connector.state.prefix}{self.connector.name}/"
+        if self.request.is_replay:
+            base += f"replays/{re.sub(r'[^0-9A-Za-z._-]', '_', self._run_id)}/"
+        return f"{base}{name}/"
 
 
 def _objects(location: Location) -> S3Objects:

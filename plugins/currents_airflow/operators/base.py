@@ -1,54 +1,71 @@
-"""What the operators of an export share: the connector, the hour, and how a fault ends a task."""
+"""What the operators of an export share: the connector, what the run is asked for, and how a fault ends a task."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk import BaseOperator, ExceptionRetryPolicy, RetryAction, RetryRule
 
 from currents_airflow.hooks.currents import CurrentsHook
+from include.currents.connectors_file import load_connector
 from include.currents.errors import DeliveryError, SetupError
 from include.currents.hour import resolve_hour
+from include.currents.run_request import RunRequest, run_request, sweep_request
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from include.currents.settings import Connector
+
+# What passes is tried again after growing delays; what only a person can mend fails at once.
+RETRY_POLICY = ExceptionRetryPolicy(
+    [
+        RetryRule(SetupError, RetryAction.FAIL, reason="somebody has to correct the set-up; the error says what"),
+        RetryRule(DeliveryError, RetryAction.FAIL, reason="another try would meet the same; the error says what"),
+    ]
+)
 
 
 class CurrentsOperator(BaseOperator):
     """A step of an export.
 
     :param connector: the name of a connector in the connectors file
+    :param is_sweep: look for late files over the window of the connector's sweep, instead of exporting an hour
     """
 
     template_fields: Sequence[str] = ("connector",)
     ui_color = "#e8f0fe"
 
-    def __init__(self, *, connector: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(self, *, connector: str, is_sweep: bool = False, **kwargs: Any) -> None:
+        # A mapped task is told None for what nobody gave.
+        super().__init__(**kwargs | {"retry_policy": kwargs.get("retry_policy") or RETRY_POLICY})
         self.connector = connector
-
-    @cached_property
-    def hook(self) -> CurrentsHook:
-        """The connector's source, state and destination."""
-        return CurrentsHook(self.connector)
+        self.is_sweep = is_sweep
 
     def execute(self, context: Context) -> Any:
-        """Runs the step. What no retry can mend, a wrong set-up or a damaged file, fails the task at once."""
+        """Runs the step."""
         try:
-            return self.run_step(context)
+            connector = load_connector(self.connector)
+            request = self._request(context, connector)
+            return self.run_step(context, CurrentsHook(connector, request, context["dag_run"].run_id))
         except (SetupError, DeliveryError) as error:
-            raise AirflowFailException(str(error)) from None
+            # The message says it all; where it came from would only bury it.
+            raise error.with_traceback(None) from None
 
     @abstractmethod
-    def run_step(self, _context: Context, /) -> Any:
+    def run_step(self, _context: Context, _hook: CurrentsHook, /) -> Any:
         """What this operator does."""
 
+    def _request(self, context: Context, connector: Connector) -> RunRequest:
+        run, params = context["dag_run"], context["params"]
+        hour = resolve_hour(run.partition_key, params.get("hour"), context.get("data_interval_start"))
+        if self.is_sweep:
+            return sweep_request(hour, connector)
+        return run_request(params, hour, connector, is_backfill=is_backfill(context))
 
-def hour_of(context: Context) -> str:
-    """The hour that the run of ``context`` is for."""
-    run = context["dag_run"]
-    return resolve_hour(run.partition_key, context["params"].get("hour"), context.get("data_interval_start"))
+
+def is_backfill(context: Context) -> bool:
+    """Whether the run is part of a backfill."""
+    return bool(context["dag_run"].run_type == "backfill")

@@ -12,8 +12,10 @@ from currents_airflow.operators.base import CurrentsOperator
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from currents_airflow.hooks.currents import CurrentsHook
+    from include.currents.account import Account
     from include.currents.deliver import Delivery
-    from include.currents.marking import Mode
+    from include.currents.shard import Shard
 
 
 class CurrentsToEventBridgeOperator(CurrentsOperator):
@@ -31,43 +33,53 @@ class CurrentsToEventBridgeOperator(CurrentsOperator):
         self.shard = shard
         self._delivery: Delivery | None = None
 
-    def run_step(self, context: Context, /) -> dict[str, int]:
-        """Returns the counts of the rows delivered by this try."""
+    def run_step(self, context: Context, hook: CurrentsHook, /) -> dict[str, Any]:
+        """Returns the counts of the rows delivered by this try; of a dry run, the forecast."""
         from include.currents.deliver import Delivery
         from include.currents.pacer import Pacer
 
         # What this process has loaded by now stays: looking through it for garbage again and again takes a twentieth of
         # the time.
         gc.freeze()
-        hook = self.hook
+        request = hook.request
         shard = hook.plans.read(self.shard["key"])
+        rates = hook.connector.rates(self.pool_slots * request.pace)
         self._delivery = Delivery(
             connector=hook.connector,
             source=hook.source,
             target=hook.target,
-            pacer=Pacer(*hook.connector.rates(self.pool_slots)),
+            pacer=Pacer(*rates) if not request.is_dry else Pacer(None, None),
             ledger=hook.ledger,
             dead_letters=hook.dead_letters,
             delivered_ids=hook.delivered_ids,
             owner=_name(context),
             personal_data=hook.personal_data,
-            mode=self._mode(context),
+            mode=request.mark,
+            max_events=request.max_events,
         )
         try:
             account = self._delivery.deliver(shard.files)
         finally:
             hook.target.close()
         self.log.info("%s: %s, notes %s", self.shard["label"], account.totals, dict(account.notes))
-        return asdict(account.totals)
+        return _forecast(hook, shard, account) if request.is_dry else asdict(account.totals)
 
     def on_kill(self) -> None:
         """Ends the delivery in good order: what is under way is waited for, and how far it came is saved."""
         if self._delivery:
             self._delivery.stop()
 
-    def _mode(self, context: Context) -> Mode:
-        is_backfill = context["dag_run"].run_type == "backfill"
-        return "backfill" if is_backfill and self.hook.connector.mark_backfills else "live"
+
+def _forecast(hook: CurrentsHook, shard: Shard, account: Account) -> dict[str, Any]:
+    """What the dry run of a shard found. Its dead letters are in the hook's state, which forgets them."""
+    from include.currents.dry_run import DryRunTarget
+
+    assert isinstance(hook.target, DryRunTarget)
+    found = hook.target.forecast
+    found.account = account
+    for file in shard.files:
+        found.dead_letters.update(str(letter["code"]) for letter in hook.dead_letters.read(file))
+    return found.as_json()
 
 
 def _name(context: Context) -> str:

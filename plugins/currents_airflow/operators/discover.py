@@ -1,34 +1,52 @@
-"""Finds what an hour's run has to deliver, and plans it."""
+"""Finds what a run has to deliver, and plans it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from currents_airflow.operators.base import CurrentsOperator, hour_of
+from airflow.sdk.exceptions import AirflowSkipException
+
+from currents_airflow.hooks.currents import CurrentsHook
+from currents_airflow.operators.base import CurrentsOperator, is_backfill
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
 class CurrentsDiscoverOperator(CurrentsOperator):
-    """Lists the hour's files and the late ones before it, and returns one plan per shard for mapping.
+    """Lists the hours' files and the late ones before them, and returns one plan per shard for mapping.
 
     A plan is `{"key", "label"}`: where the shard's files are listed in the state, and what the grid shows.
+
+    :param skip_backfills: leave the runs of backfills to another such task
     """
 
-    def run_step(self, context: Context, /) -> list[dict[str, object]]:
+    def __init__(self, *, skip_backfills: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.skip_backfills = skip_backfills
+
+    def run_step(self, context: Context, hook: CurrentsHook, /) -> list[dict[str, object]]:
         """Also looks whether the destination exists, since EventBridge drops what is sent to a missing bus."""
         from include.currents.discover import undelivered
-        from include.currents.shard import plan_shards
+        from include.currents.shard import MAX_SHARDS, plan_shards
 
-        hook, hour = self.hook, hour_of(context)
-        hook.target.preflight()
-        files = undelivered(hook.connector, hook.source, hook.ledger, hour)
-        shards = plan_shards(files)
-        late = sum(file.hour != hour for file in files)
-        place = f"s3://{hook.source.bucket}/{hook.connector.source.prefix}"
-        if shards:
-            self.log.info("%s: %d files (%d late) in %d shards below %s", hour, len(files), late, len(shards), place)
-        else:
-            self.log.info("%s: nothing to deliver: every file below %s is delivered, or there is none", hour, place)
-        return [{"key": hook.plans.write(hour, shard), "label": shard.label} for shard in shards]
+        if self.skip_backfills and is_backfill(context):
+            raise AirflowSkipException("backfills have tasks and slots of their own")
+        request = hook.request
+        hook.bus.preflight()
+        files = undelivered(hook.connector, hook.source, hook.ledger, request)
+        # One task counts the events where they are limited.
+        shards = plan_shards(files, max_shards=1 if request.max_events else MAX_SHARDS)
+        self.log.info("%s", _said(hook, files, len(shards)))
+        return [{"key": hook.plans.write(shard.files[0].hour, shard), "label": shard.label} for shard in shards]
+
+
+def _said(hook: CurrentsHook, files: list[Any], shards: int) -> str:
+    request = hook.request
+    hours = [*request.hours] or [*request.past]
+    when = hours[0] if len(hours) == 1 else f"{hours[0]} to {hours[-1]}"
+    place = f"s3://{hook.source.bucket}/{hook.connector.source.prefix}"
+    if not files:
+        return f"{when}: nothing to deliver: every file below {place} is delivered, or there is none"
+    late = sum(file.hour in request.past for file in files)
+    return f"{when}: {len(files)} files ({late} late) in {shards} shards below {place}"

@@ -1,20 +1,22 @@
-"""Closes an hour: writes its manifest, and fails where the books do not balance."""
+"""Closes a run: writes the manifests of its hours, and fails where the books do not balance."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import TaskInstanceState
 
-from currents_airflow.operators.base import CurrentsOperator, hour_of
+from currents_airflow.operators.base import CurrentsOperator
 from include.currents.errors import DeliveryError
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from currents_airflow.hooks.currents import CurrentsHook
     from include.currents.manifest import Manifest
 
 
@@ -22,36 +24,66 @@ FAILED = (TaskInstanceState.FAILED, TaskInstanceState.UPSTREAM_FAILED)
 
 
 class CurrentsReconcileOperator(CurrentsOperator):
-    """Accounts for the run's hour, and for earlier hours that got late files, from the ledger.
+    """Accounts for the run's hours, and for earlier hours that got late files, from the ledger.
 
-    :param shards: what ``CurrentsDiscoverOperator`` returned, or None where it failed
+    :param plans: what each ``CurrentsDiscoverOperator`` returned, by the task that is mapped over it; None where that
+        failed or was skipped
     """
 
-    template_fields: Sequence[str] = (*CurrentsOperator.template_fields, "shards")
+    template_fields: Sequence[str] = (*CurrentsOperator.template_fields, "plans")
 
-    def __init__(self, *, shards: Any, **kwargs: Any) -> None:
+    def __init__(self, *, plans: Mapping[str, Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.shards = shards
+        self.plans = plans
 
-    def run_step(self, context: Context, /) -> dict[str, object]:
-        """Returns the manifest's place and its totals. Raises DeliveryError where an hour is not complete.
+    def run_step(self, context: Context, hook: CurrentsHook, /) -> dict[str, Any]:
+        """Returns the totals and the place of each manifest. Raises DeliveryError where an hour is not complete.
 
         Airflow takes the run's state from this task alone, as the last one that counts: so it must fail with the
         tasks before it, also where no hole shows in the books.
         """
-        if self.shards is None:
+        planned = {task: list(plans) for task, plans in self.plans.items() if plans is not None}
+        failed = self._failed_upstream(context)
+        if not planned:
             raise DeliveryError(f"{self.connector}: nothing was planned; the log of `discover` says why")
-        hour = hour_of(context)
-        manifests = self._manifests(hour, self.shards)
-        for manifest in manifests.values():
-            self.hook.manifests.write(manifest, datetime.now(UTC))
+        if hook.request.is_dry:
+            return self._forecast(context, hook, planned, failed)
+        manifests = self._manifests(hook, [plan for plans in planned.values() for plan in plans])
+        for manifest in manifests:
+            hook.manifests.write(manifest, datetime.now(UTC))
             self.log.info("%s: %s", manifest.hour, manifest.account.totals)
-        faults = [_complaint(manifest) for manifest in manifests.values() if not manifest.complete]
-        faults = faults or [f"{name} failed; its log says why" for name in self._failed_upstream(context)]
+        partial = hook.request.is_partial
+        faults = [] if partial else [_complaint(manifest) for manifest in manifests if not manifest.complete]
+        faults = faults or [f"{name} failed; its log says why" for name in failed]
         if faults:
             raise DeliveryError(f"{self.connector}: {'; '.join(faults)}")
-        place = f"s3://{self.hook.state.bucket}/{self.hook.manifests.key(hour)}"
-        return {"manifest": place, "totals": asdict(manifests[hour].account.totals)}
+        return {
+            manifest.hour: {
+                "manifest": f"s3://{hook.state.bucket}/{hook.manifests.key(manifest.hour)}",
+                "totals": asdict(manifest.account.totals),
+            }
+            for manifest in manifests
+        }
+
+    def _forecast(
+        self, context: Context, hook: CurrentsHook, planned: Mapping[str, Sequence[Any]], failed: Sequence[str]
+    ) -> dict[str, Any]:
+        """The report of a dry run, of which nothing is written down."""
+        from include.currents.dry_run import Forecast, total_forecast
+
+        if failed:
+            raise DeliveryError(f"{self.connector}: {', '.join(failed)} failed; the log says why")
+
+        def forecasts() -> Iterator[Forecast]:
+            for task, plans in planned.items():
+                # By number: what a removed task of an earlier try left is none of this run's.
+                indexes = list(range(len(plans)))
+                found = context["ti"].xcom_pull(task_ids=task, map_indexes=indexes) if indexes else []
+                yield from (Forecast.from_json(each) for each in found)
+
+        report = total_forecast(forecasts()).report(hook.connector, hook.request.pace)
+        self.log.info("Nothing was sent. Sending would come to:\n%s", json.dumps(report, indent=2, ensure_ascii=False))
+        return report
 
     def _failed_upstream(self, context: Context) -> list[str]:
         run = context["dag_run"]
@@ -60,12 +92,12 @@ class CurrentsReconcileOperator(CurrentsOperator):
         )
         return sorted(name for name, state in states.get(run.run_id, {}).items() if state in FAILED)
 
-    def _manifests(self, hour: str, shards: Sequence[Mapping[str, Any]]) -> dict[str, Manifest]:
+    def _manifests(self, hook: CurrentsHook, plans: Sequence[Mapping[str, Any]]) -> list[Manifest]:
         from include.currents.manifest import reconcile
 
-        files = [file for shard in shards for file in self.hook.plans.read(shard["key"]).files]
-        hours = sorted({hour, *(file.hour for file in files)})
-        return {each: reconcile(self.connector, each, files, self.hook.ledger) for each in hours}
+        files = [file for plan in plans for file in hook.plans.read(plan["key"]).files]
+        hours = sorted({*hook.request.hours, *(file.hour for file in files)})
+        return [reconcile(self.connector, each, files, hook.ledger) for each in hours]
 
 
 def _complaint(manifest: Manifest) -> str:

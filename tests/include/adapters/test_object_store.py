@@ -1,4 +1,4 @@
-"""The contract of an object store, for S3 over a real socket and for the one in memory alike."""
+"""The contract of an object store, for S3 over a real socket, the one in memory and what lies over either alike."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from io import BytesIO
 import pytest
 
 from include.adapters.memory import MemoryObjects
+from include.adapters.overlay import Overlay
 from include.adapters.s3 import S3Objects
 from include.currents.errors import ConflictError, FileError
 from include.currents.ports import ObjectStore
@@ -15,11 +16,12 @@ from tests.tools.local_aws import LocalAws
 KEYS = ["a/b/1", "a/b/2", "a/c=d/3 +é", "a/4", "b/5"]
 
 
-@pytest.fixture(params=["s3", "memory"])
+@pytest.fixture(params=["s3", "memory", "over memory", "over s3"])
 def store(request: pytest.FixtureRequest, aws: LocalAws, bucket: str) -> ObjectStore:
-    found: ObjectStore = S3Objects(aws.client("s3"), bucket) if request.param == "s3" else MemoryObjects(bucket)
-    for key in KEYS:
-        found.write(key, key.encode())
+    below: ObjectStore = S3Objects(aws.client("s3"), bucket) if "s3" in request.param else MemoryObjects(bucket)
+    found = Overlay(below) if "over" in request.param else below
+    for number, key in enumerate(KEYS):
+        (found if number % 2 else below).write(key, key.encode())
     return found
 
 
@@ -79,3 +81,20 @@ def test_the_version_that_is_read_can_be_replaced(store: ObjectStore) -> None:
     assert found
     store.write_version("a/4", b"new", found[1])
     assert store.read("a/4") == b"new"
+
+
+def test_an_overlay_leaves_what_lies_below_as_it_is() -> None:
+    below = MemoryObjects("state", {"kept": b"1", "changed": b"1", "deleted": b"1"})
+    before = dict(below.contents)
+    over = Overlay(below)
+    over.write("new", b"2")
+    over.delete("deleted")
+    found = over.read_version("changed")
+    assert found
+    over.write_version("changed", b"2", found[1])
+    assert below.contents == before
+    assert {each.key: over.read(each.key) for each in over.objects("")} == {
+        "kept": b"1",
+        "changed": b"2",
+        "new": b"2",
+    }

@@ -528,3 +528,14 @@ def test_dead_letters_of_a_delivery_that_did_not_end_do_not_stay_when_the_rows_g
     house.target = MemoryTarget()
     assert house.deliver(file) == Counts(read=1, sent=1)
     assert letters(house, file) == []
+
+
+@pytest.mark.parametrize("limit", [1, 9, 10, 11, 25, 60, 1_000])
+def test_so_many_events_are_sent_and_a_later_delivery_goes_on_from_there(limit: int) -> None:
+    house = House()
+    files = [house.put(OPEN, f"{name}.parquet", table([f"{name}{row}" for row in range(20)])) for name in "abc"]
+    house.delivery(max_events=limit).deliver(files)
+    assert house.ids().total() == min(limit, 60)
+    house.deliver(*files)
+    assert len(house.ids()) == house.ids().total() == 60
+    assert house.ledger.account(HOUR).account.totals == Counts(read=60, sent=60)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -8,6 +9,7 @@ from include.adapters.memory import MemoryObjects
 from include.currents.account import Account
 from include.currents.discover import find_files, undelivered
 from include.currents.ledger import Lease, Ledger
+from include.currents.run_request import RunRequest, run_request
 from tests.include.currents.test_deliver import connector
 
 HOUR, BEFORE = "2026-11-23-08", "2026-11-23-07"
@@ -64,44 +66,59 @@ def test_the_root_of_a_bucket_is_a_prefix_too() -> None:
     assert len(find_files(store(f"event_type={OPEN}/date={HOUR}/a"), "", [HOUR], every)) == 1
 
 
+def asked(hour: str, **settings: Any) -> RunRequest:
+    return run_request({}, hour, connector(**settings))
+
+
 def test_what_the_ledger_holds_is_not_found_again_and_late_files_are() -> None:
     source = store(*(f"in/event_type={OPEN}/date={hour}/{name}" for hour in (HOUR, BEFORE) for name in "ab"))
     ledger = Ledger(MemoryObjects("state"), "ledger/")
     settings = connector()
-    done, *rest = undelivered(settings, source, ledger, HOUR)
+    done, *rest = undelivered(settings, source, ledger, asked(HOUR))
     assert len(rest) == 3
     lease = ledger.claim(done, "task", NOW)
     assert isinstance(lease, Lease)
     ledger.settle(lease, Account(), NOW)
-    assert undelivered(settings, source, ledger, HOUR) == rest
+    assert undelivered(settings, source, ledger, asked(HOUR)) == rest
 
 
 def test_a_damaged_file_is_tried_again_by_its_own_hour_only() -> None:
     source = store(f"in/event_type={OPEN}/date={BEFORE}/damaged")
     ledger = Ledger(MemoryObjects("state"), "ledger/")
-    [damaged] = undelivered(connector(), source, ledger, HOUR)
+    [damaged] = undelivered(connector(), source, ledger, asked(HOUR))
     ledger.fail(damaged, "unreadable", NOW)
-    assert undelivered(connector(), source, ledger, HOUR) == []
-    assert undelivered(connector(), source, ledger, BEFORE) == [damaged]
+    assert undelivered(connector(), source, ledger, asked(HOUR)) == []
+    assert undelivered(connector(), source, ledger, asked(BEFORE)) == [damaged]
     source.write(damaged.key, b"mended")
-    assert [file.key for file in undelivered(connector(), source, ledger, HOUR)] == [damaged.key]
+    assert [file.key for file in undelivered(connector(), source, ledger, asked(HOUR))] == [damaged.key]
 
 
 def test_the_lookback_is_the_connectors() -> None:
     source = store(f"in/event_type={OPEN}/date={BEFORE}/a")
-    assert undelivered(connector(lookback_hours=0), source, Ledger(MemoryObjects(), "l/"), HOUR) == []
+    assert (
+        undelivered(connector(lookback_hours=0), source, Ledger(MemoryObjects(), "l/"), asked(HOUR, lookback_hours=0))
+        == []
+    )
 
 
 def test_a_file_that_changed_since_it_was_delivered_is_told(caplog: pytest.LogCaptureFixture) -> None:
     source = store(f"in/event_type={OPEN}/date={HOUR}/a", f"in/event_type={OPEN}/date={HOUR}/b")
     ledger = Ledger(MemoryObjects("state"), "ledger/")
-    for file in undelivered(connector(), source, ledger, HOUR):
+    for file in undelivered(connector(), source, ledger, asked(HOUR)):
         lease = ledger.claim(file, "task", NOW)
         assert isinstance(lease, Lease)
         ledger.settle(lease, Account(), NOW)
     source.write(f"in/event_type={OPEN}/date={HOUR}/b", b"written again")
-    [again] = undelivered(connector(), source, ledger, HOUR)
+    [again] = undelivered(connector(), source, ledger, asked(HOUR))
     assert again.key.endswith("/b")
     assert caplog.messages == [
         f"{again.uri} has changed since it was delivered; those of its rows that are new are sent"
     ]
+
+
+def test_event_types_that_are_asked_for_take_no_file_that_may_hold_others(caplog: pytest.LogCaptureFixture) -> None:
+    source = store(f"in/event_type={OPEN}/date={HOUR}/a", f"in/event_type=other/date={HOUR}/b", f"in/date={HOUR}/c")
+    request = RunRequest((HOUR,), event_types=("users.messages.*",))
+    found = undelivered(connector(), source, Ledger(MemoryObjects(), "l/"), request)
+    assert [file.key for file in found] == [f"in/event_type={OPEN}/date={HOUR}/a"]
+    assert caplog.messages == ["1 files are left out, since no folder tells their event type"]

@@ -2,19 +2,24 @@ from __future__ import annotations
 
 import gc
 import json
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from threading import Timer
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from currents_airflow.operators.deliver import CurrentsToEventBridgeOperator
 from include.adapters.memory import MemoryTarget
+from include.currents.dry_run import DryRunTarget
 from include.currents.errors import CurrentsError, StoppedError
+from include.currents.limits import EVENT_BUS
 from include.currents.ports import SENT, Result
+from include.currents.run_request import run_request
 from include.currents.shard import Shard
-from tests.include.currents.test_deliver import OPEN, House, table
+from tests.include.currents.test_deliver import HOUR, OPEN, House, table
 
 
 @pytest.fixture(autouse=True)
@@ -24,28 +29,40 @@ def thaw() -> Iterator[None]:
     gc.unfreeze()
 
 
-def operator(house: House, *files: Any, **options: Any) -> CurrentsToEventBridgeOperator:
+@dataclass
+class Step:
     """The operator over a house in memory, with a plan of the files."""
-    made = CurrentsToEventBridgeOperator(
-        task_id="deliver", connector="test", shard={"key": "k", "label": "files"}, **options
-    )
-    plans = SimpleNamespace(read=lambda key: Shard(tuple(files)))
-    made.__dict__["hook"] = SimpleNamespace(
-        connector=house.connector,
-        source=house.source,
-        target=house.target,
-        ledger=house.ledger,
-        dead_letters=house.dead_letters,
-        delivered_ids=house.delivered_ids,
-        personal_data=house.personal_data,
-        plans=plans,
-    )
-    return made
+
+    house: House
+    files: tuple[Any, ...]
+    options: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        self.operator = CurrentsToEventBridgeOperator(
+            task_id="deliver", connector="test", shard={"key": "k", "label": "files"}, **self.options
+        )
+
+    def run(self, run_type: str = "scheduled", **params: Any) -> Any:
+        house = self.house
+        request = run_request(params, HOUR, house.connector, is_backfill=run_type == "backfill")
+        hook = SimpleNamespace(
+            connector=house.connector,
+            request=request,
+            source=house.source,
+            target=DryRunTarget(EVENT_BUS) if request.is_dry else house.target,
+            ledger=house.ledger,
+            dead_letters=house.dead_letters,
+            delivered_ids=house.delivered_ids,
+            personal_data=house.personal_data,
+            plans=SimpleNamespace(read=lambda key: Shard(self.files)),
+        )
+        task = SimpleNamespace(dag_id="d", run_id="r", task_id="deliver", map_index=3, try_number=2)
+        context: Any = {"dag_run": SimpleNamespace(run_type=run_type), "ti": task}
+        return self.operator.run_step(context, cast(Any, hook))
 
 
-def context(run_type: str) -> Any:
-    task = SimpleNamespace(dag_id="d", run_id="r", task_id="deliver", map_index=3, try_number=2)
-    return {"dag_run": SimpleNamespace(run_type=run_type), "ti": task}
+def operator(house: House, *files: Any, **options: Any) -> Step:
+    return Step(house, files, options)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +79,7 @@ def test_events_of_a_backfill_say_so_unless_told_otherwise(
 ) -> None:
     house = House(**settings)
     file = house.put(OPEN, "a.parquet", table(["x"]))
-    assert operator(house, file).run_step(context(run_type))["sent"] == 1
+    assert operator(house, file).run(run_type)["sent"] == 1
     [entry] = house.target.accepted
     assert json.loads(entry.detail).get("currents_export") == marking
 
@@ -70,35 +87,35 @@ def test_events_of_a_backfill_say_so_unless_told_otherwise(
 def test_a_lease_names_the_task_and_its_try() -> None:
     house = House()
     file = house.put(OPEN, "a.parquet", table(["x"]))
-    operator(house, file).run_step(context("scheduled"))
+    operator(house, file).run()
     [record] = [json.loads(body) for key, body in house.state.contents.items() if "/leases/" in key]
     assert record["lease"]["owner"] == "d r deliver[3] try 2"
 
 
 def test_the_pace_is_the_slots_times_what_a_slot_is_worth() -> None:
     house = House(budget={"requests_per_second": 40, "entries_per_second": 200, "slots": 8})
-    assert house.connector.rates(operator(house, pool_slots=2).pool_slots) == (10, 50)
+    assert house.connector.rates(operator(house, pool_slots=2).operator.pool_slots) == (10, 50)
 
 
 def test_killing_the_task_ends_the_delivery_in_good_order_and_a_rerun_completes_it() -> None:
     house = House(budget={"requests_per_second": 50, "slots": 1})
     file = house.put(OPEN, "a.parquet", table([f"{row}" for row in range(2_000)]))
     killed = operator(house, file)
-    Timer(0.5, killed.on_kill).start()
+    Timer(0.5, killed.operator.on_kill).start()
     with pytest.raises(StoppedError, match="told to stop; clear the task to resume"):
-        killed.run_step(context("scheduled"))
+        killed.run()
     assert 0 < len(house.target.accepted) < 2_000
     house.connector = House().connector
-    operator(house, file).run_step(context("scheduled"))
+    operator(house, file).run()
     assert house.ids().total() == len(house.ids()) == 2_000
 
 
 def test_killing_a_task_that_has_not_begun_is_no_fault() -> None:
     house = House()
     killed = operator(house, house.put(OPEN, "a.parquet", table(["x"])))
-    killed.on_kill()
+    killed.operator.on_kill()
     assert house.target.accepted == []
-    assert killed.run_step(context("scheduled"))["sent"] == 1
+    assert killed.run()["sent"] == 1
 
 
 def test_the_target_is_closed_whatever_happens() -> None:
@@ -116,7 +133,34 @@ def test_the_target_is_closed_whatever_happens() -> None:
         delivering = operator(house, house.put(OPEN, "a.parquet", table(["x"])))
         if answer is broken:
             with pytest.raises(CurrentsError, match=r"KeyError\(.x.\); please report"):
-                delivering.run_step(context("scheduled"))
+                delivering.run()
         else:
-            delivering.run_step(context("scheduled"))
+            delivering.run()
         assert target.closed == 1
+
+
+def test_a_replay_says_so_in_its_events() -> None:
+    house = House()
+    operator(house, house.put(OPEN, "a.parquet", table(["x"]))).run(replay=True, reason="lost by the consumer")
+    [entry] = house.target.accepted
+    assert json.loads(entry.detail)["currents_export"] == {"mode": "replay"}
+
+
+def test_the_pace_that_is_asked_for_is_a_part_of_the_share() -> None:
+    house = House(budget={"requests_per_second": 100, "slots": 1})
+    file = house.put(OPEN, "a.parquet", table([f"{row}" for row in range(200)]))
+    began = time.monotonic()
+    operator(house, file).run(pace=50)
+    assert time.monotonic() - began > 0.2
+
+
+def test_a_dry_run_forecasts_what_sending_comes_to() -> None:
+    house = House()
+    rows = table(["x", None, "x", "z"], user_id=["anna"] * 4, device_model=["phone"] * 4)
+    found = operator(house, house.put(OPEN, "a.parquet", rows)).run(dry_run=True)
+    assert house.target.accepted == []
+    assert (found["events"], found["requests"], found["billed"]) == (2, 1, 2)
+    assert found["dead_letters"] == {"no_id": 1}
+    assert found["account"]["totals"] == {"read": 4, "sent": 2, "duplicate": 1, "filtered": 0, "dead_lettered": 1}
+    assert [sample["user"] for sample in found["samples"]] == [{"user_id": "[REDACTED]"}] * 2
+    assert found["samples"][0]["properties"]["device_model"] == "phone"

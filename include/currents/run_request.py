@@ -1,0 +1,98 @@
+"""What one run is asked to do: which hours, which event types, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from include.currents.errors import SetupError
+from include.currents.hour import format_hour, hours_back, parse_hour
+from include.currents.settings import Connector
+
+if TYPE_CHECKING:
+    # Loads Arrow, which no parsing of DAGs may.
+    from include.currents.marking import Mode
+
+# A month: its plan is still made in a minute or two. Backfills take any stretch of time, hour by hour.
+MOST_HOURS = 31 * 24
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """``hours`` are exported whole; ``past`` ones are looked through for late files.
+
+    ``event_types`` are shell patterns beside the connector's own, ``pace`` is a part of the task's share, above 0 and
+    up to 1. ``mark`` says in events that they are no live ones. ``reason`` is why a replay is wanted.
+    """
+
+    hours: tuple[str, ...]
+    past: tuple[str, ...] = ()
+    event_types: tuple[str, ...] = ()
+    is_replay: bool = False
+    is_dry: bool = False
+    max_events: int | None = None
+    pace: float = 1.0
+    mark: Mode = "live"
+    reason: str = ""
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether files may stay open on purpose."""
+        return self.is_dry or self.max_events is not None
+
+    def wants(self, event_type: str | None) -> bool:
+        """Whether files of an event type are asked for; None is for files of which no folder tells it.
+
+        Those may hold any, and be done with when only some of their rows were sent: so no pattern takes them.
+        """
+        if not self.event_types:
+            return True
+        return event_type is not None and any(fnmatchcase(event_type, each) for each in self.event_types)
+
+
+def run_request(params: Mapping[str, Any], hour: str, connector: Connector, *, is_backfill: bool = False) -> RunRequest:
+    """What a run for ``hour`` with the parameters of the trigger form is asked to do.
+
+    Raises SetupError where they do not go together.
+    """
+    hours = _stretch(hour, params.get("until"))
+    is_replay, reason = bool(params.get("replay")), str(params.get("reason") or "").strip()
+    if is_replay and not reason:
+        raise SetupError("a replay sends again what was already sent; say why in `reason` to confirm that")
+    if reason and not is_replay:
+        raise SetupError("`reason` is for a replay; tick `replay` to send again, or leave `reason` empty")
+    mark: Mode = "replay" if is_replay else "backfill" if is_backfill else "live"
+    return RunRequest(
+        hours=hours,
+        past=() if is_replay else tuple(hours_back(hours[0], connector.lookback_hours)),
+        event_types=tuple(params.get("event_types") or ()),
+        is_replay=is_replay,
+        is_dry=bool(params.get("dry_run")),
+        max_events=params.get("max_events"),
+        pace=(params.get("pace") or 100) / 100,
+        mark=mark if connector.mark_backfills else "live",
+        reason=reason,
+    )
+
+
+def sweep_request(hour: str, connector: Connector) -> RunRequest:
+    """What a sweep in ``hour`` is asked to do: find the late files of the hours before it."""
+    return RunRequest(hours=(), past=tuple(hours_back(hour, connector.schedule.sweep_hours)))
+
+
+def _stretch(hour: str, until: str | None) -> tuple[str, ...]:
+    """Every hour from the first to the last, both included."""
+    first = parse_hour(hour)
+    last = parse_hour(until) if until else first
+    count = (last - first) // timedelta(hours=1) + 1
+    if count < 1:
+        raise SetupError(f"`until` ({until}) lies before `hour` ({hour}); swap them")
+    if count > MOST_HOURS:
+        raise SetupError(
+            f"from {hour} until {until} are {count} hours, at most {MOST_HOURS} go into one run; "
+            "use Airflow's backfill, which makes a run for each hour"
+        )
+    return tuple(format_hour(first + timedelta(hours=number)) for number in range(count))
