@@ -52,6 +52,9 @@ class FaultPlan:
 
     - s3_unavailable: answered 503 SlowDown, at most ``s3_limit`` times
 
+    A PutEvents request with an entry of ``denied_detail_type`` is answered 400 AccessDeniedException, as a policy with
+    a condition on events:detail-type has it.
+
     With ``hold``, entries are accepted without being handed on to the bus: it still has to exist.
     """
 
@@ -69,6 +72,7 @@ class FaultPlan:
     s3_match: str = ""
     s3_methods: tuple[str, ...] = ()
     s3_limit: int | None = None
+    denied_detail_type: str = ""
     hold: bool = False
 
     def __post_init__(self) -> None:

@@ -94,6 +94,8 @@ class Fault(NamedTuple):
     planned: str | None = None
 
 
+# https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-conditions.html
+DENIED = Fault("AccessDeniedException", "User is not authorized to perform: events:PutEvents")
 THROTTLED = Fault("ThrottlingException", "Rate exceeded")
 SERVER_ERRORS = {
     500: Fault("InternalException", "This exception occurs due to unexpected causes."),
@@ -432,6 +434,8 @@ class Front:
         if fault:
             record.rejected += len(entries)
             return _refusal(fault)
+        if any(entry.get("DetailType") == plan.denied_detail_type for entry in entries):
+            return _refusal(DENIED)
         faults = self._check(entries, plan, decision)
         taken = await self._take(request, entries, faults, hold=plan.hold)
         if isinstance(taken, Response):

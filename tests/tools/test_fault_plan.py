@@ -27,6 +27,7 @@ plans = st.builds(
     s3_match=st.text(st.characters(codec="utf-8")),
     s3_methods=st.lists(st.sampled_from(["GET", "PUT", "DELETE"])).map(tuple),
     s3_limit=st.none() | st.integers(0, 10),
+    denied_detail_type=st.text(st.characters(codec="utf-8")),
     hold=st.booleans(),
     **dict.fromkeys(SHARES, shares),
 )

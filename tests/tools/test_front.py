@@ -477,6 +477,23 @@ def test_faults_come_as_often_as_told_over_many_connections_and_harm_no_other(aw
     assert len({line["entry"]["Detail"] for line in lines}) == len(lines)
 
 
+def test_a_detail_type_that_is_denied_costs_its_whole_request(aws: LocalAws, bus: str) -> None:
+    aws.set_faults(FaultPlan(denied_detail_type="b"))
+    events = client(aws)
+
+    def send(*types: str) -> str:
+        entries = [{"EventBusName": bus, "Source": "s", "DetailType": each, "Detail": "{}"} for each in types]
+        return outcome(lambda: events.put_events(Entries=entries))
+
+    assert [send("a"), send("a", "b"), send("b"), send("ab")] == [
+        "done",
+        "AccessDeniedException",
+        "AccessDeniedException",
+        "done",
+    ]
+    assert [entry["DetailType"] for entry in aws.accepted()] == ["a", "ab"]
+
+
 def test_s3_fails_only_where_it_matches_and_no_more_often_than_told(aws: LocalAws, bucket: str, bus: str) -> None:
     s3 = client(aws, "s3")
 

@@ -1,0 +1,306 @@
+"""Runs of a real scheduler, asked for through its REST API as the UI does."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from include.currents.hour import format_hour
+from tests.tools.awaiting import wait_for
+from tests.tools.fault_plan import FaultPlan
+from tests.tools.local_aws import LocalAws, local_aws
+from tests.tools.sample import make_files
+from tests.tools.scheduler import RunningDag, Scheduler, scheduler
+
+TYPES = ["users.behaviors.Purchase", "users.messages.email.Open"]
+HOUR, BEFORE = "2026-06-01-08", "2026-06-01-07"
+CONNECTORS: dict[str, dict[str, Any]] = {
+    "scheduled": {},
+    "manual": {},
+    "cleared": {},
+    "hole": {},
+    "backfilled": {},
+    "slow": {"budget": {"requests_per_second": 40, "slots": 4, "backfill_slots": 2}},
+}
+
+
+@dataclass
+class Stage:
+    """Local AWS and a scheduler with a connector for each test, all of which read and write one bucket."""
+
+    aws: LocalAws
+    bucket: str
+    scheduler: Scheduler
+
+
+@dataclass
+class Export:
+    """The export DAG of one connector, what it reads, and what arrives from it."""
+
+    stage: Stage
+    connector: str
+
+    def __post_init__(self) -> None:
+        self.dag = RunningDag(self.stage.scheduler, f"currents_export_{self.connector}")
+
+    def put(self, hour: str, *, first: int = 0, rows: int = 60) -> int:
+        """Puts a file per event type and returns how many distinct events are in them."""
+        files = list(make_files([hour], TYPES, rows=rows, repeat=0.1, prefix=f"{self.connector}/", first=first))
+        for file in files:
+            self.put_object(file.key, file.body)
+        return sum(file.table.num_rows - file.repeats for file in files)
+
+    def put_object(self, key: str, body: bytes) -> None:
+        self.stage.aws.client("s3").put_object(Bucket=self.stage.bucket, Key=key, Body=body)
+
+    def delete(self, key: str) -> None:
+        self.stage.aws.client("s3").delete_object(Bucket=self.stage.bucket, Key=key)
+
+    def keys(self, folder: str) -> list[str]:
+        found = self.stage.aws.client("s3").list_objects_v2(
+            Bucket=self.stage.bucket, Prefix=f"state/{self.connector}/{folder}"
+        )
+        return [each["Key"] for each in found.get("Contents", ())]
+
+    def manifest(self, hour: str) -> dict[str, Any]:
+        key = f"state/{self.connector}/manifests/date={hour}.json"
+        found = self.stage.aws.client("s3").get_object(Bucket=self.stage.bucket, Key=key)
+        return dict(json.loads(found["Body"].read()))
+
+    def accepted(self) -> list[dict[str, Any]]:
+        """The entries that arrived, in order."""
+        return [
+            line["entry"]
+            for line in self.stage.aws.accepted_lines()
+            if line["entry"]["Resources"][0].startswith(f"arn:aws:s3:::{self.stage.bucket}/{self.connector}/")
+        ]
+
+    def ids(self) -> Counter[str]:
+        return Counter(json.loads(entry["Detail"])["id"] for entry in self.accepted())
+
+
+@pytest.fixture(scope="module")
+def stage(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    home = tmp_path_factory.mktemp("scheduler")
+    shutil.copy(migrated, home / "airflow.db")
+    with local_aws() as aws:
+        bucket, bus = f"bucket-{uuid.uuid4()}", "events"
+        aws.client("s3").create_bucket(Bucket=bucket)
+        aws.client("events").create_event_bus(Name=bus)
+        connectors = [
+            {
+                "name": name,
+                "source": {"bucket": bucket, "prefix": name},
+                "destination": {"kind": "event_bus", "name": bus, "region": "us-east-1"},
+                "state": {"bucket": bucket, "prefix": "state"},
+                "schedule": {"sweep_hours": 0},
+                **changes,
+            }
+            for name, changes in CONNECTORS.items()
+        ]
+        # Where the clock changes twice a year, hours must stay what they are.
+        zone = {"AIRFLOW__CORE__DEFAULT_TIMEZONE": "Europe/Berlin"}
+        with scheduler(home, aws, connectors, environment=zone) as running:
+            yield Stage(aws, bucket, running)
+
+
+@pytest.fixture
+def export(stage: Stage, request: pytest.FixtureRequest) -> Iterator[Export]:
+    """The connector of the test's name, switched on."""
+    found = Export(stage, request.param)
+    found.dag.switch_on()
+    yield found
+    stage.aws.set_faults(FaultPlan())
+
+
+def of(connector: str) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("export", [connector], indirect=True, ids=[""])
+
+
+pytestmark = pytest.mark.timeout(240)
+
+
+def test_the_hour_that_has_settled_runs_by_itself(stage: Stage) -> None:
+    export = Export(stage, "scheduled")
+    hours = [format_hour(datetime.now(UTC) - timedelta(hours=back)) for back in (1, 2)]
+    events = {hour: export.put(hour) for hour in hours}
+    export.dag.switch_on()
+    [run] = wait_for(60, lambda: export.dag.runs("scheduled"))
+    assert run["partition_key"] in hours
+    assert export.dag.ended(run["dag_run_id"]) == "success"
+    late = export.dag.tasks(run["dag_run_id"])
+    assert {task["task_id"] for task in late if task["state"] == "skipped"} == {"discover_backfill", "deliver_backfill"}
+    assert export.manifest(run["partition_key"])["totals"]["sent"] == events[run["partition_key"]]
+
+
+@of("manual")
+def test_a_dry_run_a_trial_the_rest_and_a_replay(export: Export) -> None:
+    events = export.put(HOUR) + export.put(BEFORE)
+    stretch = {"hour": BEFORE, "until": HOUR}
+
+    run, state = export.dag.run(**stretch, dry_run=True)
+    assert state == "success"
+    report = export.dag.log(run, "reconcile")
+    assert "Nothing was sent. Sending would come to:" in report
+    assert f'"events": {events},' in report
+    assert export.accepted() == []
+    books = [key for key in export.keys("") if HOUR in key or BEFORE in key]
+    assert {key.split("/")[2] for key in books} == {"plans"}, "a dry run leaves no trace in the books"
+
+    _, state = export.dag.run(**stretch, max_events=7, event_types=["users.behaviors.*"], pace=50)
+    assert state == "success"
+    assert len(export.accepted()) == 7
+    assert {entry["DetailType"] for entry in export.accepted()} == {TYPES[0]}
+
+    _, state = export.dag.run(**stretch)
+    assert state == "success"
+    assert set(export.ids().values()) == {1}
+    assert len(export.ids()) == events
+    manifests = {hour: export.manifest(hour) for hour in (BEFORE, HOUR)}
+    assert sum(each["totals"]["sent"] for each in manifests.values()) == events
+
+    _, state = export.dag.run(**stretch, replay=True, reason="the consumer lost them")
+    assert state == "success"
+    assert set(export.ids().values()) == {2}
+    marked = [json.loads(entry["Detail"]).get("currents_export") for entry in export.accepted()]
+    assert marked == [None] * events + [{"mode": "replay"}] * events
+    assert {hour: export.manifest(hour) for hour in (BEFORE, HOUR)} == manifests
+    assert [key for key in export.keys("replays/") if "/manifests/" in key]
+
+    for wrong in ({"hour": "yesterday"}, {"pace": 0}, {"max_events": 0}, {"event_types": "all"}):
+        body = {"logical_date": None, "conf": {"hour": HOUR, **wrong}}
+        refused = export.stage.scheduler.client.post(f"dags/{export.dag.name}/dagRuns", json=body)
+        assert refused.status_code == 400
+        assert f"Invalid input for param {next(iter(wrong))}" in refused.text
+    run, state = export.dag.run(hour=HOUR, replay=True)
+    assert state == "failed"
+    assert export.dag.states(run)["discover"] == "failed"
+    log = export.dag.log(run, "discover")
+    assert "a replay sends again what was already sent; say why in `reason`" in log
+    assert export.dag.tasks(run)[0]["try_number"] == 1
+
+
+@of("cleared")
+def test_clearing_shards_or_a_whole_run_sends_only_what_did_not_go(export: Export) -> None:
+    # Enough small files for a shard of each event type; what is sent of one of them is denied.
+    types = ["users.messages.email.Open", "users.messages.email.Click"]
+    for number in range(130):
+        for file in make_files([HOUR], types, rows=20, prefix="cleared/", first=number):
+            export.put_object(file.key, file.body)
+    export.stage.aws.set_faults(FaultPlan(denied_detail_type=types[0]))
+    run, state = export.dag.run(hour=HOUR)
+    assert state == "failed"
+    states = {task["rendered_map_index"].split(",")[0]: task for task in export.dag.shards(run)}
+    assert {name: task["state"] for name, task in states.items()} == {types[0]: "failed", types[1]: "success"}
+    denied = states[types[0]]
+    assert denied["rendered_map_index"].startswith(f"{types[0]}, 130 files, ")
+    assert denied["try_number"] == 1, "no retry mends what is denied"
+    log = export.dag.log(run, "deliver", map_index=denied["map_index"])
+    assert "AccessDeniedException: User is not authorized to perform: events:PutEvents; grant the permission" in log
+    assert len(export.accepted()) == 130 * 20
+    assert not export.manifest(HOUR)["complete"]
+
+    export.stage.aws.set_faults(FaultPlan())
+    export.dag.clear(run, ["deliver", denied["map_index"]])
+    assert export.dag.ended(run) == "success"
+    assert len(export.accepted()) == 260 * 20
+    assert {task["map_index"]: task["try_number"] for task in export.dag.shards(run)} == {
+        denied["map_index"]: 2,
+        1 - denied["map_index"]: 1,
+    }
+
+    export.dag.clear(run)
+    assert export.dag.ended(run) == "success"
+    assert len(export.accepted()) == 260 * 20
+    assert set(export.ids().values()) == {1}
+    assert export.manifest(HOUR)["totals"]["sent"] == 260 * 20
+
+
+@of("hole")
+def test_a_run_with_a_hole_fails_and_names_it(export: Export) -> None:
+    export.put(HOUR)
+    damaged = f"hole/event_type={TYPES[0]}/date={HOUR}/damaged.parquet"
+    export.put_object(damaged, b"PAR1 and then nothing")
+    run, state = export.dag.run(hour=HOUR)
+    assert state == "failed"
+    log = export.dag.log(run, "reconcile")
+    assert f"hole: {HOUR} is not complete, open files: 1: s3://{export.stage.bucket}/{damaged}: not a readable" in log
+    assert "Traceback" not in log
+
+
+@of("slow")
+def test_a_backfill_leaves_the_live_hour_its_slots(export: Export) -> None:
+    # A minute each, at ten requests a second.
+    for file in make_files([f"2026-05-10-0{hour}" for hour in range(5, 9)], TYPES[:1], rows=6_000, prefix="slow/"):
+        export.put_object(file.key, file.body)
+    export.put(HOUR)
+    number = export.dag.start_backfill("2026-05-10T05", "2026-05-10T09", reprocess_behavior="none", max_active_runs=4)
+    wait_for(60, lambda: len(delivering(export, "running")) == 2 and delivering(export, "scheduled"))
+    run = export.dag.trigger(hour=HOUR)
+    assert export.dag.ended(run, 60) == "success"
+    assert len(delivering(export, "running")) == 2
+    export.stage.scheduler.ask("PUT", f"backfills/{number}/cancel")
+    for run in export.dag.runs("backfill"):
+        export.dag.ask("PATCH", f"/dagRuns/{run['dag_run_id']}", state="failed")
+
+
+@of("backfilled")
+def test_hours_are_backfilled_once_whichever_way(export: Export) -> None:
+    # The night in which the clock went forward in Europe: 01:00 UTC.
+    hours = [f"2026-03-29-0{hour}" for hour in range(4)]
+    events = sum(export.put(hour, rows=20) for hour in hours[:3])
+    window = ("2026-03-29T00", "2026-03-29T04")
+    dry = export.stage.scheduler.ask(
+        "POST",
+        "backfills/dry_run",
+        dag_id=export.dag.name,
+        from_date="2026-01-01T00:00:00Z",
+        to_date="2026-07-01T00:00:00Z",
+        reprocess_behavior="none",
+    )
+    assert dry["total_entries"] == 181 * 24, "months: one run for each hour, whatever clocks do"
+
+    runs = export.dag.backfill(*window, reprocess_behavior="none", max_active_runs=2)
+    assert [run["state"] for run in runs] == ["success"] * 4
+    assert sorted(run["partition_key"] for run in runs) == hours
+    assert set(export.ids().values()) == {1}
+    assert len(export.ids()) == events
+    assert {json.loads(entry["Detail"])["currents_export"]["mode"] for entry in export.accepted()} == {"backfill"}
+
+    again = export.dag.backfill(*window, reprocess_behavior="completed", run_backwards=True, max_active_runs=2)
+    assert [run["state"] for run in again] == ["success"] * 4
+    assert len(export.accepted()) == events, "what was delivered is not sent again"
+    assert again[0]["partition_key"] == hours[3], "backwards"
+    log = export.dag.log(again[0]["dag_run_id"], "discover_backfill")
+    assert "nothing to deliver: every file below" in log
+
+    damaged = f"backfilled/event_type={TYPES[0]}/date={hours[3]}/damaged.parquet"
+    export.put_object(damaged, b"PAR1 and then nothing")
+    last = (f"{hours[3][:10]}T03", window[1])
+    [broken] = export.dag.backfill(*last, reprocess_behavior="completed")
+    assert broken["state"] == "failed"
+    [mended] = make_files(hours[3:], TYPES[:1], rows=10, prefix="backfilled/", first=9)
+    export.delete(damaged)
+    export.put_object(mended.key, mended.body)
+    [rerun] = export.dag.backfill(*window, reprocess_behavior="failed", max_active_runs=2)
+    assert rerun["partition_key"] == hours[3]
+    assert len(export.accepted()) == events + 10
+
+
+def delivering(export: Export, state: str) -> list[Any]:
+    """The tasks of backfills that are in some state."""
+    return [
+        task
+        for run in export.dag.runs("backfill")
+        for task in export.dag.tasks(run["dag_run_id"])
+        if task["task_id"] == "deliver_backfill" and task["state"] == state
+    ]
