@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, time
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import DAG, CronPartitionTimetable, CronTriggerTimetable, TriggerRule
 
+from currents_airflow.operators.base import TASK_DEFAULTS
 from currents_airflow.operators.deliver import CurrentsToEventBridgeOperator
 from currents_airflow.operators.discover import CurrentsDiscoverOperator
 from currents_airflow.operators.reconcile import CurrentsReconcileOperator
@@ -71,13 +72,13 @@ def export_dag(connector: Connector) -> DAG:
 def sweep_dag(connector: Connector) -> DAG:
     """The daily sweep of a connector."""
     daily = CronTriggerTimetable("40 1 * * *", timezone="UTC")
-    with _dag("sweep", connector, daily, _SWEEP_DOC, catchup=False, is_sweep=True) as dag:
+    with _dag("sweep", connector, daily, _SWEEP_DOC, catchup=False) as dag:
         discover = _discover("discover")
         _reconcile({_deliver("deliver", discover): discover.output})
     return dag
 
 
-def _dag(kind: str, connector: Connector, schedule: Any, doc: str, *, is_sweep: bool = False, **options: Any) -> DAG:
+def _dag(kind: str, connector: Connector, schedule: Any, doc: str, **options: Any) -> DAG:
     return DAG(
         dag_id=f"currents_{kind}_{connector.name}",
         schedule=schedule,
@@ -88,12 +89,8 @@ def _dag(kind: str, connector: Connector, schedule: Any, doc: str, *, is_sweep: 
         tags=["currents"],
         default_args={
             "connector": connector.name,
-            "is_sweep": is_sweep,
-            "retries": 3,
-            "retry_delay": timedelta(seconds=30),
-            "retry_exponential_backoff": 2.0,
-            "max_retry_delay": timedelta(minutes=10),
-            "weight_rule": "absolute",
+            "kind": kind,
+            **TASK_DEFAULTS,
         },
         **options,
     )

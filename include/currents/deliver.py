@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -56,7 +56,8 @@ class _EnoughError(Exception):
 class Delivery:
     """Delivers files of one connector, once. ``owner`` names the task in leases; ``clock`` tells the time of day.
 
-    After ``max_events`` it ends in good order, with files that a later delivery completes.
+    After ``max_events`` it ends in good order, with files that a later delivery completes. ``rows_of`` tells which rows
+    of a file are to be delivered, as if there were no others.
     """
 
     connector: Connector
@@ -70,6 +71,7 @@ class Delivery:
     personal_data: PersonalData = field(default_factory=lambda: PersonalData(()))
     mode: Mode = "live"
     max_events: int | None = None
+    rows_of: Callable[[SourceFile], Collection[int]] | None = None
     backoff: Backoff = field(default_factory=Backoff)
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     sleep: Callable[[float], None] = time.sleep
@@ -192,8 +194,10 @@ class Delivery:
     def _put_entries(self, opened: OpenFile, path: Path) -> None:
         contents = read(path, opened.file.uri)
         file_type = opened.file.event_type or contents.event_type
+        wanted = self.rows_of(opened.file) if self.rows_of else None
         for frame in contents.batches:
-            for entries in self._preparation.entries(opened, file_type, frame):
+            rows = frame if wanted is None else frame[frame.index.isin(wanted)]
+            for entries in self._preparation.entries(opened, file_type, rows):
                 self._sender.put(self._of_those_asked_for(entries))
             self._progress.rows_read += len(frame)
 

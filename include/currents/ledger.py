@@ -22,7 +22,7 @@ from typing import Any
 import orjson
 
 from include.currents.account import Account, total
-from include.currents.errors import ConflictError, FencedError
+from include.currents.errors import ConflictError, FencedError, SetupError
 from include.currents.file_key import SourceFile
 from include.currents.ports import ObjectStore
 from include.currents.row_set import RowSet
@@ -78,7 +78,35 @@ class Ledger:
         records = [orjson.loads(body) for _, body in self._records(hour, "done")]
         keys = Counter(str(record["file"]["key"]) for record in records)
         changed = sorted(key for key, versions in keys.items() if versions > 1)
-        return HourAccount(len(records), total(Account.from_json(each["account"]) for each in records), changed)
+        return HourAccount(len(records), total(each for record in records for each in _accounts(record)), changed)
+
+    def file(self, hour: str, file_id: str) -> SourceFile | None:
+        """A file that is delivered, by its id; None where it is not."""
+        body = self._store.read(f"{self._below(hour, 'done')}{file_id}.json")
+        return SourceFile(**orjson.loads(body)["file"]) if body else None
+
+    def account_of(self, file: SourceFile) -> Account | None:
+        """What was delivered of a file, before any redrive; None where it is not done."""
+        body = self._store.read(self._key(file, "done"))
+        return Account.from_json(orjson.loads(body)["account"]) if body else None
+
+    def acknowledged(self, file: SourceFile) -> RowSet:
+        """The rows of a file that need no more sending."""
+        body = self._store.read(self._key(file, "leases"))
+        return RowSet(orjson.loads(body)["acknowledged"]["ranges"] if body else ())
+
+    def adjust(self, file: SourceFile, redrive: str, change: Account, now: datetime) -> None:
+        """Notes by how much a redrive changes the account of a file that is done; the last note of each counts.
+
+        Raises ConflictError where something else writes there at the same time.
+        """
+        key = self._key(file, "done")
+        found = self._store.read_version(key)
+        if found is None:
+            raise SetupError(f"{file.uri}: the ledger does not hold it any more; nothing to add its dead letters to")
+        record = orjson.loads(found[0])
+        record.setdefault("redrives", {})[redrive] = change.as_json() | {"at": now.isoformat(timespec="seconds")}
+        self._store.write_version(key, orjson.dumps(record), found[1])
 
     def claim(self, file: SourceFile, owner: str, now: datetime) -> Lease | Held | Done:
         """Takes the file for ``owner``, if nobody has it, or whoever had it let its lease run out."""
@@ -162,6 +190,11 @@ class HourAccount:
     files: int
     account: Account
     changed: list[str]
+
+
+def _accounts(record: dict[str, Any]) -> list[Account]:
+    """The account of a file's delivery, and what redrives changed."""
+    return [Account.from_json(each) for each in (record["account"], *record.get("redrives", {}).values())]
 
 
 def _record(file: SourceFile, content: dict[str, Any], now: datetime) -> bytes:

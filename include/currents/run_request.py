@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from include.currents.errors import SetupError
 from include.currents.hour import format_hour, hours_back, parse_hour
@@ -24,19 +24,26 @@ MOST_HOURS = 31 * 24
 class RunRequest:
     """``hours`` are exported whole; ``past`` ones are looked through for late files.
 
-    ``event_types`` are shell patterns beside the connector's own, ``pace`` is a part of the task's share, above 0 and
-    up to 1. ``mark`` says in events that they are no live ones. ``reason`` is why a replay is wanted.
+    ``event_types`` are shell patterns beside the connector's own, ``codes`` those of the dead letters that are sent
+    again. ``pace`` is a part of the task's share, above 0 and up to 1. ``mark`` says in events that they are no live
+    ones. ``reason`` is why a replay is wanted. ``own_books`` names the folder of a run's own books.
     """
 
     hours: tuple[str, ...]
     past: tuple[str, ...] = ()
     event_types: tuple[str, ...] = ()
-    is_replay: bool = False
+    codes: tuple[str, ...] = ()
+    own_books: Literal["", "replays", "redrives"] = ""
     is_dry: bool = False
     max_events: int | None = None
     pace: float = 1.0
     mark: Mode = "live"
     reason: str = ""
+
+    @property
+    def is_redrive(self) -> bool:
+        """Whether dead letters are sent again, rather than files."""
+        return self.own_books == "redrives"
 
     @property
     def is_partial(self) -> bool:
@@ -48,9 +55,15 @@ class RunRequest:
 
         Those may hold any, and be done with when only some of their rows were sent: so no pattern takes them.
         """
-        if not self.event_types:
-            return True
-        return event_type is not None and any(fnmatchcase(event_type, each) for each in self.event_types)
+        return not self.event_types or (event_type is not None and _matches(event_type, self.event_types))
+
+    def wants_letter(self, letter: Mapping[str, Any]) -> bool:
+        """Whether a dead letter is one of those that are to be sent again."""
+        return self.wants(letter["event_type"]) and (not self.codes or _matches(letter["code"], self.codes))
+
+
+def _matches(text: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(text, each) for each in patterns)
 
 
 def run_request(params: Mapping[str, Any], hour: str, connector: Connector, *, is_backfill: bool = False) -> RunRequest:
@@ -69,7 +82,7 @@ def run_request(params: Mapping[str, Any], hour: str, connector: Connector, *, i
         hours=hours,
         past=() if is_replay else tuple(hours_back(hours[0], connector.lookback_hours)),
         event_types=tuple(params.get("event_types") or ()),
-        is_replay=is_replay,
+        own_books="replays" if is_replay else "",
         is_dry=bool(params.get("dry_run")),
         max_events=params.get("max_events"),
         pace=(params.get("pace") or 100) / 100,
@@ -81,6 +94,18 @@ def run_request(params: Mapping[str, Any], hour: str, connector: Connector, *, i
 def sweep_request(hour: str, connector: Connector) -> RunRequest:
     """What a sweep in ``hour`` is asked to do: find the late files of the hours before it."""
     return RunRequest(hours=(), past=tuple(hours_back(hour, connector.schedule.sweep_hours)))
+
+
+def redrive_request(params: Mapping[str, Any], hour: str) -> RunRequest:
+    """What a redrive from ``hour`` on, with the parameters of its trigger form, is asked to do."""
+    return RunRequest(
+        hours=_stretch(hour, params.get("until")),
+        event_types=tuple(params.get("event_types") or ()),
+        codes=tuple(params.get("codes") or ()),
+        own_books="redrives",
+        is_dry=bool(params.get("dry_run")),
+        pace=(params.get("pace") or 100) / 100,
+    )
 
 
 def _stretch(hour: str, until: str | None) -> tuple[str, ...]:

@@ -59,7 +59,7 @@ class Settlement:
         self._hold(opened)
         letters = sorted([*opened.parked, *self._with_records(opened)], key=lambda letter: letter.row)
         if letters:
-            self.dead_letters.write(file, letters, self.clock())
+            self.dead_letters.write(file, letters, self.clock(), self.preparation.mode)
         elif opened.lease.resumed:
             self.dead_letters.remove(file)
         for event_type, found in opened.brought.items():

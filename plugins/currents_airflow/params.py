@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from airflow.sdk import Param
 
 from include.currents.hour import HOUR_PATTERN
@@ -12,14 +14,10 @@ def export_params() -> dict[str, Param]:
     return {
         "hour": _hour("Hour", "The hour to export, as YYYY-MM-DD-HH in UTC. Scheduled runs have theirs already."),
         "until": _hour("Until", "The last hour, to export every hour from the first to this one; empty for one hour."),
-        "event_types": Param(
-            None,
-            type=["null", "array"],
-            items={"type": "string", "minLength": 1},
-            title="Event types",
-            description="One a line, such as users.messages.email.Open or users.messages.*; empty for all that the "
-            "connector exports.",
-            section="What",
+        "event_types": _patterns(
+            "Event types",
+            "One a line, such as users.messages.email.Open or users.messages.*; empty for all that the connector "
+            "exports.",
         ),
         "max_events": Param(
             None,
@@ -29,23 +27,8 @@ def export_params() -> dict[str, Param]:
             description="Ends after so many; a later run goes on from there. Empty for all.",
             section="What",
         ),
-        "dry_run": Param(
-            False,
-            type="boolean",
-            title="Dry run",
-            description="Reads and prepares everything, sends nothing, and reports in the log of `reconcile` what "
-            "sending would come to.",
-            section="How",
-        ),
-        "pace": Param(
-            100,
-            type="integer",
-            minimum=1,
-            maximum=100,
-            title="Pace",
-            description="Per cent of the run's share of the budget.",
-            section="How",
-        ),
+        "dry_run": _dry_run("reconcile"),
+        "pace": _pace(),
         "replay": Param(
             False,
             type="boolean",
@@ -62,6 +45,63 @@ def export_params() -> dict[str, Param]:
             section="Replay",
         ),
     }
+
+
+def redrive_params(connectors: Sequence[str]) -> dict[str, Param]:
+    """What a run of the redrive DAG can be asked for."""
+    return {
+        "connector": Param(
+            connectors[0],
+            type="string",
+            enum=list(connectors),
+            title="Connector",
+            description="Whose dead letters are sent again.",
+            section="What",
+        ),
+        "codes": _patterns(
+            "Reasons",
+            "Codes of dead letters, one a line, such as oversized or NotAuthorized*; empty for every reason.",
+        ),
+        "event_types": _patterns("Event types", "One a line, such as users.messages.*; empty for all."),
+        "hour": _hour("Hour", "The hour the letters belong to, as YYYY-MM-DD-HH in UTC."),
+        "until": _hour("Until", "The last hour, for every hour from the first to this one; empty for one hour."),
+        "dry_run": _dry_run("settle"),
+        "pace": _pace(),
+    }
+
+
+def _patterns(title: str, description: str) -> Param:
+    return Param(
+        None,
+        type=["null", "array"],
+        items={"type": "string", "minLength": 1},
+        title=title,
+        description=description,
+        section="What",
+    )
+
+
+def _dry_run(task: str) -> Param:
+    return Param(
+        False,
+        type="boolean",
+        title="Dry run",
+        description=f"Reads and prepares everything, sends nothing, and reports in the log of `{task}` what sending "
+        "would come to.",
+        section="How",
+    )
+
+
+def _pace() -> Param:
+    return Param(
+        100,
+        type="integer",
+        minimum=1,
+        maximum=100,
+        title="Pace",
+        description="Per cent of the run's share of the budget.",
+        section="How",
+    )
 
 
 def _hour(title: str, description: str) -> Param:

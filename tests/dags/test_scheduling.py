@@ -7,7 +7,7 @@ import shutil
 import uuid
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ CONNECTORS: dict[str, dict[str, Any]] = {
     "manual": {},
     "cleared": {},
     "hole": {},
+    "redriven": {},
     "backfilled": {},
     "slow": {"budget": {"requests_per_second": 40, "slots": 4, "backfill_slots": 2}},
 }
@@ -235,6 +236,44 @@ def test_a_run_with_a_hole_fails_and_names_it(export: Export) -> None:
     log = export.dag.log(run, "reconcile")
     assert f"hole: {HOUR} is not complete, open files: 1: s3://{export.stage.bucket}/{damaged}: not a readable" in log
     assert "Traceback" not in log
+
+
+@of("redriven")
+def test_dead_letters_are_sent_again_and_only_what_went_leaves_them(export: Export) -> None:
+    events = export.put(HOUR)
+    [file] = make_files([HOUR], TYPES[:1], rows=4, prefix="redriven/", first=7)
+    columns = file.table.to_pydict() | {"id": [None, "a", "b", "c"]}
+    export.put_object(file.key, replace(file, table=file.table.from_pydict(columns, file.table.schema)).body)
+    export.stage.aws.set_faults(FaultPlan(entry_refusal=0.5))
+    _, state = export.dag.run(hour=HOUR)
+    assert state == "success"
+    refused = events + 3 - len(export.accepted())
+    assert export.manifest(HOUR)["totals"]["dead_lettered"] == refused + 1
+    assert refused > 10
+
+    export.stage.aws.set_faults(FaultPlan())
+    redrive = RunningDag(export.stage.scheduler, "currents_redrive")
+    redrive.switch_on()
+    asked = {"connector": "redriven", "hour": HOUR}
+    run, state = redrive.run(**asked, dry_run=True)
+    assert state == "success"
+    assert f'"events": {refused},' in redrive.log(run, "settle")
+    assert export.manifest(HOUR)["totals"]["dead_lettered"] == refused + 1
+
+    _, state = redrive.run(**asked, codes=["no_*"], event_types=[TYPES[0]])
+    assert state == "success"
+    assert export.manifest(HOUR)["totals"]["dead_lettered"] == refused + 1, "what has no id can't go"
+
+    run, state = redrive.run(**asked)
+    assert state == "success"
+    assert redrive.shards(run)[0]["rendered_map_index"].startswith(f"{refused + 1} letters of 2 event types, 3 files, ")
+    assert export.manifest(HOUR)["totals"]["dead_lettered"] == 1
+    assert export.manifest(HOUR)["complete"]
+    assert set(export.ids().values()) == {1}
+    assert len(export.ids()) == events + 3
+    redrive.clear(run)
+    assert redrive.ended(run) == "success"
+    assert len(export.accepted()) == events + 3, "a redrive that is cleared sends nothing twice"
 
 
 @of("slow")

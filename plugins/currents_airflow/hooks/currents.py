@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from include.currents.personal_data import PersonalData
     from include.currents.plan import Plans
     from include.currents.ports import ObjectStore, Target
+    from include.currents.redrive import Redrive
     from include.currents.run_request import RunRequest
     from include.currents.seen_ids import DeliveredIds
 
@@ -26,8 +27,8 @@ class CurrentsHook:
     """The places of one connector, for what one run is asked to do: its source, its state and its destination.
 
     Clients come from the connector's Airflow connections, so credentials, endpoints, proxies and retries are theirs.
-    Everything is made when first asked for. A replay has books of its own, under the name of its run; a dry run sends
-    to nowhere, and what it writes is forgotten.
+    Everything is made when first asked for. A replay and a redrive have books of their own, under the name of their
+    run; a dry run sends to nowhere, and what it writes is forgotten.
     """
 
     def __init__(self, connector: Connector, request: RunRequest, run_id: str) -> None:
@@ -133,11 +134,45 @@ class CurrentsHook:
         # Also a dry run's are kept, since its tasks hand them on.
         return Plans(self._kept, self._folder("plans"))
 
+    @cached_property
+    def hours_manifests(self) -> Manifests:
+        """The accounts of the hours, whichever books the run has."""
+        from include.currents.manifest import Manifests
+
+        return Manifests(self.state, f"{self._hours_folder}manifests/")
+
+    @cached_property
+    def redrive(self) -> Redrive:
+        """The sending again of dead letters."""
+        from include.currents.dead_letter import DeadLetters
+        from include.currents.ledger import Ledger
+        from include.currents.redrive import Redrive
+
+        return Redrive(
+            self._name,
+            Ledger(self.state, f"{self._hours_folder}ledger/"),
+            DeadLetters(self.state, f"{self._hours_folder}dead_letters/"),
+            self.ledger,
+            self.dead_letters,
+            # Also a dry run's are kept, since its tasks hand them on.
+            DeadLetters(self._kept, self._folder("planned")),
+        )
+
     def _folder(self, name: str) -> str:
-        base = f"{self.connector.state.prefix}{self.connector.name}/"
-        if self.request.is_replay:
-            base += f"replays/{re.sub(r'[^0-9A-Za-z._-]', '_', self._run_id)}/"
-        return f"{base}{name}/"
+        return f"{self._hours_folder}{self._own_folder}{name}/"
+
+    @property
+    def _hours_folder(self) -> str:
+        return f"{self.connector.state.prefix}{self.connector.name}/"
+
+    @property
+    def _own_folder(self) -> str:
+        books = self.request.own_books
+        return f"{books}/{self._name}/" if books else ""
+
+    @property
+    def _name(self) -> str:
+        return re.sub(r"[^0-9A-Za-z._-]", "_", self._run_id)
 
 
 def _objects(location: Location) -> S3Objects:

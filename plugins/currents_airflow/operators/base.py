@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import BaseOperator, ExceptionRetryPolicy, RetryAction, RetryRule
 
@@ -12,12 +13,14 @@ from currents_airflow.hooks.currents import CurrentsHook
 from include.currents.connectors_file import load_connector
 from include.currents.errors import DeliveryError, SetupError
 from include.currents.hour import resolve_hour
-from include.currents.run_request import RunRequest, run_request, sweep_request
+from include.currents.run_request import RunRequest, redrive_request, run_request, sweep_request
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from include.currents.settings import Connector
+
+Kind = Literal["export", "sweep", "redrive"]
 
 # What passes is tried again after growing delays; what only a person can mend fails at once.
 RETRY_POLICY = ExceptionRetryPolicy(
@@ -28,21 +31,31 @@ RETRY_POLICY = ExceptionRetryPolicy(
 )
 
 
+# For every task, in `default_args`.
+TASK_DEFAULTS = {
+    "retries": 3,
+    "retry_delay": timedelta(seconds=30),
+    "retry_exponential_backoff": 2.0,
+    "max_retry_delay": timedelta(minutes=10),
+    "weight_rule": "absolute",
+}
+
+
 class CurrentsOperator(BaseOperator):
     """A step of an export.
 
     :param connector: the name of a connector in the connectors file
-    :param is_sweep: look for late files over the window of the connector's sweep, instead of exporting an hour
+    :param kind: what its DAG does: export hours, sweep past hours for late files, or send dead letters again
     """
 
     template_fields: Sequence[str] = ("connector",)
     ui_color = "#e8f0fe"
 
-    def __init__(self, *, connector: str, is_sweep: bool = False, **kwargs: Any) -> None:
+    def __init__(self, *, connector: str, kind: Kind = "export", **kwargs: Any) -> None:
         # A mapped task is told None for what nobody gave.
         super().__init__(**kwargs | {"retry_policy": kwargs.get("retry_policy") or RETRY_POLICY})
         self.connector = connector
-        self.is_sweep = is_sweep
+        self.kind = kind
 
     def execute(self, context: Context) -> Any:
         """Runs the step."""
@@ -61,8 +74,10 @@ class CurrentsOperator(BaseOperator):
     def _request(self, context: Context, connector: Connector) -> RunRequest:
         run, params = context["dag_run"], context["params"]
         hour = resolve_hour(run.partition_key, params.get("hour"), context.get("data_interval_start"))
-        if self.is_sweep:
+        if self.kind == "sweep":
             return sweep_request(hour, connector)
+        if self.kind == "redrive":
+            return redrive_request(params, hour)
         return run_request(params, hour, connector, is_backfill=is_backfill(context))
 
 

@@ -23,7 +23,7 @@ class CurrentsToEventBridgeOperator(CurrentsOperator):
 
     Its pace is its part of the connector's budget: the slots it takes of the pool, times what a slot is worth.
 
-    :param shard: a plan of ``CurrentsDiscoverOperator``: `{"key", "label"}`
+    :param shard: a plan of ``CurrentsDiscoverOperator`` or ``CurrentsSelectOperator``
     """
 
     template_fields: Sequence[str] = (*CurrentsOperator.template_fields, "shard")
@@ -54,8 +54,10 @@ class CurrentsToEventBridgeOperator(CurrentsOperator):
             delivered_ids=hook.delivered_ids,
             owner=_name(context),
             personal_data=hook.personal_data,
-            mode=request.mark,
+            # Dead letters stay what they were: those of a backfill are sent again as such.
+            mode=self.shard.get("mark", request.mark),
             max_events=request.max_events,
+            rows_of=hook.redrive.rows if request.is_redrive else None,
         )
         try:
             account = self._delivery.deliver(shard.files)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from currents_airflow.hooks.currents import CurrentsHook
+    from include.currents.file_key import SourceFile
     from include.currents.manifest import Manifest
 
 
@@ -45,10 +46,18 @@ class CurrentsReconcileOperator(CurrentsOperator):
         planned = {task: list(plans) for task, plans in self.plans.items() if plans is not None}
         failed = self._failed_upstream(context)
         if not planned:
-            raise DeliveryError(f"{self.connector}: nothing was planned; the log of `discover` says why")
+            raise DeliveryError(f"{self.connector}: nothing was planned; the log of the first task says why")
         if hook.request.is_dry:
             return self._forecast(context, hook, planned, failed)
-        manifests = self._manifests(hook, [plan for plans in planned.values() for plan in plans])
+        files = [file for plans in planned.values() for plan in plans for file in hook.plans.read(plan["key"]).files]
+        return self.close(hook, files, failed)
+
+    def close(self, hook: CurrentsHook, files: Sequence[SourceFile], failed: Sequence[str]) -> dict[str, Any]:
+        """Accounts for the files that the run had; ``failed`` are the names of its tasks that did."""
+        from include.currents.manifest import reconcile
+
+        hours = sorted({*hook.request.hours, *(file.hour for file in files)})
+        manifests = [reconcile(self.connector, each, files, hook.ledger) for each in hours]
         for manifest in manifests:
             hook.manifests.write(manifest, datetime.now(UTC))
             self.log.info("%s: %s", manifest.hour, manifest.account.totals)
@@ -91,13 +100,6 @@ class CurrentsReconcileOperator(CurrentsOperator):
             dag_id=run.dag_id, run_ids=[run.run_id], task_ids=sorted(self.upstream_task_ids)
         )
         return sorted(name for name, state in states.get(run.run_id, {}).items() if state in FAILED)
-
-    def _manifests(self, hook: CurrentsHook, plans: Sequence[Mapping[str, Any]]) -> list[Manifest]:
-        from include.currents.manifest import reconcile
-
-        files = [file for plan in plans for file in hook.plans.read(plan["key"]).files]
-        hours = sorted({*hook.request.hours, *(file.hour for file in files)})
-        return [reconcile(self.connector, each, files, hook.ledger) for each in hours]
 
 
 def _complaint(manifest: Manifest) -> str:

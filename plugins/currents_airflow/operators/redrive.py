@@ -1,0 +1,62 @@
+"""The first and the last step of a redrive: which dead letters are sent again, and what became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from currents_airflow.operators.base import CurrentsOperator
+from currents_airflow.operators.reconcile import CurrentsReconcileOperator
+from include.currents.errors import DeliveryError
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from currents_airflow.hooks.currents import CurrentsHook
+    from include.currents.file_key import SourceFile
+
+
+class CurrentsSelectLettersOperator(CurrentsOperator):
+    """Chooses the dead letters of some hours, and returns one plan per shard for mapping.
+
+    A plan is `{"key", "label", "mark"}`: where the shard's files are listed in the state, what the grid shows, and
+    how the events are marked.
+    """
+
+    def run_step(self, _context: Context, hook: CurrentsHook, /) -> list[dict[str, object]]:
+        """Also looks whether the destination exists, since EventBridge drops what is sent to a missing bus."""
+        from include.currents.shard import plan_shards
+
+        hook.bus.preflight()
+        request, redrive = hook.request, hook.redrive
+        plans: list[dict[str, object]] = []
+        for mark, files in redrive.plan(request.hours, request.wants_letter).items():
+            for shard in plan_shards(files):
+                letters = sum(len(redrive.rows(file)) for file in shard.files)
+                key = hook.plans.write(shard.files[0].hour, shard)
+                plans.append({"key": key, "label": f"{letters} letters of {shard.label}", "mark": mark})
+                self.log.info("%s", plans[-1]["label"])
+        if not plans:
+            self.log.info("%s to %s: no dead letters of that kind", request.hours[0], request.hours[-1])
+        return plans
+
+
+class CurrentsSettleLettersOperator(CurrentsReconcileOperator):
+    """Moves the dead letters that went through out of their hours' books, and notes the try of those that did not."""
+
+    def close(self, hook: CurrentsHook, files: Sequence[SourceFile], failed: Sequence[str]) -> dict[str, Any]:
+        """Returns what became of the letters' rows. Raises DeliveryError where not all of them were tried."""
+        from include.currents.manifest import reconcile
+
+        now = datetime.now(UTC)
+        totals = hook.redrive.settle(files, now).totals
+        for hour in sorted({file.hour for file in files}):
+            hook.hours_manifests.write(reconcile(self.connector, hour, [], hook.redrive.ledger), now)
+        self.log.info("of %d letters: %s", totals.read, totals)
+        if totals.dead_lettered:
+            self.log.warning("%d stay dead letters; their `reason` says why", totals.dead_lettered)
+        if failed:
+            raise DeliveryError(f"{self.connector}: {', '.join(failed)} failed; the log says why, clear it to resume")
+        return asdict(totals)
