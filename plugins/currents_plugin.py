@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from airflow.plugins_manager import AirflowPlugin
 
+from currents_airflow import pool
+
 
 class CurrentsPlugin(AirflowPlugin):
     """Currents Export."""
 
     name = "currents"
+    listeners = [pool]  # noqa: RUF012 - as Airflow declares it

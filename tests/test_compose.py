@@ -347,7 +347,6 @@ def test_the_script_of_init_is_a_script() -> None:
     for line in (
         "airflow db migrate",
         "airflow users create",
-        "airflow pools set currents",
         "airflow connections add aws_default",
     ):
         assert line in script

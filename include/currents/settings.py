@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date
 from fnmatch import fnmatchcase
@@ -236,6 +237,11 @@ class Connector(_Model):
                 "state lies inside source, where its files would be read as events; give it another prefix"
             )
         return self
+
+
+def pool_slots(connectors: Iterable[Connector]) -> int:
+    """The slots of the pool that connectors share: with more than one of them has, it could exceed its budget."""
+    return min(connector.budget.slots for connector in connectors)
 
 
 def _matches(text: str, patterns: tuple[str, ...]) -> bool:

@@ -134,12 +134,17 @@ def test_the_hour_that_has_settled_runs_by_itself(stage: Stage) -> None:
     export = Export(stage, "scheduled")
     hours = [format_hour(datetime.now(UTC) - timedelta(hours=back)) for back in (1, 2)]
     events = {hour: export.put(hour) for hour in hours}
+    assert export.stage.scheduler.client.get("pools/currents").status_code == 404
     export.dag.switch_on()
     [run] = wait_for(60, lambda: export.dag.runs("scheduled"))
     assert run["partition_key"] in hours
     assert export.dag.ended(run["dag_run_id"]) == "success"
-    late = export.dag.tasks(run["dag_run_id"])
-    assert {task["task_id"] for task in late if task["state"] == "skipped"} == {"discover_backfill", "deliver_backfill"}
+    assert export.stage.scheduler.ask("GET", "pools/currents")["slots"] == 4, "made by the run that needs it"
+    tasks = export.dag.tasks(run["dag_run_id"])
+    assert {task["task_id"] for task in tasks if task["state"] == "skipped"} == {
+        "discover_backfill",
+        "deliver_backfill",
+    }
     assert export.manifest(run["partition_key"])["totals"]["sent"] == events[run["partition_key"]]
 
 

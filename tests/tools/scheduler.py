@@ -15,7 +15,7 @@ import yaml
 from tests.tools.airflow_env import airflow_env
 from tests.tools.awaiting import wait_for
 from tests.tools.local_aws import LocalAws
-from tests.tools.up import addresses, api, free_port, make_pool, standalone, wait_until_ready
+from tests.tools.up import addresses, api, free_port, standalone, wait_until_ready
 
 ENDED = ("success", "failed")
 
@@ -144,6 +144,5 @@ def scheduler(
     }
     with standalone(settings, log) as process:
         wait_until_ready(port, process, log, f"currents_export_{connectors[-1]['name']}")
-        make_pool(port, 4)
         with api(port) as client:
             yield Scheduler(client, port)

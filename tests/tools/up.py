@@ -18,7 +18,6 @@ from types import FrameType
 import httpx
 
 from include.currents.errors import CurrentsError
-from include.currents.settings import POOL
 from tests.tools.airflow_env import ROOT, airflow_env
 from tests.tools.local_aws import local_aws
 from tests.tools.stage import CONNECTOR, demo_hours, put_files, sample_files, set_stage
@@ -48,7 +47,6 @@ def main(port: int, home: Path = HOME) -> int:
             print(f"Starting Airflow; its log is {home / 'airflow.log'}", flush=True)
             with standalone(environment, home / "airflow.log") as airflow:
                 wait_until_ready(port, airflow, home / "airflow.log", f"currents_export_{CONNECTOR}")
-                make_pool(port, connector.budget.slots)
                 print(_welcome(port, hours), flush=True)
                 airflow.wait()
                 raise UpError(f"Airflow ended by itself; see {home / 'airflow.log'}")
@@ -142,14 +140,6 @@ def _dag_is_there(port: int, dag: str) -> bool:
             return client.get(f"/dags/{dag}").status_code == 200
     except (httpx.HTTPError, KeyError):
         return False
-
-
-def make_pool(port: int, slots: int) -> None:
-    """Makes the pool whose slots share out the budget, or tells why not; one that is there already is left alone."""
-    with api(port) as client:
-        made = client.post("/pools", json={"name": POOL, "slots": slots})
-        if made.status_code not in (201, 409):
-            raise UpError(f"the pool {POOL} could not be made: {made.text}")
 
 
 @contextmanager

@@ -205,6 +205,7 @@ def test_rows_that_can_not_go_are_parked_with_origin_and_reason_and_the_rest_goe
         "code": "no_id",
         "reason": "id is missing or unusable",
         "origin": {**origin, "row": 1},
+        "mode": "live",
         "attempts": 0,
         "first_at": "2026-11-23T09:00:00+00:00",
         "last_at": "2026-11-23T09:00:00+00:00",

@@ -1,0 +1,58 @@
+"""Keeps the Airflow pool whose slots share out the budgets as the connectors say, so that nobody has to.
+
+A listener of the scheduler: only that knows the pools, and a task of a pool that is missing waits for ever.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from airflow.listeners import hookimpl
+
+from include.currents.connectors_file import load_connectors
+from include.currents.settings import POOL, pool_slots
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+log = logging.getLogger(__name__)
+
+_DESCRIPTION = "Deliveries of Currents events; made and kept by Currents Export: change budget.slots, not this"
+
+
+@hookimpl
+def on_dag_run_running(dag_run: Any, msg: str) -> None:  # noqa: ARG001 - the names are Airflow's
+    """Looks after the pool whenever a run of ours starts, in the scheduler's own transaction."""
+    from sqlalchemy.orm import object_session
+
+    session = object_session(dag_run)
+    connectors = load_connectors().valid.values()
+    if session and connectors and dag_run.dag_id.startswith("currents_"):
+        keep_pool(session, pool_slots(connectors))
+
+
+def keep_pool(session: Session, slots: int) -> None:
+    """Makes the pool with so many slots, or gives it as many."""
+    from airflow.models.pool import Pool
+    from sqlalchemy import update
+
+    if session.execute(_insert(session, slots)).rowcount:  # type: ignore[attr-defined]
+        log.info("made the pool %s with %d slots", POOL, slots)
+        return
+    other = update(Pool).where(Pool.pool == POOL, Pool.slots != slots).values(slots=slots)
+    if session.execute(other).rowcount:  # type: ignore[attr-defined]
+        log.warning("the pool %s has %d slots again, as budget.slots of the connectors says", POOL, slots)
+
+
+def _insert(session: Session, slots: int) -> Any:
+    """An insert that does nothing where the pool is there: of two schedulers that find none, only one can make it."""
+    from airflow.models.pool import Pool
+    from sqlalchemy import insert
+    from sqlalchemy.dialects import postgresql
+
+    row = {"pool": POOL, "slots": slots, "description": _DESCRIPTION, "include_deferred": False}
+    if session.get_bind().dialect.name == "postgresql":
+        return postgresql.insert(Pool).values(**row).on_conflict_do_nothing()
+    ignoring = insert(Pool).prefix_with("OR IGNORE", dialect="sqlite").prefix_with("IGNORE", dialect="mysql")
+    return ignoring.values(**row)
