@@ -23,12 +23,13 @@ _DESCRIPTION = "Deliveries of Currents events; made and kept by Currents Export:
 
 @hookimpl
 def on_dag_run_running(dag_run: Any, msg: str) -> None:  # noqa: ARG001 - the names are Airflow's
-    """Looks after the pool whenever a run of ours starts, in the scheduler's own transaction."""
+    """Looks after the pool whenever a run starts that has tasks in it, in the scheduler's own transaction."""
     from sqlalchemy.orm import object_session
 
-    session = object_session(dag_run)
+    if not any(task.pool == POOL for task in dag_run.dag.tasks):
+        return
     connectors = load_connectors().valid.values()
-    if session and connectors and dag_run.dag_id.startswith("currents_"):
+    if (session := object_session(dag_run)) and connectors:
         keep_pool(session, pool_slots(connectors))
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from include.currents.file_key import SourceFile
-from include.currents.shard import FILE_BYTES, SHARD_BYTES, Shard, plan_shards
+from include.currents.shard import FILE_BYTES, MAX_SHARDS, SHARD_BYTES, Shard, plan_shards
 
 
 def file(event_type: str, hour: int, number: int, size: int) -> SourceFile:
@@ -49,6 +49,14 @@ def test_many_tiny_files_are_spread_for_what_each_costs_to_open() -> None:
     count = 4 * SHARD_BYTES // FILE_BYTES
     shards = plan_shards([file("abcd"[number % 4], 0, number, 1) for number in range(count)])
     assert [len(shard.files) for shard in shards] == [count // 4] * 4
+
+
+def test_a_hundred_thousand_files_make_no_more_tasks_than_airflow_maps() -> None:
+    found = [file(f"type{number % 500}", number % 4, number, 20_000) for number in range(100_000)]
+    shards = plan_shards(found)
+    assert sum(len(shard.files) for shard in shards) == 100_000
+    # Airflow's max_map_length is 1,024 unless somebody lowers it.
+    assert len(shards) == MAX_SHARDS < 1_024
 
 
 def test_a_shard_survives_storage_and_its_label_says_what_it_carries() -> None:

@@ -52,7 +52,9 @@ def test_two_schedulers_can_not_get_in_each_others_way(dialect: Any, words: str)
     assert words in str(statement.compile(dialect=dialect))
 
 
-def test_only_runs_of_ours_look_after_it(session: Session, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_only_runs_with_tasks_in_it_look_after_it(
+    session: Session, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     connector = """
   - name: {}
     source: {{bucket: braze, prefix: in}}
@@ -63,7 +65,12 @@ def test_only_runs_of_ours_look_after_it(session: Session, monkeypatch: pytest.M
     path.write_text("connectors:" + connector.format("a", 3) + connector.format("b", 5))
     monkeypatch.setenv("CURRENTS_CONNECTORS", str(path))
     monkeypatch.setattr("sqlalchemy.orm.object_session", lambda _: session)
-    pool.on_dag_run_running(SimpleNamespace(dag_id="another"), "started")
+
+    def start(*pools: str) -> None:
+        tasks = [SimpleNamespace(pool=each) for each in pools]
+        pool.on_dag_run_running(SimpleNamespace(dag=SimpleNamespace(tasks=tasks)), "started")
+
+    start("default_pool", "another")
     assert slots(session) == {}
-    pool.on_dag_run_running(SimpleNamespace(dag_id="currents_export_b"), "started")
+    start("default_pool", POOL)
     assert slots(session) == {POOL: 3}, "with more, the tasks of a could exceed its budget"
