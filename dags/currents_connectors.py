@@ -6,9 +6,12 @@ A file of its own, so that a faulty connector breaks no valid one. (Airflow only
 
 from __future__ import annotations
 
+from currents_airflow import notices
 from include.currents.connectors_file import load_connectors
 from include.currents.errors import SetupError
 
 connectors = load_connectors()
 if connectors.faults:
     raise SetupError(connectors.report())
+if faults := list(notices.faults(connectors.valid.values())):
+    raise SetupError("\n".join(faults))

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import DAG, CronPartitionTimetable, CronTriggerTimetable, TriggerRule
 
+from currents_airflow import notices
+from currents_airflow.assets import hours_of
 from currents_airflow.operators.base import TASK_DEFAULTS
 from currents_airflow.operators.deliver import CurrentsToEventBridgeOperator
 from currents_airflow.operators.discover import CurrentsDiscoverOperator
@@ -51,7 +53,15 @@ def export_dag(connector: Connector) -> DAG:
     hourly = CronPartitionTimetable(
         f"{settings.settle_minutes} * * * *", timezone="UTC", run_offset=-1, key_format=HOUR_FORMAT
     )
-    with _dag("export", connector, hourly, _EXPORT_DOC, params=export_params(), catchup=settings.catchup) as dag:
+    with _dag(
+        "export",
+        connector,
+        hourly,
+        _EXPORT_DOC,
+        params=export_params(),
+        catchup=settings.catchup,
+        deadline=notices.deadlines(connector),
+    ) as dag:
         live = _discover("discover", priority_weight=_LIVE_FIRST, skip_backfills=True)
         # Runs only where the live one was skipped; the scheduler itself skips it otherwise.
         backfill = _discover("discover_backfill", trigger_rule=TriggerRule.ALL_SKIPPED)
@@ -65,7 +75,7 @@ def export_dag(connector: Connector) -> DAG:
                 max_active_tis_per_dag=min(connector.budget.backfill_slots, connector.budget.slots),
             ): backfill.output,
         }
-        _reconcile(deliver)
+        _reconcile(connector, deliver)
     return dag
 
 
@@ -74,7 +84,7 @@ def sweep_dag(connector: Connector) -> DAG:
     daily = CronTriggerTimetable("40 1 * * *", timezone="UTC")
     with _dag("sweep", connector, daily, _SWEEP_DOC, catchup=False) as dag:
         discover = _discover("discover")
-        _reconcile({_deliver("deliver", discover): discover.output})
+        _reconcile(connector, {_deliver("deliver", discover): discover.output})
     return dag
 
 
@@ -86,6 +96,7 @@ def _dag(kind: str, connector: Connector, schedule: Any, doc: str, **options: An
         # A second run would only wait for the late files that the first has.
         max_active_runs=1,
         doc_md=_doc(doc, connector),
+        on_failure_callback=notices.on_failure(connector),
         tags=["currents"],
         default_args={
             "connector": connector.name,
@@ -111,11 +122,15 @@ def _deliver(name: str, discover: CurrentsDiscoverOperator, **options: Any) -> M
     ).expand(shard=discover.output)
 
 
-def _reconcile(deliver: Mapping[MappedOperator, Any]) -> None:
+def _reconcile(connector: Connector, deliver: Mapping[MappedOperator, Any]) -> None:
     """The task that accounts for a run; ``deliver`` has the plans that tasks are mapped over."""
     plans = {task.task_id: plans for task, plans in deliver.items()}
     reconcile = CurrentsReconcileOperator(
-        task_id="reconcile", plans=plans, doc_md=_RECONCILE_DOC, priority_weight=_LIVE_FIRST
+        task_id="reconcile",
+        plans=plans,
+        outlets=[hours_of(connector)],
+        doc_md=_RECONCILE_DOC,
+        priority_weight=_LIVE_FIRST,
     )
     # A teardown always runs. Its failure counts for the run, and it fails where the tasks before it did.
     list(deliver) >> reconcile.as_teardown(on_failure_fail_dagrun=True)

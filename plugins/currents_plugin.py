@@ -5,6 +5,7 @@ from __future__ import annotations
 from airflow.plugins_manager import AirflowPlugin
 
 from currents_airflow import pool
+from currents_airflow.deadline import HourEnd
 
 
 class CurrentsPlugin(AirflowPlugin):
@@ -12,3 +13,4 @@ class CurrentsPlugin(AirflowPlugin):
 
     name = "currents"
     listeners = [pool]  # noqa: RUF012 - as Airflow declares it
+    deadline_references = [HourEnd]  # noqa: RUF012

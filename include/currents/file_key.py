@@ -42,6 +42,16 @@ class SourceFile:
         return {name: value for name, equals, value in names if equals}
 
     @property
+    def folder(self) -> str:
+        """The key up to, and without, its last slash."""
+        return self.key.rpartition("/")[0]
+
+    @property
+    def dataset(self) -> str:
+        """The folder above its hour's, which stays the same from hour to hour."""
+        return self.key.rpartition("/date=")[0]
+
+    @property
     def event_type(self) -> str | None:
         """The event type that the key names, or None."""
         return self.folders.get("event_type")

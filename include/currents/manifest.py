@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -77,6 +77,19 @@ class Manifests:
         """Where the manifest of an hour is."""
         return f"{self._folder}date={hour}.json"
 
-    def write(self, manifest: Manifest, now: datetime) -> None:
-        """Writes the manifest over the hour's last one."""
-        self._store.write(self.key(manifest.hour), orjson.dumps(manifest.as_json(now), option=orjson.OPT_INDENT_2))
+    def write(self, manifest: Manifest, now: datetime, *, announce: bool = False) -> bool:
+        """Writes the manifest over the hour's last one.
+
+        Returns whether the hour is to be announced as complete: where ``announce`` says that it can be, and not
+        twice with the same content.
+        """
+        key, told = self.key(manifest.hour), manifest.as_json(now)
+        before = orjson.loads(self._store.read(key) or b"{}")
+        was_announced = before.get("announced", False) and _content(before) == _content(told)
+        told["announced"] = was_announced or (announce and manifest.complete)
+        self._store.write(key, orjson.dumps(told, option=orjson.OPT_INDENT_2))
+        return bool(told["announced"] and not was_announced)
+
+
+def _content(manifest: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in manifest.items() if name not in {"written_at", "announced"}}

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date
 from fnmatch import fnmatchcase
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -144,6 +144,29 @@ class Schedule(_Model):
     ] = 72
 
 
+class Notice(_Model):
+    """A message that one of Airflow's notifiers sends."""
+
+    notifier: Annotated[
+        str,
+        Field(
+            pattern=r"^\w+(\.\w+)+$",
+            description="a class, such as airflow.providers.amazon.aws.notifications.sns.SnsNotifier",
+        ),
+    ]
+    arguments: dict[str, Any] = {}
+
+
+class Notify(_Model):
+    """Who is told when something goes wrong."""
+
+    on_failure: tuple[Notice, ...] = ()
+    on_missed_deadline: tuple[Notice, ...] = ()
+    deadline_minutes: Annotated[
+        int, Field(ge=1, description="minutes after its end by which an hour is to be delivered, 1 or more")
+    ] = 60
+
+
 class PersonalDataRule(_Model):
     """What to do with some fields of some event types. The first rule that names a field decides."""
 
@@ -211,6 +234,7 @@ class Connector(_Model):
     schedule: Schedule = Schedule()
     lookback_hours: Annotated[int, Field(ge=0, le=72, description="whole hours, 0 to 72")] = 3
     budget: Budget = Budget()
+    notify: Notify = Notify()
     mark_backfills: Annotated[
         bool, Field(description="true or false: whether the events of backfills and replays say so in their detail")
     ] = True

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from math import ceil
+from posixpath import commonpath
 
 from include.currents.file_key import SourceFile
 
@@ -30,6 +31,11 @@ class Shard:
         shown = types[0] if len(types) == 1 else f"{len(types)} event types"
         megabytes = sum(file.size for file in self.files) / 1e6
         return f"{shown}, {len(self.files)} files, {megabytes:.1f} MB"
+
+    @property
+    def prefix(self) -> str:
+        """The deepest folder that holds all of its files."""
+        return commonpath([file.folder for file in self.files]) + "/"
 
     def as_json(self) -> list[dict[str, object]]:
         """The files as the plan in the state holds them."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import uuid
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,14 +14,13 @@ from typing import Any
 import pytest
 
 from include.currents.hour import format_hour
+from tests.dags.stage import BEFORE, HOUR, TYPES, Export, Stage
 from tests.tools.awaiting import wait_for
 from tests.tools.fault_plan import FaultPlan
-from tests.tools.local_aws import LocalAws, local_aws
+from tests.tools.local_aws import local_aws
 from tests.tools.sample import make_files
-from tests.tools.scheduler import RunningDag, Scheduler, scheduler
+from tests.tools.scheduler import RunningDag, scheduler
 
-TYPES = ["users.behaviors.Purchase", "users.messages.email.Open"]
-HOUR, BEFORE = "2026-06-01-08", "2026-06-01-07"
 CONNECTORS: dict[str, dict[str, Any]] = {
     "scheduled": {},
     "manual": {},
@@ -32,61 +30,6 @@ CONNECTORS: dict[str, dict[str, Any]] = {
     "backfilled": {},
     "slow": {"budget": {"requests_per_second": 40, "slots": 4, "backfill_slots": 2}},
 }
-
-
-@dataclass
-class Stage:
-    """Local AWS and a scheduler with a connector for each test, all of which read and write one bucket."""
-
-    aws: LocalAws
-    bucket: str
-    scheduler: Scheduler
-
-
-@dataclass
-class Export:
-    """The export DAG of one connector, what it reads, and what arrives from it."""
-
-    stage: Stage
-    connector: str
-
-    def __post_init__(self) -> None:
-        self.dag = RunningDag(self.stage.scheduler, f"currents_export_{self.connector}")
-
-    def put(self, hour: str, *, first: int = 0, rows: int = 60) -> int:
-        """Puts a file per event type and returns how many distinct events are in them."""
-        files = list(make_files([hour], TYPES, rows=rows, repeat=0.1, prefix=f"{self.connector}/", first=first))
-        for file in files:
-            self.put_object(file.key, file.body)
-        return sum(file.table.num_rows - file.repeats for file in files)
-
-    def put_object(self, key: str, body: bytes) -> None:
-        self.stage.aws.client("s3").put_object(Bucket=self.stage.bucket, Key=key, Body=body)
-
-    def delete(self, key: str) -> None:
-        self.stage.aws.client("s3").delete_object(Bucket=self.stage.bucket, Key=key)
-
-    def keys(self, folder: str) -> list[str]:
-        found = self.stage.aws.client("s3").list_objects_v2(
-            Bucket=self.stage.bucket, Prefix=f"state/{self.connector}/{folder}"
-        )
-        return [each["Key"] for each in found.get("Contents", ())]
-
-    def manifest(self, hour: str) -> dict[str, Any]:
-        key = f"state/{self.connector}/manifests/date={hour}.json"
-        found = self.stage.aws.client("s3").get_object(Bucket=self.stage.bucket, Key=key)
-        return dict(json.loads(found["Body"].read()))
-
-    def accepted(self) -> list[dict[str, Any]]:
-        """The entries that arrived, in order."""
-        return [
-            line["entry"]
-            for line in self.stage.aws.accepted_lines()
-            if line["entry"]["Resources"][0].startswith(f"arn:aws:s3:::{self.stage.bucket}/{self.connector}/")
-        ]
-
-    def ids(self) -> Counter[str]:
-        return Counter(json.loads(entry["Detail"])["id"] for entry in self.accepted())
 
 
 @pytest.fixture(scope="module")
@@ -295,6 +238,18 @@ def test_a_backfill_leaves_the_live_hour_its_slots(export: Export) -> None:
     export.stage.scheduler.ask("PUT", f"backfills/{number}/cancel")
     for run in export.dag.runs("backfill"):
         export.dag.ask("PATCH", f"/dagRuns/{run['dag_run_id']}", state="failed")
+
+
+def test_every_dag_and_task_says_what_it_does(stage: Stage) -> None:
+    dags = stage.scheduler.ask("GET", "dags?limit=100")["dags"]
+    assert {each["dag_id"].rpartition("_")[0] for each in dags} >= {"currents_export", "currents_sweep", "currents"}
+    for dag in dags:
+        told = {dag["dag_id"]: stage.scheduler.ask("GET", f"dags/{dag['dag_id']}/details")["doc_md"]}
+        told |= {
+            each["task_id"]: each["doc_md"]
+            for each in stage.scheduler.ask("GET", f"dags/{dag['dag_id']}/tasks")["tasks"]
+        }
+        assert all(told.values()), told
 
 
 @of("backfilled")

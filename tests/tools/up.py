@@ -40,8 +40,8 @@ def main(port: int, home: Path = HOME) -> int:
         _check_free(port)
         with local_aws() as aws:
             connector = set_stage(aws)
-            # Yesterday's: the hours that the schedule looks back on would be delivered before anybody can trigger them.
-            hours = demo_hours(datetime.now(UTC) - timedelta(days=1))
+            # Of days ago: what the schedule or the sweep look back on is delivered before anybody can trigger it.
+            hours = demo_hours(datetime.now(UTC) - timedelta(days=4))
             put_files(aws, connector, sample_files(hours, prefix=connector.source.prefix))
             environment = {**os.environ, **airflow_env(home), **aws.environment(), **addresses(port)}
             print(f"Starting Airflow; its log is {home / 'airflow.log'}", flush=True)

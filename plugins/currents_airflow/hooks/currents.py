@@ -161,6 +161,21 @@ class CurrentsHook:
     def _folder(self, name: str) -> str:
         return f"{self._hours_folder}{self._own_folder}{name}/"
 
+    def addresses(self, prefix: str | None = None, hour: str | None = None) -> dict[str, str]:
+        """Pages of the AWS console, by the names of the links that go there."""
+        from include.adapters.console import bus_address, folder_address, object_address
+
+        source, destination = self.connector.source, self.connector.destination
+        region = destination.region
+        found = {
+            "Event bus": bus_address(region, destination.name),
+            "Source files": folder_address(region, source.bucket, prefix or source.prefix),
+        }
+        if hour:
+            key = self.hours_manifests.key(hour)
+            found["Hour manifest"] = object_address(region, self.connector.state.bucket, key)
+        return found
+
     @property
     def _hours_folder(self) -> str:
         return f"{self.connector.state.prefix}{self.connector.name}/"

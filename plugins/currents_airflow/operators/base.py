@@ -56,6 +56,8 @@ class CurrentsOperator(BaseOperator):
         super().__init__(**kwargs | {"retry_policy": kwargs.get("retry_policy") or RETRY_POLICY})
         self.connector = connector
         self.kind = kind
+        # Where its links go, by their names; known once it ran.
+        self.addresses: dict[str, str] = {}
 
     def execute(self, context: Context) -> Any:
         """Runs the step."""

@@ -7,15 +7,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from currents_airflow import metrics
+from currents_airflow.links import EventBusLink, SourceFilesLink
 from currents_airflow.operators.base import CurrentsOperator
+from include.currents.connectors_file import load_connector
 
 if TYPE_CHECKING:
+    from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Context
 
     from currents_airflow.hooks.currents import CurrentsHook
     from include.currents.account import Account
     from include.currents.deliver import Delivery
     from include.currents.shard import Shard
+    from include.currents.verdict import SendStats
 
 
 class CurrentsToEventBridgeOperator(CurrentsOperator):
@@ -26,12 +31,14 @@ class CurrentsToEventBridgeOperator(CurrentsOperator):
     :param shard: a plan of ``CurrentsDiscoverOperator`` or ``CurrentsSelectOperator``
     """
 
+    operator_extra_links = (SourceFilesLink(), EventBusLink())
     template_fields: Sequence[str] = (*CurrentsOperator.template_fields, "shard")
 
     def __init__(self, *, shard: Mapping[str, Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.shard = shard
         self._delivery: Delivery | None = None
+        self._datasets: list[str] = []
 
     def run_step(self, context: Context, hook: CurrentsHook, /) -> dict[str, Any]:
         """Returns the counts of the rows delivered by this try; of a dry run, the forecast."""
@@ -43,6 +50,9 @@ class CurrentsToEventBridgeOperator(CurrentsOperator):
         gc.freeze()
         request = hook.request
         shard = hook.plans.read(self.shard["key"])
+        self.addresses = hook.addresses(shard.prefix)
+        if not request.is_dry:
+            self._datasets = sorted({file.dataset for file in shard.files})
         rates = hook.connector.rates(self.pool_slots * request.pace)
         self._delivery = Delivery(
             connector=hook.connector,
@@ -63,13 +73,39 @@ class CurrentsToEventBridgeOperator(CurrentsOperator):
             account = self._delivery.deliver(shard.files)
         finally:
             hook.target.close()
+            if not request.is_dry:
+                _measure(hook.connector.name, self._delivery.stats)
         self.log.info("%s: %s, notes %s", self.shard["label"], account.totals, dict(account.notes))
         return _forecast(hook, shard, account) if request.is_dry else asdict(account.totals)
+
+    def get_openlineage_facets_on_complete(self, _task_instance: Any) -> OperatorLineage[Any, Any]:
+        """The datasets of what was sent: a folder for each event type, and the bus. OpenLineage's provider calls this.
+
+        Names: https://openlineage.io/docs/spec/naming for S3; it has none for EventBridge.
+        """
+        from airflow.providers.common.compat.openlineage.facet import Dataset
+        from airflow.providers.openlineage.extractors import OperatorLineage
+
+        if not self._datasets:
+            return OperatorLineage()
+        connector = load_connector(self.connector)
+        bucket, bus = f"s3://{connector.source.bucket}", connector.destination
+        return OperatorLineage(
+            inputs=[Dataset(namespace=bucket, name=name) for name in self._datasets],
+            outputs=[Dataset(namespace=f"eventbridge://{bus.region}", name=f"event-bus/{bus.name}")],
+        )
 
     def on_kill(self) -> None:
         """Ends the delivery in good order: what is under way is waited for, and how far it came is saved."""
         if self._delivery:
             self._delivery.stop()
+
+
+def _measure(connector: str, stats: SendStats) -> None:
+    """Counts what was sent, also by a delivery that did not end well."""
+    metrics.count(
+        connector, events_sent=stats.sent, requests=stats.requests, throttled=stats.throttled, failed=stats.failed
+    )
 
 
 def _forecast(hook: CurrentsHook, shard: Shard, account: Account) -> dict[str, Any]:

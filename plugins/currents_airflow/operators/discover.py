@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
+from currents_airflow import metrics
 from currents_airflow.hooks.currents import CurrentsHook
+from currents_airflow.links import EventBusLink, SourceFilesLink
 from currents_airflow.operators.base import CurrentsOperator, is_backfill
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ class CurrentsDiscoverOperator(CurrentsOperator):
     :param skip_backfills: leave the runs of backfills to another such task
     """
 
+    operator_extra_links = (SourceFilesLink(), EventBusLink())
+
     def __init__(self, *, skip_backfills: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.skip_backfills = skip_backfills
@@ -33,20 +37,22 @@ class CurrentsDiscoverOperator(CurrentsOperator):
         if self.skip_backfills and is_backfill(context):
             raise AirflowSkipException("backfills have tasks and slots of their own")
         request = hook.request
+        self.addresses = hook.addresses()
         hook.bus.preflight()
         files = undelivered(hook.connector, hook.source, hook.ledger, request)
         # One task counts the events where they are limited.
         shards = plan_shards(files, max_shards=1 if request.max_events else MAX_SHARDS)
-        self.log.info("%s", _said(hook, files, len(shards)))
+        late = sum(file.hour in request.past for file in files)
+        metrics.count(hook.connector.name, files_found=len(files), files_late=late)
+        self.log.info("%s", _said(hook, files, late, len(shards)))
         return [{"key": hook.plans.write(shard.files[0].hour, shard), "label": shard.label} for shard in shards]
 
 
-def _said(hook: CurrentsHook, files: list[Any], shards: int) -> str:
+def _said(hook: CurrentsHook, files: list[Any], late: int, shards: int) -> str:
     request = hook.request
     hours = [*request.hours] or [*request.past]
     when = hours[0] if len(hours) == 1 else f"{hours[0]} to {hours[-1]}"
     place = f"s3://{hook.source.bucket}/{hook.connector.source.prefix}"
     if not files:
         return f"{when}: nothing to deliver: every file below {place} is delivered, or there is none"
-    late = sum(file.hour in request.past for file in files)
     return f"{when}: {len(files)} files ({late} late) in {shards} shards below {place}"

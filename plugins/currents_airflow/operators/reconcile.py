@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import TaskInstanceState
 
+from currents_airflow import metrics
+from currents_airflow.links import EventBusLink, HourManifestLink, SourceFilesLink
 from currents_airflow.operators.base import CurrentsOperator
 from include.currents.errors import DeliveryError
+from include.currents.hour import parse_hour
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -27,10 +30,14 @@ FAILED = (TaskInstanceState.FAILED, TaskInstanceState.UPSTREAM_FAILED)
 class CurrentsReconcileOperator(CurrentsOperator):
     """Accounts for the run's hours, and for earlier hours that got late files, from the ledger.
 
+    Each hour that is complete, and was not told of with the same content before, is announced: by an event of its
+    outlet with the hour as partition. Dry runs, trials and replays announce nothing.
+
     :param plans: what each ``CurrentsDiscoverOperator`` returned, by the task that is mapped over it; None where that
         failed or was skipped
     """
 
+    operator_extra_links = (HourManifestLink(), SourceFilesLink(), EventBusLink())
     template_fields: Sequence[str] = (*CurrentsOperator.template_fields, "plans")
 
     def __init__(self, *, plans: Mapping[str, Any], **kwargs: Any) -> None:
@@ -43,29 +50,38 @@ class CurrentsReconcileOperator(CurrentsOperator):
         Airflow takes the run's state from this task alone, as the last one that counts: so it must fail with the
         tasks before it, also where no hole shows in the books.
         """
+        self.addresses = hook.addresses(hour=(*hook.request.hours, None)[0])
         planned = {task: list(plans) for task, plans in self.plans.items() if plans is not None}
         failed = self._failed_upstream(context)
         if not planned:
             raise DeliveryError(f"{self.connector}: nothing was planned; the log of the first task says why")
         if hook.request.is_dry:
+            self.outlets = []
             return self._forecast(context, hook, planned, failed)
         files = [file for plans in planned.values() for plan in plans for file in hook.plans.read(plan["key"]).files]
-        return self.close(hook, files, failed)
+        return self.close(context, hook, files, failed)
 
-    def close(self, hook: CurrentsHook, files: Sequence[SourceFile], failed: Sequence[str]) -> dict[str, Any]:
+    def close(
+        self, context: Context, hook: CurrentsHook, files: Sequence[SourceFile], failed: Sequence[str]
+    ) -> dict[str, Any]:
         """Accounts for the files that the run had; ``failed`` are the names of its tasks that did."""
         from include.currents.manifest import reconcile
 
-        hours = sorted({*hook.request.hours, *(file.hour for file in files)})
+        request = hook.request
+        hours = sorted({*request.hours, *(file.hour for file in files)})
         manifests = [reconcile(self.connector, each, files, hook.ledger) for each in hours]
+        open_hours = [] if request.is_partial else [each for each in manifests if not each.complete]
+        faults = [_complaint(each) for each in open_hours] or [f"{name} failed; its log says why" for name in failed]
+        announces = bool(self.outlets) and not (faults or request.is_partial or request.own_books)
+        complete = []
         for manifest in manifests:
-            hook.manifests.write(manifest, datetime.now(UTC))
+            if hook.manifests.write(manifest, datetime.now(UTC), announce=announces):
+                complete.append(manifest.hour)
             self.log.info("%s: %s", manifest.hour, manifest.account.totals)
-        partial = hook.request.is_partial
-        faults = [] if partial else [_complaint(manifest) for manifest in manifests if not manifest.complete]
-        faults = faults or [f"{name} failed; its log says why" for name in failed]
+        self._measure(context, hook, manifests)
         if faults:
             raise DeliveryError(f"{self.connector}: {'; '.join(faults)}")
+        self._announce(context, complete)
         return {
             manifest.hour: {
                 "manifest": f"s3://{hook.state.bucket}/{hook.manifests.key(manifest.hour)}",
@@ -73,6 +89,23 @@ class CurrentsReconcileOperator(CurrentsOperator):
             }
             for manifest in manifests
         }
+
+    def _announce(self, context: Context, hours: list[str]) -> None:
+        for outlet in self.outlets if hours else ():
+            context["outlet_events"][outlet].add_partitions(hours)
+        if not hours:
+            # An outlet of which nothing is told makes an event all the same.
+            self.outlets = []
+
+    def _measure(self, context: Context, hook: CurrentsHook, manifests: Sequence[Manifest]) -> None:
+        if hook.request.own_books:
+            return
+        name, open_files = hook.connector.name, sum(len(each.open_files) for each in manifests)
+        metrics.gauge(name, files_open=open_files, hours_incomplete=sum(not each.complete for each in manifests))
+        metrics.count(name, hours_complete=sum(each.complete for each in manifests))
+        if context["dag_run"].run_type == "scheduled" and self.kind == "export":
+            ended = parse_hour(hook.request.hours[0]) + timedelta(hours=1)
+            metrics.gauge(name, lag_seconds=(datetime.now(UTC) - ended).total_seconds())
 
     def _forecast(
         self, context: Context, hook: CurrentsHook, planned: Mapping[str, Sequence[Any]], failed: Sequence[str]

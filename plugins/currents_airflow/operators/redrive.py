@@ -7,6 +7,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from currents_airflow.links import EventBusLink
 from currents_airflow.operators.base import CurrentsOperator
 from currents_airflow.operators.reconcile import CurrentsReconcileOperator
 from include.currents.errors import DeliveryError
@@ -25,10 +26,13 @@ class CurrentsSelectLettersOperator(CurrentsOperator):
     how the events are marked.
     """
 
+    operator_extra_links = (EventBusLink(),)
+
     def run_step(self, _context: Context, hook: CurrentsHook, /) -> list[dict[str, object]]:
         """Also looks whether the destination exists, since EventBridge drops what is sent to a missing bus."""
         from include.currents.shard import plan_shards
 
+        self.addresses = hook.addresses()
         hook.bus.preflight()
         request, redrive = hook.request, hook.redrive
         plans: list[dict[str, object]] = []
@@ -46,11 +50,14 @@ class CurrentsSelectLettersOperator(CurrentsOperator):
 class CurrentsSettleLettersOperator(CurrentsReconcileOperator):
     """Moves the dead letters that went through out of their hours' books, and notes the try of those that did not."""
 
-    def close(self, hook: CurrentsHook, files: Sequence[SourceFile], failed: Sequence[str]) -> dict[str, Any]:
+    def close(
+        self, _context: Context, hook: CurrentsHook, files: Sequence[SourceFile], failed: Sequence[str]
+    ) -> dict[str, Any]:
         """Returns what became of the letters' rows. Raises DeliveryError where not all of them were tried."""
         from include.currents.manifest import reconcile
 
         now = datetime.now(UTC)
+        self.addresses = hook.addresses(hour=hook.request.hours[0])
         totals = hook.redrive.settle(files, now).totals
         for hour in sorted({file.hour for file in files}):
             hook.hours_manifests.write(reconcile(self.connector, hour, [], hook.redrive.ledger), now)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from include.adapters.memory import MemoryObjects
 from include.currents.account import Account, Counts
@@ -52,6 +52,7 @@ def test_an_hour_is_the_sum_of_its_delivered_files() -> None:
         "drift": {"a": ["new field x", "new field y"]},
         "files": {"delivered": 2, "open": {}, "changed_after_delivery": []},
         "written_at": "2026-11-23T09:00:00+00:00",
+        "announced": False,
     }
 
 
@@ -86,3 +87,23 @@ def test_a_key_that_was_delivered_in_two_versions_is_named() -> None:
     settle(ledger, first, account("a", 1, 1))
     settle(ledger, SourceFile("b", first.key, "another", 1), account("a", 2, 2))
     assert reconcile("demo", HOUR, [], ledger).delivered.changed == [first.key]
+
+
+def test_a_complete_hour_is_announced_once_and_again_when_more_was_delivered() -> None:
+    ledger, manifests = Ledger(MemoryObjects(), "ledger/"), Manifests(MemoryObjects(), "manifests/")
+
+    def announced(*planned: SourceFile, announce: bool = True, later: int = 0) -> bool:
+        return manifests.write(
+            reconcile("demo", HOUR, planned, ledger), NOW + timedelta(hours=later), announce=announce
+        )
+
+    assert not announced(file("1")), "a file is open"
+    settle(ledger, file("1"), account("a", 1, 1))
+    assert not announced(announce=False), "the run is none that announces"
+    assert announced(later=1)
+    assert not announced(later=2)
+    assert not announced(announce=False, later=3)
+    assert not announced(later=4), "nothing new since it was announced"
+    settle(ledger, file("2"), account("a", 2, 2))
+    assert not announced(announce=False, later=5)
+    assert announced(later=6), "late files of a run that announces nothing are announced by the next"

@@ -54,6 +54,7 @@ class Step:
             dead_letters=house.dead_letters,
             delivered_ids=house.delivered_ids,
             personal_data=house.personal_data,
+            addresses=lambda prefix: {"Source files": prefix},
             plans=SimpleNamespace(read=lambda key: Shard(self.files)),
         )
         task = SimpleNamespace(dag_id="d", run_id="r", task_id="deliver", map_index=3, try_number=2)

@@ -1,0 +1,37 @@
+"""When the hour of a run ended: what its deadline is counted from."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseDeadlineReference  # type: ignore[attr-defined]
+
+from include.currents.hour import parse_hour
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+# A run for an hour that ended longer ago catches up: nobody is to be woken for that.
+_LIVE = timedelta(hours=2)
+
+
+class HourEnd(BaseDeadlineReference):  # type: ignore[misc]
+    """The end of the hour of a scheduled run; none for backfills, manual runs, and hours that are caught up with.
+
+    Airflow's own references know the logical date, which these runs have not, and the time of queueing, which says
+    nothing about the hour.
+    """
+
+    required_kwargs = {"dag_id", "run_id"}  # noqa: RUF012 - as Airflow declares it
+
+    def _evaluate_with(self, *, session: Session, dag_id: str, run_id: str, **_: Any) -> datetime | None:
+        # Runs in the scheduler, which is the only one that has the runs.
+        from airflow.models.dagrun import DagRun
+        from sqlalchemy import select
+
+        run = session.scalar(select(DagRun).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id))
+        if not run or run.run_type != "scheduled" or not run.partition_key:
+            return None
+        end = parse_hour(run.partition_key) + timedelta(hours=1)
+        return end if datetime.now(UTC) - end < _LIVE else None

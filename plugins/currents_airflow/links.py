@@ -1,0 +1,36 @@
+"""Links of tasks, in the UI, to what they worked on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperatorLink
+
+if TYPE_CHECKING:
+    from airflow.sdk.types import TaskInstanceKey
+
+
+class _FoundLink(BaseOperatorLink):
+    """Goes to the address that the task found under the link's name. Airflow asks for it when a try has ended."""
+
+    def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002 - Airflow's signature
+        """The address, empty where the task did not come so far."""
+        return str(operator.addresses.get(self.name, ""))
+
+
+class EventBusLink(_FoundLink):
+    """To the event bus."""
+
+    name = "Event bus"
+
+
+class SourceFilesLink(_FoundLink):
+    """To the files in S3."""
+
+    name = "Source files"
+
+
+class HourManifestLink(_FoundLink):
+    """To the manifest of the run's hour."""
+
+    name = "Hour manifest"

@@ -1,0 +1,50 @@
+"""Who is told when a run fails, or when an hour is not delivered in time, by any of Airflow's notifiers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import AsyncCallback, DeadlineAlert  # type: ignore[attr-defined]
+from airflow.sdk.module_loading import import_string  # type: ignore[attr-defined]
+
+from currents_airflow.deadline import HourEnd
+from include.currents.errors import SetupError
+from include.currents.settings import Connector, Notice
+
+
+def on_failure(connector: Connector) -> list[Any]:
+    """What a DAG calls when a run of it failed. Notices that can't be sent are left out; ``faults`` tells of them."""
+    return [made for made in map(_made, connector.notify.on_failure) if not isinstance(made, SetupError)]
+
+
+def deadlines(connector: Connector) -> list[DeadlineAlert]:
+    """The alerts of hours that are not delivered by their deadline."""
+    notify = connector.notify
+    return [
+        DeadlineAlert(
+            reference=HourEnd(),
+            interval=timedelta(minutes=notify.deadline_minutes),
+            callback=AsyncCallback(notice.notifier, kwargs=notice.arguments),
+            name=f"{connector.name} within {notify.deadline_minutes} minutes",
+        )
+        for notice in notify.on_missed_deadline
+        if not isinstance(_made(notice), SetupError)
+    ]
+
+
+def faults(connectors: Iterable[Connector]) -> Iterator[str]:
+    """A line for each notice that can't be sent."""
+    for connector in connectors:
+        for notice in (*connector.notify.on_failure, *connector.notify.on_missed_deadline):
+            if isinstance(made := _made(notice), SetupError):
+                yield f"connector {connector.name}: notify: {made}"
+
+
+def _made(notice: Notice) -> Any:
+    """The notifier, or a SetupError that says why there is none."""
+    try:
+        return import_string(notice.notifier)(**notice.arguments)
+    except Exception as error:  # noqa: BLE001 - whatever a notifier of any provider raises
+        return SetupError(f"{notice.notifier} can't be made ({error}); correct the class or its arguments")

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from currents_airflow import notices
+from include.currents.settings import Connector
+from tests.dags.notifier import FileNotifier
+
+GOOD = {"notifier": "tests.dags.notifier.FileNotifier", "arguments": {"path": "/tmp/x", "text": "failed"}}
+
+
+def connector(**notify: Any) -> Connector:
+    return Connector.model_validate(
+        {
+            "name": "orders",
+            "source": {"bucket": "braze", "prefix": "in"},
+            "destination": {"kind": "event_bus", "name": "bus", "region": "us-east-1"},
+            "state": {"bucket": "state"},
+            "notify": notify,
+        }
+    )
+
+
+def test_who_is_to_be_told_is_told() -> None:
+    told = connector(on_failure=[GOOD, GOOD], on_missed_deadline=[GOOD], deadline_minutes=45)
+    assert [type(each) for each in notices.on_failure(told)] == [FileNotifier, FileNotifier]
+    [alert] = notices.deadlines(told)
+    assert alert.interval.total_seconds() == 45 * 60
+    assert alert.callback.path == GOOD["notifier"]
+    assert list(notices.faults([told])) == []
+    assert notices.on_failure(connector()) == notices.deadlines(connector()) == []
+
+
+@pytest.mark.parametrize(
+    ("notice", "complaint"),
+    [
+        ({"notifier": "no.such.Notifier"}, "no.such.Notifier can't be made (No module named 'no')"),
+        ({"notifier": "tests.dags.notifier.Missing"}, 'does not define a "Missing" attribute/class'),
+        (
+            {"notifier": GOOD["notifier"], "arguments": {"text": "failed"}},
+            "missing 1 required positional argument",
+        ),
+    ],
+    ids=["module", "class", "argument"],
+)
+def test_a_notice_that_can_not_be_sent_is_told_and_keeps_no_other_back(notice: dict[str, Any], complaint: str) -> None:
+    told = connector(on_failure=[notice, GOOD], on_missed_deadline=[notice])
+    lines = list(notices.faults([told]))
+    assert len(lines) == 2
+    for line in lines:
+        assert line.startswith(f"connector orders: notify: {notice['notifier']}")
+        assert complaint in line
+        assert line.endswith("; correct the class or its arguments")
+    assert len(notices.on_failure(told)) == 1
+    assert notices.deadlines(told) == []
