@@ -28,7 +28,7 @@ up: install      ## Airflow UI on 127.0.0.1 with the demo connector; Ctrl-C stop
 	@$(RUN) tests.tools.up --port $(PORT)
 
 test: install    ## run the whole test suite
-	@$(RUN) pytest
+	@$(RUN) pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: install    ## ruff and strict mypy
 	@$(RUN) ruff check .

@@ -12,7 +12,7 @@ from tests.tools.sample import make_files
 from tests.tools.scheduler import RunningDag, Scheduler
 
 TYPES = ["users.behaviors.Purchase", "users.messages.email.Open"]
-HOUR, BEFORE = "2026-06-01-08", "2026-06-01-07"
+BEFORE, HOUR, AFTER = "2026-06-01-07", "2026-06-01-08", "2026-06-01-09"
 
 
 @dataclass
@@ -24,7 +24,7 @@ class Stage:
     scheduler: Scheduler
 
 
-@dataclass
+@dataclass(eq=False)
 class Export:
     """The export DAG of one connector, what it reads, and what arrives from it."""
 

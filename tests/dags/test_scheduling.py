@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from include.currents.hour import format_hour
-from tests.dags.stage import BEFORE, HOUR, TYPES, Export, Stage
+from tests.dags.stage import AFTER, BEFORE, HOUR, TYPES, Export, Stage
 from tests.tools.awaiting import wait_for
 from tests.tools.fault_plan import FaultPlan
 from tests.tools.local_aws import local_aws
@@ -23,12 +23,19 @@ from tests.tools.scheduler import RunningDag, scheduler
 
 CONNECTORS: dict[str, dict[str, Any]] = {
     "scheduled": {},
-    "manual": {},
+    "manual": {"schedule": {"sweep_hours": 48}},
     "cleared": {},
     "hole": {},
     "redriven": {},
     "backfilled": {},
     "slow": {"budget": {"requests_per_second": 40, "slots": 4, "backfill_slots": 2}},
+    "hashed": {
+        "personal_data": {"rules": [{"action": "hash", "fields": ["user_id"]}], "hash_key_conn_id": "hash_key"},
+    },
+    "no_source": {"source": {"bucket": "no-such-bucket"}},
+    "no_state": {"state": {"bucket": "no-such-bucket"}},
+    "no_bus": {"destination": {"kind": "event_bus", "name": "no-such-bus", "region": "us-east-1"}},
+    "no_region": {"destination": {"kind": "event_bus", "name": "events", "region": "eu-west-1"}},
 }
 
 
@@ -176,7 +183,7 @@ def test_clearing_shards_or_a_whole_run_sends_only_what_did_not_go(export: Expor
 
 @of("hole")
 def test_a_run_with_a_hole_fails_and_names_it(export: Export) -> None:
-    export.put(HOUR)
+    events = export.put(HOUR)
     damaged = f"hole/event_type={TYPES[0]}/date={HOUR}/damaged.parquet"
     export.put_object(damaged, b"PAR1 and then nothing")
     run, state = export.dag.run(hour=HOUR)
@@ -184,6 +191,59 @@ def test_a_run_with_a_hole_fails_and_names_it(export: Export) -> None:
     log = export.dag.log(run, "reconcile")
     assert f"hole: {HOUR} is not complete, open files: 1: s3://{export.stage.bucket}/{damaged}: not a readable" in log
     assert "Traceback" not in log
+    assert len(export.ids()) == events, "the others are delivered"
+    assert list(export.manifest(HOUR)["files"]["open"]) == [damaged]
+
+    _, following = export.dag.run(hour=AFTER)
+    assert following == "success", "an old damaged file does not fail the hours after it"
+
+    [mended] = make_files([HOUR], TYPES[:1], rows=10, prefix="hole/", first=9)
+    export.put_object(damaged, mended.body)
+    _, state = export.dag.run(hour=HOUR)
+    assert state == "failed", "the first version of the object was never delivered"
+    assert len(export.ids()) == events + 10
+
+
+def test_a_wrong_set_up_fails_at_once_in_one_line_that_names_it(stage: Stage) -> None:
+    complaints = {
+        "no_source": "listing s3://no-such-bucket/: NoSuchBucket",
+        "no_state": "s3://no-such-bucket/no_state/",
+        "no_bus": "the event bus no-such-bus in us-east-1: ResourceNotFound",
+        "no_region": "the event bus events in eu-west-1: ResourceNotFound",
+    }
+    exports = {Export(stage, name): complaint for name, complaint in complaints.items()}
+    for export in exports:
+        export.put(HOUR, rows=5)
+        export.dag.switch_on()
+    runs = {export: export.dag.trigger(hour=HOUR) for export in exports}
+    for export, complaint in exports.items():
+        run = runs[export]
+        assert export.dag.ended(run) == "failed"
+        log = export.dag.log(run, "discover")
+        assert complaint in log
+        assert ";" in log.partition(complaint)[2], "the line says what to do"
+        [tried] = [task["try_number"] for task in export.dag.tasks(run) if task["task_id"] == "discover"]
+        assert tried == 1, "no retry mends it"
+        assert export.accepted() == []
+
+
+@of("hashed")
+def test_personal_data_is_hashed_with_the_password_of_a_connection(export: Export) -> None:
+    export.put(HOUR, rows=10)
+    run, state = export.dag.run(hour=HOUR)
+    assert state == "failed", "without its key nothing may go out"
+    log = export.dag.log(run, "deliver", map_index=0)
+    assert "there is no Airflow connection hash_key with a password; make it" in log
+    assert export.accepted() == []
+    export.stage.scheduler.ask(
+        "POST", "connections", connection_id="hash_key", conn_type="generic", password="a-secret-key"
+    )
+    export.dag.clear(run, only_failed=True)
+    assert export.dag.ended(run) == "success"
+    assert "a-secret-key" not in export.dag.log(run, "deliver", 2, map_index=0)
+    users = {json.loads(entry["Detail"])["user"]["user_id"] for entry in export.accepted()}
+    assert users
+    assert {len(user) for user in users} == {64}
 
 
 @of("redriven")
@@ -242,7 +302,11 @@ def test_a_backfill_leaves_the_live_hour_its_slots(export: Export) -> None:
 
 def test_every_dag_and_task_says_what_it_does(stage: Stage) -> None:
     dags = stage.scheduler.ask("GET", "dags?limit=100")["dags"]
-    assert {each["dag_id"].rpartition("_")[0] for each in dags} >= {"currents_export", "currents_sweep", "currents"}
+    assert {each["dag_id"] for each in dags} >= {
+        "currents_export_manual",
+        "currents_sweep_manual",
+        "currents_redrive",
+    }
     for dag in dags:
         told = {dag["dag_id"]: stage.scheduler.ask("GET", f"dags/{dag['dag_id']}/details")["doc_md"]}
         told |= {

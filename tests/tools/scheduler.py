@@ -140,6 +140,7 @@ def scheduler(
         **addresses(port),
         "CURRENTS_CONNECTORS": str(path),
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "true",
+        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.3",
         **(environment or {}),
     }
     with standalone(settings, log) as process:

@@ -145,7 +145,7 @@ def _dag_is_there(port: int, dag: str) -> bool:
 @contextmanager
 def api(port: int) -> Iterator[httpx.Client]:
     """Airflow's public API, logged in as whoever is at this machine."""
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as client:
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60) as client:
         token = client.get("/auth/token").raise_for_status().json()["access_token"]
         client.headers["Authorization"] = f"Bearer {token}"
         client.base_url = client.base_url.join("/api/v2/")
