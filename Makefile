@@ -6,7 +6,7 @@ PORT ?= 8080
 RUN := $(BIN)/python -m
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test lint format bench requirements clean
+.PHONY: help install demo up test screenshots lint format bench requirements clean
 
 help:            ## list these commands
 	@grep -E '^[a-z]+: .*##|^[a-z]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 14
@@ -29,6 +29,9 @@ up: install      ## Airflow UI on 127.0.0.1 with the demo connector; Ctrl-C stop
 
 test: install    ## run the whole test suite
 	@$(RUN) pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+screenshots: install  ## take the pictures of docs/operating.md anew
+	@CURRENTS_SCREENSHOTS=docs/images $(RUN) pytest tests/dags/test_browser.py
 
 lint: install    ## ruff and strict mypy
 	@$(RUN) ruff check .

@@ -71,7 +71,10 @@ def run_request(params: Mapping[str, Any], hour: str, connector: Connector, *, i
 
     Raises SetupError where they do not go together.
     """
-    hours = _stretch(hour, params.get("until"))
+    asked, until = params.get("hour"), params.get("until")
+    if (asked and format_hour(parse_hour(asked)) != hour) or (until and is_backfill):
+        raise SetupError(f"this run is for the hour {hour} already; leave `hour` and `until` empty")
+    hours = _stretch(hour, until)
     is_replay, reason = bool(params.get("replay")), str(params.get("reason") or "").strip()
     if is_replay and not reason:
         raise SetupError("a replay sends again what was already sent; say why in `reason` to confirm that")

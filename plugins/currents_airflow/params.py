@@ -12,7 +12,7 @@ from include.currents.hour import HOUR_PATTERN
 def export_params() -> dict[str, Param]:
     """What a run of the export DAG can be asked for; scheduled runs and backfills leave all of it as it is."""
     return {
-        "hour": _hour("Hour", "The hour to export, as YYYY-MM-DD-HH in UTC. Scheduled runs have theirs already."),
+        "hour": _hour("Hour", "The hour to export, as YYYY-MM-DD-HH in UTC. Scheduled runs and backfills have theirs."),
         "until": _hour("Until", "The last hour, to export every hour from the first to this one; empty for one hour."),
         "event_types": _patterns(
             "Event types",
@@ -56,15 +56,14 @@ def redrive_params(connectors: Sequence[str]) -> dict[str, Param]:
             enum=list(connectors),
             title="Connector",
             description="Whose dead letters are sent again.",
-            section="What",
         ),
+        "hour": _hour("Hour", "The hour the letters belong to, as YYYY-MM-DD-HH in UTC."),
+        "until": _hour("Until", "The last hour, for every hour from the first to this one; empty for one hour."),
         "codes": _patterns(
             "Reasons",
             "Codes of dead letters, one a line, such as oversized or NotAuthorized*; empty for every reason.",
         ),
         "event_types": _patterns("Event types", "One a line, such as users.messages.*; empty for all."),
-        "hour": _hour("Hour", "The hour the letters belong to, as YYYY-MM-DD-HH in UTC."),
-        "until": _hour("Until", "The last hour, for every hour from the first to this one; empty for one hour."),
         "dry_run": _dry_run("settle"),
         "pace": _pace(),
     }
@@ -86,8 +85,8 @@ def _dry_run(task: str) -> Param:
         False,
         type="boolean",
         title="Dry run",
-        description=f"Reads and prepares everything, sends nothing, and reports in the log of `{task}` what sending "
-        "would come to.",
+        description=f"Reads and prepares everything, sends nothing, and reports in the log of the task {task} "
+        "what sending would come to.",
         section="How",
     )
 
@@ -105,6 +104,5 @@ def _pace() -> Param:
 
 
 def _hour(title: str, description: str) -> Param:
-    return Param(
-        None, type=["null", "string"], pattern=HOUR_PATTERN, title=title, description=description, section="When"
-    )
+    # Without a section: the form opens only the one of such fields.
+    return Param(None, type=["null", "string"], pattern=HOUR_PATTERN, title=title, description=description)

@@ -24,6 +24,8 @@ def airflow_env(home: Path) -> dict[str, str]:
         # One process writes at a time; the others wait their turn for up to 30 seconds instead of SQLite's 5.
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=30",
         "AIRFLOW__API__HOST": "127.0.0.1",
+        # The UI shows lines of logs whole.
+        "AIRFLOW__API__DEFAULT_WRAP": "true",
         # An empty connection: boto3's own credential chain and endpoints apply.
         "AIRFLOW_CONN_AWS_DEFAULT": "aws://",
     }

@@ -66,7 +66,9 @@ class CurrentsOperator(BaseOperator):
             request = self._request(context, connector)
             return self.run_step(context, CurrentsHook(connector, request, context["dag_run"].run_id))
         except (SetupError, DeliveryError) as error:
-            # The message says it all; where it came from would only bury it.
+            # The UI cuts off the message of an exception, but not a line. It says it all; where it came from would only
+            # bury it.
+            self.log.error("%s", error)
             raise error.with_traceback(None) from None
 
     @abstractmethod

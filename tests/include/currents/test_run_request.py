@@ -36,11 +36,18 @@ def test_a_stretch_holds_every_hour_once_in_order(start: Any, more: int) -> None
         ({"replay": True}, "say why in `reason`"),
         ({"replay": True, "reason": "  "}, "say why in `reason`"),
         ({"reason": "because"}, "`reason` is for a replay"),
+        ({"hour": "2026-11-23-07"}, "this run is for the hour 2026-11-23-08 already; leave `hour` and `until` empty"),
     ],
 )
 def test_what_does_not_go_together_is_told_with_the_way_out(params: dict[str, Any], complaint: str) -> None:
     with pytest.raises(SetupError, match=re.escape(complaint)):
         run_request(params, HOUR, connector())
+
+
+def test_a_backfill_has_a_run_for_each_hour_and_needs_no_stretch() -> None:
+    with pytest.raises(SetupError, match="leave `hour` and `until` empty"):
+        run_request({"until": "2026-11-23-09"}, HOUR, connector(), is_backfill=True)
+    assert run_request({"hour": HOUR}, HOUR, connector(), is_backfill=True).hours == (HOUR,)
 
 
 @pytest.mark.parametrize(
