@@ -28,13 +28,17 @@ class CurrentsHook:
 
     Clients come from the connector's Airflow connections, so credentials, endpoints, proxies and retries are theirs.
     Everything is made when first asked for. A replay and a redrive have books of their own, under the name of their
-    run; a dry run sends to nowhere, and what it writes is forgotten.
+    run; a dry run sends to nowhere, and what it writes is forgotten. ``verify`` is for the TLS of the destination, as
+    boto3 takes it; None leaves it to the connection.
     """
 
-    def __init__(self, connector: Connector, request: RunRequest, run_id: str) -> None:
+    def __init__(
+        self, connector: Connector, request: RunRequest, run_id: str, verify: bool | str | None = None
+    ) -> None:
         self.connector = connector
         self.request = request
         self._run_id = run_id
+        self._verify = verify
 
     @cached_property
     def source(self) -> S3Objects:
@@ -70,7 +74,7 @@ class CurrentsHook:
 
         destination = self.connector.destination
         hook = EventBridgeHook(  # type: ignore[no-untyped-call]
-            aws_conn_id=destination.aws_conn_id, region_name=destination.region
+            aws_conn_id=destination.aws_conn_id, region_name=destination.region, verify=self._verify
         )
         # The sender has its own retries, which know single entries; two layers of them would multiply.
         client = hook.get_client_type(config=hook.config.merge(Config(retries={"total_max_attempts": 1})))

@@ -46,30 +46,53 @@ class CurrentsOperator(BaseOperator):
 
     :param connector: the name of a connector in the connectors file
     :param kind: what its DAG does: export hours, sweep past hours for late files, or send dead letters again
+    :param aws_conn_id: the Airflow connection for the bus, where it is not to be the connector's
+    :param region_name: the region of the bus, likewise
+    :param verify: for the TLS of the bus: a file of certificates, or False for no check at all; else the connection's
     """
 
-    template_fields: Sequence[str] = ("connector",)
+    # What the Amazon provider's `aws_template_fields` has, a module of which would load boto3 with every DAG.
+    template_fields: Sequence[str] = ("connector", "aws_conn_id", "region_name", "verify")
     ui_color = "#e8f0fe"
 
-    def __init__(self, *, connector: str, kind: Kind = "export", **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        connector: str,
+        kind: Kind = "export",
+        aws_conn_id: str | None = None,
+        region_name: str | None = None,
+        verify: bool | str | None = None,
+        **kwargs: Any,
+    ) -> None:
         # A mapped task is told None for what nobody gave.
         super().__init__(**kwargs | {"retry_policy": kwargs.get("retry_policy") or RETRY_POLICY})
         self.connector = connector
         self.kind = kind
+        self.aws_conn_id = aws_conn_id
+        self.region_name = region_name
+        self.verify = verify
         # Where its links go, by their names; known once it ran.
         self.addresses: dict[str, str] = {}
 
     def execute(self, context: Context) -> Any:
         """Runs the step."""
         try:
-            connector = load_connector(self.connector)
-            request = self._request(context, connector)
-            return self.run_step(context, CurrentsHook(connector, request, context["dag_run"].run_id))
+            settings = self.settings()
+            request = self._request(context, settings)
+            return self.run_step(context, CurrentsHook(settings, request, context["dag_run"].run_id, self.verify))
         except (SetupError, DeliveryError) as error:
             # The UI cuts off the message of an exception, but not a line. It says it all; where it came from would only
             # bury it.
             self.log.error("%s", error)
             raise error.with_traceback(None) from None
+
+    def settings(self) -> Connector:
+        """The connector's settings, with what the task was told of its bus."""
+        connector = load_connector(self.connector)
+        told = {"aws_conn_id": self.aws_conn_id, "region": self.region_name}
+        told = {name: value for name, value in told.items() if value}
+        return connector.model_copy(update={"destination": connector.destination.model_copy(update=told)})
 
     @abstractmethod
     def run_step(self, _context: Context, _hook: CurrentsHook, /) -> Any:

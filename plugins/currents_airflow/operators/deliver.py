@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from currents_airflow import metrics
 from currents_airflow.links import EventBusLink, SourceFilesLink
 from currents_airflow.operators.base import CurrentsOperator
-from include.currents.connectors_file import load_connector
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
@@ -88,7 +87,7 @@ class CurrentsToEventBridgeOperator(CurrentsOperator):
 
         if not self._datasets:
             return OperatorLineage()
-        connector = load_connector(self.connector)
+        connector = self.settings()
         bucket, bus = f"s3://{connector.source.bucket}", connector.destination
         return OperatorLineage(
             inputs=[Dataset(namespace=bucket, name=name) for name in self._datasets],
