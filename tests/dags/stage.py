@@ -24,7 +24,7 @@ class Stage:
     scheduler: Scheduler
 
 
-@dataclass(eq=False)
+@dataclass
 class Export:
     """The export DAG of one connector, what it reads, and what arrives from it."""
 

@@ -24,7 +24,7 @@ from tests.tools.sample import make_files
 from tests.tools.scheduler import RunningDag, scheduler
 
 PICTURES = os.environ.get("CURRENTS_SCREENSHOTS")
-SLOW = 30_000  # milliseconds, for a machine that is busy
+SLOW = 60_000  # milliseconds, for a machine that is busy
 
 pytestmark = pytest.mark.timeout(240)
 

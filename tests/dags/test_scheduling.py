@@ -204,27 +204,26 @@ def test_a_run_with_a_hole_fails_and_names_it(export: Export) -> None:
     assert len(export.ids()) == events + 10
 
 
-def test_a_wrong_set_up_fails_at_once_in_one_line_that_names_it(stage: Stage) -> None:
-    complaints = {
-        "no_source": "listing s3://no-such-bucket/: NoSuchBucket",
-        "no_state": "s3://no-such-bucket/no_state/",
-        "no_bus": "the event bus no-such-bus in us-east-1: ResourceNotFound",
-        "no_region": "the event bus events in eu-west-1: ResourceNotFound",
-    }
-    exports = {Export(stage, name): complaint for name, complaint in complaints.items()}
-    for export in exports:
-        export.put(HOUR, rows=5)
-        export.dag.switch_on()
-    runs = {export: export.dag.trigger(hour=HOUR) for export in exports}
-    for export, complaint in exports.items():
-        run = runs[export]
-        assert export.dag.ended(run) == "failed"
-        log = export.dag.log(run, "discover")
-        assert complaint in log
-        assert ";" in log.partition(complaint)[2], "the line says what to do"
-        [tried] = [task["try_number"] for task in export.dag.tasks(run) if task["task_id"] == "discover"]
-        assert tried == 1, "no retry mends it"
-        assert export.accepted() == []
+@pytest.mark.parametrize(
+    ("export", "complaint"),
+    [
+        ("no_source", "listing s3://no-such-bucket/: NoSuchBucket"),
+        ("no_state", "s3://no-such-bucket/no_state/"),
+        ("no_bus", "the event bus no-such-bus in us-east-1: ResourceNotFound"),
+        ("no_region", "the event bus events in eu-west-1: ResourceNotFound"),
+    ],
+    indirect=["export"],
+)
+def test_a_wrong_set_up_fails_at_once_in_one_line_that_names_it(export: Export, complaint: str) -> None:
+    export.put(HOUR, rows=5)
+    run, state = export.dag.run(hour=HOUR)
+    assert state == "failed"
+    log = export.dag.log(run, "discover")
+    assert complaint in log
+    assert ";" in log.partition(complaint)[2], "the line says what to do"
+    [tried] = [task["try_number"] for task in export.dag.tasks(run) if task["task_id"] == "discover"]
+    assert tried == 1, "no retry mends it"
+    assert export.accepted() == []
 
 
 @of("hashed")

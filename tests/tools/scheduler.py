@@ -34,7 +34,7 @@ class Scheduler:
             found = self.client.request(method, path, json=json or None)
             return None if found.status_code == 500 and "Database error" in found.text else found
 
-        found = wait_for(30, answer)
+        found = wait_for(90, answer)
         assert found.is_success, found.text
         return found.json() if found.content else None
 
