@@ -83,7 +83,8 @@ def run_request(params: Mapping[str, Any], hour: str, connector: Connector, *, i
     mark: Mode = "replay" if is_replay else "backfill" if is_backfill else "live"
     return RunRequest(
         hours=hours,
-        past=() if is_replay else tuple(hours_back(hours[0], connector.lookback_hours)),
+        # The hours before a backfill's have runs of their own, at the same time, or nobody asked for them.
+        past=() if is_replay or is_backfill else tuple(hours_back(hours[0], connector.lookback_hours)),
         event_types=tuple(params.get("event_types") or ()),
         own_books="replays" if is_replay else "",
         is_dry=bool(params.get("dry_run")),

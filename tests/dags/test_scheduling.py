@@ -334,6 +334,8 @@ def test_hours_are_backfilled_once_whichever_way(export: Export) -> None:
     runs = export.dag.backfill(*window, reprocess_behavior="none", max_active_runs=2)
     assert [run["state"] for run in runs] == ["success"] * 4
     assert sorted(run["partition_key"] for run in runs) == hours
+    labels = [task["rendered_map_index"].partition("files")[0] for task in delivering(export, "success")]
+    assert labels == [f"{len(TYPES)} event types, {len(TYPES)} "] * 3, "each run has the files of its own hour"
     assert set(export.ids().values()) == {1}
     assert len(export.ids()) == events
     assert {json.loads(entry["Detail"])["currents_export"]["mode"] for entry in export.accepted()} == {"backfill"}

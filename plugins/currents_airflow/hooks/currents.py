@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from include.currents.run_request import RunRequest
     from include.currents.seen_ids import DeliveredIds
 
+# As many as threads share a client. Each one above botocore's ten would be opened and closed for every request, and
+# tell so in the log.
+_S3_CONNECTIONS = 16
+
 
 class CurrentsHook:
     """The places of one connector, for what one run is asked to do: its source, its state and its destination.
@@ -196,7 +200,10 @@ class CurrentsHook:
 
 def _objects(location: Location) -> S3Objects:
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+    from botocore.config import Config
 
     from include.adapters.s3 import S3Objects
 
-    return S3Objects(S3Hook(aws_conn_id=location.aws_conn_id).conn, location.bucket)
+    hook = S3Hook(aws_conn_id=location.aws_conn_id)
+    config = Config(max_pool_connections=_S3_CONNECTIONS).merge(hook.config)
+    return S3Objects(hook.get_client_type(config=config), location.bucket)

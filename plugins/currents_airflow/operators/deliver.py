@@ -74,7 +74,8 @@ class CurrentsToEventBridgeOperator(CurrentsOperator):
             hook.target.close()
             if not request.is_dry:
                 _measure(hook.connector.name, self._delivery.stats)
-        self.log.info("%s: %s, notes %s", self.shard["label"], account.totals, dict(account.notes))
+        notes = (f"{note} {count}" for note, count in sorted(account.notes.items()))
+        self.log.info("%s: %s", self.shard["label"], ", ".join([str(account.totals), *notes]))
         return _forecast(hook, shard, account) if request.is_dry else asdict(account.totals)
 
     def get_openlineage_facets_on_complete(self, _task_instance: Any) -> OperatorLineage[Any, Any]:
