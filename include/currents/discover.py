@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+from include.currents.catalog import catalog
 from include.currents.file_key import SourceFile, place_of
 from include.currents.ledger import Ledger
 from include.currents.ports import ObjectStore
@@ -22,13 +23,17 @@ def undelivered(connector: Connector, source: ObjectStore, ledger: Ledger, reque
     """The files of the hours that are asked for, and the late ones of the past hours, that are not yet delivered.
 
     A file that could not be read stays with its own hour's runs: it must not fail every run that looks back on it.
+    Raises SetupError where an event type is asked for that the connector does not export.
     """
     hours = (*request.past, *request.hours)
+    known = set(catalog())
 
     def wants(event_type: str) -> bool:
+        known.add(event_type)
         return connector.event_types.wants(event_type) and request.wants(event_type)
 
     found = find_files(source, connector.source.prefix, hours, wants)
+    request.require_known(event_type for event_type in known if connector.event_types.wants(event_type))
     files = [file for file in found if request.wants(file.event_type)]
     if len(files) < len(found):
         log.warning("%d files are left out, since no folder tells their event type", len(found) - len(files))
@@ -50,8 +55,12 @@ def find_files(
     Looks for `event_type=<type>/date=<hour>/` at any depth, and for `date=<hour>/` where no folder names a type; below
     the date it takes every object, as names there change.
     """
+    kinds = list(_kinds(store, prefix, wants))
+    if not kinds:
+        place = f"s3://{store.bucket}/{prefix}"
+        log.warning("no folder of a wanted event type is below %s; if Braze writes there, correct source.prefix", place)
     with ThreadPoolExecutor(_PARALLEL_LISTINGS) as pool:
-        folders = [folder for kind in _kinds(store, prefix, wants) for folder in _of_hours(kind, hours)]
+        folders = [folder for kind in kinds for folder in _of_hours(kind, hours)]
         listings = pool.map(lambda folder: list(store.objects(folder)), folders)
         found = [
             SourceFile(store.bucket, each.key, each.etag, each.size)

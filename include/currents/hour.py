@@ -30,6 +30,11 @@ def format_hour(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime(HOUR_FORMAT)
 
 
+def hour_end(hour: str) -> datetime:
+    """The moment at which an hour is over, aware and in UTC."""
+    return parse_hour(hour) + timedelta(hours=1)
+
+
 def hours_back(hour: str, count: int) -> list[str]:
     """The ``count`` hours before ``hour``, oldest first, without ``hour`` itself."""
     start = parse_hour(hour)

@@ -10,6 +10,7 @@ import orjson
 
 from include.currents.account import Account
 from include.currents.file_key import SourceFile
+from include.currents.hour import hour_end
 from include.currents.ledger import HourAccount, Ledger
 from include.currents.ports import ObjectStore
 
@@ -80,13 +81,14 @@ class Manifests:
     def write(self, manifest: Manifest, now: datetime, *, announce: bool = False) -> bool:
         """Writes the manifest over the hour's last one.
 
-        Returns whether the hour is to be announced as complete: where ``announce`` says that it can be, and not
-        twice with the same content.
+        Returns whether the hour is to be announced as complete: where ``announce`` says that it can be, when it is
+        over, and not twice with the same content.
         """
         key, told = self.key(manifest.hour), manifest.as_json(now)
         before = orjson.loads(self._store.read(key) or b"{}")
         was_announced = before.get("announced", False) and _content(before) == _content(told)
-        told["announced"] = was_announced or (announce and manifest.complete)
+        is_whole = manifest.complete and hour_end(manifest.hour) <= now
+        told["announced"] = was_announced or (announce and is_whole)
         self._store.write(key, orjson.dumps(told, option=orjson.OPT_INDENT_2))
         return bool(told["announced"] and not was_announced)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -50,12 +51,26 @@ class RunRequest:
         """Whether files may stay open on purpose."""
         return self.is_dry or self.max_events is not None
 
+    def require_begun(self, now: datetime) -> None:
+        """Raises SetupError where an hour lies ahead: nothing is there yet, which must not look like an empty hour."""
+        ahead = [each for each in self.hours if parse_hour(each) > now]
+        if ahead:
+            raise SetupError(f"the hour {ahead[0]} has not begun: it is {format_hour(now)} in UTC; correct the hour")
+
     def wants(self, event_type: str | None) -> bool:
         """Whether files of an event type are asked for; None is for files of which no folder tells it.
 
         Those may hold any, and be done with when only some of their rows were sent: so no pattern takes them.
         """
         return not self.event_types or (event_type is not None and _matches(event_type, self.event_types))
+
+    def require_known(self, event_types: Iterable[str]) -> None:
+        """Raises SetupError where a pattern takes none of the event types that there are."""
+        known = sorted(event_types)
+        for pattern in self.event_types:
+            if not any(fnmatchcase(each, pattern) for each in known):
+                near = "".join(f"; did you mean {each}?" for each in get_close_matches(pattern, known, n=1))
+                raise SetupError(f"the connector exports no event type {pattern}, correct the event types{near}")
 
     def wants_letter(self, letter: Mapping[str, Any]) -> bool:
         """Whether a dead letter is one of those that are to be sent again."""

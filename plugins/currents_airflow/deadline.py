@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseDeadlineReference  # type: ignore[attr-defined]
 
-from include.currents.hour import parse_hour
+from include.currents.hour import hour_end
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -33,5 +33,5 @@ class HourEnd(BaseDeadlineReference):  # type: ignore[misc]
         run = session.scalar(select(DagRun).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id))
         if not run or run.run_type != "scheduled" or not run.partition_key:
             return None
-        end = parse_hour(run.partition_key) + timedelta(hours=1)
+        end = hour_end(run.partition_key)
         return end if datetime.now(UTC) - end < _LIVE else None

@@ -9,7 +9,7 @@ from collections import Counter
 from tests.dags.conftest import Airflow
 from tests.tools.sample import make_files
 
-HOUR = "2026-11-23-08"
+HOUR = "2026-06-02-08"
 TYPES = ["users.behaviors.Purchase", "users.messages.email.Open"]
 
 
@@ -50,10 +50,10 @@ def test_an_hour_goes_to_the_bus_once_with_late_files_and_is_accounted_for(airfl
     assert len(airflow.aws.accepted()) == events, "a rerun sends nothing twice"
 
     late = put_sample(airflow, first=1)
-    following = airflow.export("2026-11-23-09")
+    following = airflow.export("2026-06-02-09")
     assert following.returncode == 0, following.stdout
     assert airflow.manifest(HOUR)["totals"]["sent"] == events + late
-    assert airflow.manifest("2026-11-23-09")["totals"]["read"] == 0
+    assert airflow.manifest("2026-06-02-09")["totals"]["read"] == 0
     assert set(accepted(airflow).values()) == {1}
 
 
@@ -105,9 +105,9 @@ def test_an_hour_that_is_none_is_refused_before_anything_runs(airflow: Airflow) 
 
 
 def test_a_sweep_finds_what_came_too_late_for_any_run(airflow: Airflow) -> None:
-    late = put_sample(airflow, "2026-11-21-05")
-    run = airflow.sweep("2026-11-23T09:40:00+00:00")
+    late = put_sample(airflow, "2026-05-31-05")
+    run = airflow.sweep("2026-06-02T09:40:00+00:00")
     assert run.returncode == 0, run.stdout
     assert len(accepted(airflow)) == late
-    assert airflow.manifest("2026-11-21-05")["totals"]["sent"] == late
+    assert airflow.manifest("2026-05-31-05")["totals"]["sent"] == late
     assert [key for key in airflow.keys("state/test/manifests/") if HOUR in key] == []

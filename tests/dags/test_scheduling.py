@@ -137,12 +137,17 @@ def test_a_dry_run_a_trial_the_rest_and_a_replay(export: Export) -> None:
         refused = export.stage.scheduler.client.post(f"dags/{export.dag.name}/dagRuns", json=body)
         assert refused.status_code == 400
         assert f"Invalid input for param {next(iter(wrong))}" in refused.text
-    run, state = export.dag.run(hour=HOUR, replay=True)
-    assert state == "failed"
-    assert export.dag.states(run)["discover"] == "failed"
-    log = export.dag.log(run, "discover")
-    assert "a replay sends again what was already sent; say why in `reason`" in log
-    assert export.dag.tasks(run)[0]["try_number"] == 1
+    slips: list[tuple[dict[str, Any], str]] = [
+        ({"hour": HOUR, "replay": True}, "a replay sends again what was already sent; say why in `reason`"),
+        ({"hour": "2999-01-01-00"}, "the hour 2999-01-01-00 has not begun"),
+        ({"hour": HOUR, "event_types": ["users.behaviors.Purchas"]}, "did you mean users.behaviors.Purchase?"),
+    ]
+    for asked, complaint in slips:
+        run, state = export.dag.run(**asked)
+        assert state == "failed"
+        assert export.dag.states(run)["discover"] == "failed"
+        assert complaint in export.dag.log(run, "discover")
+        assert export.dag.tasks(run)[0]["try_number"] == 1
 
 
 @of("cleared")

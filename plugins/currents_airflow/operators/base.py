@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import BaseOperator, ExceptionRetryPolicy, RetryAction, RetryRule
@@ -80,6 +80,7 @@ class CurrentsOperator(BaseOperator):
         try:
             settings = self.settings()
             request = self._request(context, settings)
+            request.require_begun(datetime.now(UTC))
             return self.run_step(context, CurrentsHook(settings, request, context["dag_run"].run_id, self.verify))
         except (SetupError, DeliveryError) as error:
             # The UI cuts off the message of an exception, but not a line. It says it all; where it came from would only

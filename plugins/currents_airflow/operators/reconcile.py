@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import TaskInstanceState
@@ -14,7 +14,7 @@ from currents_airflow import metrics
 from currents_airflow.links import EventBusLink, HourManifestLink, SourceFilesLink
 from currents_airflow.operators.base import CurrentsOperator
 from include.currents.errors import DeliveryError
-from include.currents.hour import parse_hour
+from include.currents.hour import hour_end
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -30,8 +30,8 @@ FAILED = (TaskInstanceState.FAILED, TaskInstanceState.UPSTREAM_FAILED)
 class CurrentsReconcileOperator(CurrentsOperator):
     """Accounts for the run's hours, and for earlier hours that got late files, from the ledger.
 
-    Each hour that is complete, and was not told of with the same content before, is announced: by an event of its
-    outlet with the hour as partition. Dry runs, trials and replays announce nothing.
+    Each hour that is over and complete, and was not told of with the same content before, is announced: by an event of
+    its outlet with the hour as partition. Dry runs, trials and replays announce nothing.
 
     :param plans: what each ``CurrentsDiscoverOperator`` returned, by the task that is mapped over it; None where that
         failed or was skipped
@@ -73,9 +73,9 @@ class CurrentsReconcileOperator(CurrentsOperator):
         open_hours = [] if request.is_partial else [each for each in manifests if not each.complete]
         faults = [_complaint(each) for each in open_hours] or [f"{name} failed; its log says why" for name in failed]
         announces = bool(self.outlets) and not (faults or request.is_partial or request.own_books)
-        complete = []
+        complete, now = [], datetime.now(UTC)
         for manifest in manifests:
-            if hook.manifests.write(manifest, datetime.now(UTC), announce=announces):
+            if hook.manifests.write(manifest, now, announce=announces):
                 complete.append(manifest.hour)
             self.log.info("%s: %s", manifest.hour, manifest.account.totals)
         self._measure(context, hook, manifests)
@@ -104,8 +104,8 @@ class CurrentsReconcileOperator(CurrentsOperator):
         metrics.gauge(name, files_open=open_files, hours_incomplete=sum(not each.complete for each in manifests))
         metrics.count(name, hours_complete=sum(each.complete for each in manifests))
         if context["dag_run"].run_type == "scheduled" and self.kind == "export":
-            ended = parse_hour(hook.request.hours[0]) + timedelta(hours=1)
-            metrics.gauge(name, lag_seconds=(datetime.now(UTC) - ended).total_seconds())
+            lag = datetime.now(UTC) - hour_end(hook.request.hours[0])
+            metrics.gauge(name, lag_seconds=lag.total_seconds())
 
     def _forecast(
         self, context: Context, hook: CurrentsHook, planned: Mapping[str, Sequence[Any]], failed: Sequence[str]

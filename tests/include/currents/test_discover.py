@@ -8,6 +8,8 @@ import pytest
 from include.adapters.memory import MemoryObjects
 from include.currents.account import Account
 from include.currents.discover import find_files, undelivered
+from include.currents.errors import SetupError
+from include.currents.file_key import SourceFile
 from include.currents.ledger import Lease, Ledger
 from include.currents.run_request import RunRequest, run_request
 from tests.include.currents.test_deliver import connector
@@ -114,6 +116,29 @@ def test_a_file_that_changed_since_it_was_delivered_is_told(caplog: pytest.LogCa
     assert caplog.messages == [
         f"{again.uri} has changed since it was delivered; those of its rows that are new are sent"
     ]
+
+
+def test_an_event_type_that_is_not_exported_can_not_be_asked_for() -> None:
+    source, ledger = store(f"in/event_type=braze.new.Type/date={HOUR}/a"), Ledger(MemoryObjects(), "l/")
+
+    def ask(event_type: str, **settings: Any) -> list[SourceFile]:
+        return undelivered(connector(**settings), source, ledger, RunRequest((HOUR,), event_types=(event_type,)))
+
+    assert len(ask("braze.new.Type")) == 1, "Braze may write what it does not document"
+    assert ask(OPEN) == [], "and an hour may lack what it does"
+    for event_type, settings in (("braze.new.Typo", {}), (OPEN, {"event_types": {"exclude": [OPEN]}})):
+        with pytest.raises(SetupError, match=f"exports no event type {event_type}"):
+            ask(event_type, **settings)
+
+
+def test_a_prefix_below_which_nothing_is_gets_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    source = store(f"in/event_type={OPEN}/date={BEFORE}/a", f"flat/date={BEFORE}/a")
+    for prefix in ("in/", "flat/"):
+        assert find_files(source, prefix, [HOUR], every) == []
+    assert caplog.messages == [], "an empty hour is none"
+    assert find_files(source, "inn/", [HOUR], every) == []
+    [told] = caplog.messages
+    assert "below s3://braze/inn/; if Braze writes there, correct source.prefix" in told
 
 
 def test_event_types_that_are_asked_for_take_no_file_that_may_hold_others(caplog: pytest.LogCaptureFixture) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from include.currents.errors import SetupError
-from include.currents.hour import format_hour, hours_back, parse_hour, resolve_hour
+from include.currents.hour import format_hour, hour_end, hours_back, parse_hour, resolve_hour
 
 moments = st.datetimes(datetime(1971, 1, 1), datetime(9990, 1, 1), timezones=st.just(UTC))
 
@@ -27,6 +27,10 @@ def test_an_hour_is_named_in_utc() -> None:
 def test_what_is_no_hour_is_refused_with_the_form_it_should_have(text: str) -> None:
     with pytest.raises(SetupError, match="write it as YYYY-MM-DD-HH"):
         parse_hour(text)
+
+
+def test_an_hour_is_over_when_the_next_begins() -> None:
+    assert hour_end("2026-12-31-23") == parse_hour("2027-01-01-00")
 
 
 def test_hours_back_cross_days_and_leave_the_hour_itself_out() -> None:

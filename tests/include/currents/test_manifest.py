@@ -100,6 +100,7 @@ def test_a_complete_hour_is_announced_once_and_again_when_more_was_delivered() -
     assert not announced(file("1")), "a file is open"
     settle(ledger, file("1"), account("a", 1, 1))
     assert not announced(announce=False), "the run is none that announces"
+    assert not announced(later=-1), "the hour is not over"
     assert announced(later=1)
     assert not announced(later=2)
     assert not announced(announce=False, later=3)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -74,6 +75,23 @@ def test_a_sweep_looks_through_the_hours_before_it() -> None:
     found = sweep_request(HOUR, connector(schedule={"sweep_hours": 48}))
     assert found.hours == ()
     assert (len(found.past), found.past[-1]) == (48, "2026-11-23-07")
+
+
+def test_an_hour_that_has_not_begun_is_refused() -> None:
+    request = run_request({"until": "2026-11-23-10"}, HOUR, connector())
+    request.require_begun(parse_hour("2026-11-23-10"))
+    with pytest.raises(SetupError, match=re.escape("the hour 2026-11-23-10 has not begun: it is 2026-11-23-09 in UTC")):
+        request.require_begun(parse_hour("2026-11-23-10") - timedelta(seconds=1))
+
+
+def test_a_pattern_that_takes_no_event_type_is_refused_with_the_nearest() -> None:
+    known = ["users.messages.email.Open", "users.messages.sms.Delivery"]
+    run_request({"event_types": ["*.Open", known[1]]}, HOUR, connector()).require_known(known)
+    with pytest.raises(SetupError, match=re.escape("no event type users.messages.email.Opne, correct")) as told:
+        run_request({"event_types": ["users.messages.email.Opne"]}, HOUR, connector()).require_known(known)
+    assert str(told.value).endswith("did you mean users.messages.email.Open?")
+    with pytest.raises(SetupError, match=r"no event type x, correct the event types$"):
+        run_request({"event_types": [known[0], "x"]}, HOUR, connector()).require_known(known)
 
 
 @pytest.mark.parametrize(
