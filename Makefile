@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 UV_VERSION := 0.13.9
 BIN := .venv/bin
 PORT ?= 8080
-RUN := $(BIN)/python -m
+RUN := PYTHONPATH=include $(BIN)/python -m
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo up test screenshots lint format bench requirements clean

@@ -24,9 +24,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from include.currents.encode import encode
-from include.currents.normalise import by_event_type, normalise
-from include.currents.read import read
+from currents_core.reading.read import read
+from currents_core.shaping.encode import encode
+from currents_core.shaping.normalise import by_event_type, normalise
 from tests.tools.sample import SampleFile, make_files, on_disk
 
 ROWS = 100_000

@@ -37,17 +37,17 @@ from rich.table import Table
 
 from benchmarks.encode import envelope
 from benchmarks.sink import ENTRIES, Sink, delayed, sink
-from include.adapters.choose_transport import transport_for
-from include.adapters.event_bus import EventBus
-from include.adapters.memory import MemoryObjects
-from include.currents.dead_letter import DeadLetters
-from include.currents.deliver import Delivery
-from include.currents.file_key import SourceFile
-from include.currents.hour import format_hour
-from include.currents.ledger import Ledger
-from include.currents.pacer import Pacer
-from include.currents.seen_ids import DeliveredIds
-from include.currents.settings import Connector
+from currents_aws.choose_transport import transport_for
+from currents_aws.event_bus import EventBus
+from currents_aws.memory import MemoryObjects
+from currents_core.books.dead_letter import DeadLetters
+from currents_core.books.ledger import Ledger
+from currents_core.books.seen_ids import DeliveredIds
+from currents_core.delivering.deliver import Delivery
+from currents_core.file_key import SourceFile
+from currents_core.hour import format_hour
+from currents_core.sending.pacer import Pacer
+from currents_core.setup.settings import Connector
 from tests.tools.sample import make_files
 
 ROUNDS = 3

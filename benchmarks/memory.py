@@ -16,9 +16,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from include.currents.encode import encode
-from include.currents.normalise import by_event_type, normalise
-from include.currents.read import read
+from currents_core.reading.read import read
+from currents_core.shaping.encode import encode
+from currents_core.shaping.normalise import by_event_type, normalise
 from tests.tools.sample import make_files
 
 EVENT_TYPE = "users.behaviors.Purchase"

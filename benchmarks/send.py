@@ -28,9 +28,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.sink import ENTRIES, Sink, delayed, sink
-from include.adapters.crt_transport import CrtTransport
-from include.adapters.transport import Answer
-from include.currents.errors import CurrentsError
+from currents_aws.crt_transport import CrtTransport
+from currents_aws.transport import Answer
+from currents_core.errors import CurrentsError
 
 ROUNDS = 3
 THREADS = 8

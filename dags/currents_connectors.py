@@ -7,8 +7,8 @@ A file of its own, so that a faulty connector breaks no valid one. (Airflow only
 from __future__ import annotations
 
 from currents_airflow import notices
-from include.currents.connectors_file import load_connectors
-from include.currents.errors import SetupError
+from currents_core.errors import SetupError
+from currents_core.setup.connectors_file import load_connectors
 
 connectors = load_connectors()
 if connectors.faults:

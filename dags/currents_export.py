@@ -16,9 +16,9 @@ from currents_airflow.operators.deliver import CurrentsToEventBridgeOperator
 from currents_airflow.operators.discover import CurrentsDiscoverOperator
 from currents_airflow.operators.reconcile import CurrentsReconcileOperator
 from currents_airflow.params import export_params
-from include.currents.connectors_file import load_connectors
-from include.currents.hour import HOUR_FORMAT
-from include.currents.settings import POOL, Connector
+from currents_core.hour import HOUR_FORMAT
+from currents_core.setup.connectors_file import load_connectors
+from currents_core.setup.settings import POOL, Connector
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.mappedoperator import MappedOperator

@@ -10,8 +10,8 @@ from currents_airflow.operators.base import TASK_DEFAULTS
 from currents_airflow.operators.deliver import CurrentsToEventBridgeOperator
 from currents_airflow.operators.redrive import CurrentsSelectLettersOperator, CurrentsSettleLettersOperator
 from currents_airflow.params import redrive_params
-from include.currents.connectors_file import load_connectors
-from include.currents.settings import POOL
+from currents_core.setup.connectors_file import load_connectors
+from currents_core.setup.settings import POOL
 
 _CONNECTOR = "{{ params.connector }}"
 _DOC = """

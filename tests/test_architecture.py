@@ -1,4 +1,4 @@
-"""The import law: dags → currents_airflow → include.adapters → include.currents, and never back up."""
+"""The import law: dags → currents_airflow → currents_aws → currents_core, and never back up."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ ROOT = Path(__file__).resolve().parents[1]
 # What each room may not import. A room is a folder, given as the beginning of its files' paths.
 FORBIDDEN = {
     "include/": ("airflow", "currents_airflow", "dags", "tests", "benchmarks"),
-    "include/currents/": ("boto3", "botocore", "awscrt", "aiobotocore", "include.adapters"),
+    "include/currents_core/": ("boto3", "botocore", "awscrt", "aiobotocore", "currents_aws"),
     "plugins/": ("dags", "tests", "benchmarks"),
-    "dags/": ("include.adapters", "boto3", "botocore", "awscrt", "tests", "benchmarks"),
+    "dags/": ("currents_aws", "boto3", "botocore", "awscrt", "tests", "benchmarks"),
 }
 
 
@@ -85,7 +85,7 @@ def test_what_every_airflow_process_imports_loads_nothing_heavy(module: str, tmp
     run = subprocess.run(
         [sys.executable, "-c", code],
         cwd=ROOT,
-        env={"PYTHONPATH": f"{ROOT}:{ROOT / 'plugins'}", "AIRFLOW_HOME": str(tmp_path), "PATH": ""},
+        env={"PYTHONPATH": f"{ROOT / 'include'}:{ROOT / 'plugins'}:{ROOT}", "AIRFLOW_HOME": str(tmp_path), "PATH": ""},
         capture_output=True,
         text=True,
         check=True,

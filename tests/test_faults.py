@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from include.adapters.s3 import S3Objects
-from include.currents.account import Counts
-from include.currents.file_key import SourceFile
-from include.currents.ledger import Ledger
+from currents_aws.s3 import S3Objects
+from currents_core.books.account import Counts
+from currents_core.books.ledger import Ledger
+from currents_core.file_key import SourceFile
 from tests.tools.delivering import ENDED_EARLY, start
 from tests.tools.fault_plan import FaultPlan
 from tests.tools.local_aws import LocalAws

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from airflow.sdk import Asset
 
-from include.currents.settings import Connector
+from currents_core.setup.settings import Connector
 
 
 def hours_of(connector: Connector) -> Asset:

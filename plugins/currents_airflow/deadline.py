@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseDeadlineReference  # type: ignore[attr-defined]
 
-from include.currents.hour import hour_end
+from currents_core.hour import hour_end
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session

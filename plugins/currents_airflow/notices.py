@@ -10,8 +10,8 @@ from airflow.sdk import AsyncCallback, DeadlineAlert  # type: ignore[attr-define
 from airflow.sdk.module_loading import import_string  # type: ignore[attr-defined]
 
 from currents_airflow.deadline import HourEnd
-from include.currents.errors import SetupError
-from include.currents.settings import Connector, Notice
+from currents_core.errors import SetupError
+from currents_core.setup.settings import Connector, Notice
 
 
 def on_failure(connector: Connector) -> list[Any]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from airflow.sdk import Param
 
-from include.currents.hour import HOUR_PATTERN
+from currents_core.hour import HOUR_PATTERN
 
 
 def export_params() -> dict[str, Param]:

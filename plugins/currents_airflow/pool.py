@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.listeners import hookimpl
 
-from include.currents.connectors_file import load_connectors
-from include.currents.settings import POOL, pool_slots
+from currents_core.setup.connectors_file import load_connectors
+from currents_core.setup.settings import POOL, pool_slots
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session

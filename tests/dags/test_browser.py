@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, Response, expect
 
-from include.currents.hour import format_hour
+from currents_core.hour import format_hour
 from tests.dags.stage import TYPES, Export, Stage
 from tests.tools.awaiting import wait_for
 from tests.tools.browser import page as opened

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from include.currents.hour import format_hour
+from currents_core.hour import format_hour
 from tests.dags.stage import AFTER, BEFORE, HOUR, TYPES, Export, Stage
 from tests.tools.awaiting import wait_for
 from tests.tools.fault_plan import FaultPlan

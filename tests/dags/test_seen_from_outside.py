@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from include.currents.hour import format_hour
+from currents_core.hour import format_hour
 from tests.dags.stage import HOUR, TYPES, Export, Stage
 from tests.tools.airflow_env import ROOT
 from tests.tools.awaiting import wait_for

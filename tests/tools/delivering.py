@@ -17,18 +17,18 @@ from datetime import timedelta
 import boto3
 from botocore.config import Config
 
-from include.adapters.choose_transport import transport_for
-from include.adapters.event_bus import EventBus
-from include.adapters.s3 import S3Objects
-from include.currents.dead_letter import DeadLetters
-from include.currents.deliver import Delivery
-from include.currents.errors import CurrentsError
-from include.currents.file_key import SourceFile
-from include.currents.ledger import Ledger
-from include.currents.pacer import Pacer
-from include.currents.seen_ids import DeliveredIds
-from include.currents.settings import Connector
-from tests.tools.airflow_env import ROOT
+from currents_aws.choose_transport import transport_for
+from currents_aws.event_bus import EventBus
+from currents_aws.s3 import S3Objects
+from currents_core.books.dead_letter import DeadLetters
+from currents_core.books.ledger import Ledger
+from currents_core.books.seen_ids import DeliveredIds
+from currents_core.delivering.deliver import Delivery
+from currents_core.errors import CurrentsError
+from currents_core.file_key import SourceFile
+from currents_core.sending.pacer import Pacer
+from currents_core.setup.settings import Connector
+from tests.tools.airflow_env import PYTHONPATH, ROOT
 
 ENDED_EARLY = 3
 
@@ -73,7 +73,7 @@ def start(
     return subprocess.Popen(
         [sys.executable, "-m", "tests.tools.delivering", *arguments],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": PYTHONPATH},
         stderr=subprocess.PIPE,
         text=True,
     )

@@ -16,8 +16,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from include.currents.errors import CurrentsError
-from include.currents.settings import Connector
+from currents_core.errors import CurrentsError
+from currents_core.setup.settings import Connector
 from tests.tools.airflow_env import ROOT, airflow_env
 from tests.tools.local_aws import LocalAws, local_aws
 from tests.tools.stage import CONNECTOR, delivered_events, demo_hours, late_file, put_files, sample_files, set_stage

@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 
 import httpx
 
-from tests.tools.airflow_env import ROOT
+from tests.tools.airflow_env import PYTHONPATH, ROOT
 from tests.tools.fault_plan import FaultPlan
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": "us-east-1"}
@@ -113,7 +113,7 @@ def local_aws(port: int = 0) -> Iterator[LocalAws]:
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.tools.local_aws", "--port", str(port)],
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, "PYTHONPATH": PYTHONPATH},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,

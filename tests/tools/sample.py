@@ -18,8 +18,8 @@ import fastavro
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from include.currents.catalog import Field, catalog
-from include.currents.hour import parse_hour
+from currents_core.catalog import Field, catalog
+from currents_core.hour import parse_hour
 
 ARROW = {
     "string": pa.string(),

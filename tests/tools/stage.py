@@ -11,9 +11,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from include.currents.connectors_file import load_connector
-from include.currents.hour import format_hour
-from include.currents.settings import Connector
+from currents_core.hour import format_hour
+from currents_core.setup.connectors_file import load_connector
+from currents_core.setup.settings import Connector
 from tests.tools.local_aws import LocalAws
 from tests.tools.sample import SampleFile, make_files
 

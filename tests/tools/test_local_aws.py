@@ -15,11 +15,11 @@ import httpx
 import pytest
 
 from tests.tools import local_aws as module
-from tests.tools.airflow_env import ROOT
+from tests.tools.airflow_env import PYTHONPATH, ROOT
 from tests.tools.local_aws import LocalAws, local_aws
 
 COMMAND = [sys.executable, "-m", "tests.tools.local_aws"]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+ENVIRONMENT = {**os.environ, "PYTHONPATH": PYTHONPATH}
 
 # A parent that starts local AWS as a child of its own, tells its pid and endpoint, and sleeps until it is killed.
 PARENT = """

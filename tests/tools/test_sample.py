@@ -10,10 +10,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from include.currents.catalog import Field, catalog
-from include.currents.errors import SetupError
-from include.currents.file_key import SourceFile
-from include.currents.hour import parse_hour
+from currents_core.catalog import Field, catalog
+from currents_core.errors import SetupError
+from currents_core.file_key import SourceFile
+from currents_core.hour import parse_hour
 from tests.tools.sample import ARROW, make_files, make_key, make_rows, stored_fields
 
 HOUR = "2026-11-23-08"

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.tools.airflow_env import ROOT
+from tests.tools.airflow_env import PYTHONPATH, ROOT
 from tests.tools.awaiting import wait_for
 from tests.tools.up import free_port
 
@@ -26,7 +26,7 @@ def start(port: int, home: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", START.format(port=port, home=str(home))],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+        env={**os.environ, "PYTHONPATH": PYTHONPATH, "PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

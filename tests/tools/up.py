@@ -17,7 +17,7 @@ from types import FrameType
 
 import httpx
 
-from include.currents.errors import CurrentsError
+from currents_core.errors import CurrentsError
 from tests.tools.airflow_env import ROOT, airflow_env
 from tests.tools.local_aws import local_aws
 from tests.tools.stage import CONNECTOR, demo_hours, put_files, sample_files, set_stage

@@ -6,21 +6,21 @@ import re
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from include.currents.errors import SetupError
-from include.currents.settings import Connector, Location
+from currents_core.errors import SetupError
+from currents_core.setup.settings import Connector, Location
 
 if TYPE_CHECKING:
-    from include.adapters.event_bus import EventBus
-    from include.adapters.s3 import S3Objects
-    from include.currents.dead_letter import DeadLetters
-    from include.currents.ledger import Ledger
-    from include.currents.manifest import Manifests
-    from include.currents.personal_data import PersonalData
-    from include.currents.plan import Plans
-    from include.currents.ports import ObjectStore, Target
-    from include.currents.redrive import Redrive
-    from include.currents.run_request import RunRequest
-    from include.currents.seen_ids import DeliveredIds
+    from currents_aws.event_bus import EventBus
+    from currents_aws.s3 import S3Objects
+    from currents_core.books.dead_letter import DeadLetters
+    from currents_core.books.ledger import Ledger
+    from currents_core.books.manifest import Manifests
+    from currents_core.books.seen_ids import DeliveredIds
+    from currents_core.delivering.redrive import Redrive
+    from currents_core.finding.plan import Plans
+    from currents_core.ports import ObjectStore, Target
+    from currents_core.setup.run_request import RunRequest
+    from currents_core.shaping.personal_data import PersonalData
 
 # As many as threads share a client. Each one above botocore's ten would be opened and closed for every request, and
 # tell so in the log.
@@ -52,7 +52,7 @@ class CurrentsHook:
     @cached_property
     def state(self) -> ObjectStore:
         """Where the exporter keeps what it knows."""
-        from include.adapters.overlay import Overlay
+        from currents_aws.overlay import Overlay
 
         return Overlay(self._kept) if self.request.is_dry else self._kept
 
@@ -63,7 +63,7 @@ class CurrentsHook:
     @cached_property
     def target(self) -> Target:
         """Where the events go."""
-        from include.currents.dry_run import DryRunTarget
+        from currents_core.delivering.dry_run import DryRunTarget
 
         return DryRunTarget(self.connector.destination.request_limits) if self.request.is_dry else self.bus
 
@@ -73,8 +73,8 @@ class CurrentsHook:
         from airflow.providers.amazon.aws.hooks.eventbridge import EventBridgeHook
         from botocore.config import Config
 
-        from include.adapters.choose_transport import transport_for
-        from include.adapters.event_bus import EventBus
+        from currents_aws.choose_transport import transport_for
+        from currents_aws.event_bus import EventBus
 
         destination = self.connector.destination
         hook = EventBridgeHook(  # type: ignore[no-untyped-call]
@@ -87,21 +87,21 @@ class CurrentsHook:
     @cached_property
     def ledger(self) -> Ledger:
         """Which files are delivered."""
-        from include.currents.ledger import Ledger
+        from currents_core.books.ledger import Ledger
 
         return Ledger(self.state, self._folder("ledger"))
 
     @cached_property
     def dead_letters(self) -> DeadLetters:
         """The records that could not go."""
-        from include.currents.dead_letter import DeadLetters
+        from currents_core.books.dead_letter import DeadLetters
 
         return DeadLetters(self.state, self._folder("dead_letters"))
 
     @cached_property
     def delivered_ids(self) -> DeliveredIds:
         """The ids that delivered files brought."""
-        from include.currents.seen_ids import DeliveredIds
+        from currents_core.books.seen_ids import DeliveredIds
 
         return DeliveredIds(self.state, self._folder("ids"))
 
@@ -111,7 +111,7 @@ class CurrentsHook:
         from airflow.sdk import Connection
         from airflow.sdk.exceptions import AirflowNotFoundException
 
-        from include.currents.personal_data import PersonalData
+        from currents_core.shaping.personal_data import PersonalData
 
         settings = self.connector.personal_data
         if not settings.hash_key_conn_id:
@@ -130,14 +130,14 @@ class CurrentsHook:
     @cached_property
     def manifests(self) -> Manifests:
         """The accounts of the hours."""
-        from include.currents.manifest import Manifests
+        from currents_core.books.manifest import Manifests
 
         return Manifests(self.state, self._folder("manifests"))
 
     @cached_property
     def plans(self) -> Plans:
         """The planned shards."""
-        from include.currents.plan import Plans
+        from currents_core.finding.plan import Plans
 
         # Also a dry run's are kept, since its tasks hand them on.
         return Plans(self._kept, self._folder("plans"))
@@ -145,16 +145,16 @@ class CurrentsHook:
     @cached_property
     def hours_manifests(self) -> Manifests:
         """The accounts of the hours, whichever books the run has."""
-        from include.currents.manifest import Manifests
+        from currents_core.books.manifest import Manifests
 
         return Manifests(self.state, f"{self._hours_folder}manifests/")
 
     @cached_property
     def redrive(self) -> Redrive:
         """The sending again of dead letters."""
-        from include.currents.dead_letter import DeadLetters
-        from include.currents.ledger import Ledger
-        from include.currents.redrive import Redrive
+        from currents_core.books.dead_letter import DeadLetters
+        from currents_core.books.ledger import Ledger
+        from currents_core.delivering.redrive import Redrive
 
         return Redrive(
             self._name,
@@ -171,7 +171,7 @@ class CurrentsHook:
 
     def addresses(self, prefix: str | None = None, hour: str | None = None) -> dict[str, str]:
         """Pages of the AWS console, by the names of the links that go there."""
-        from include.adapters.console import bus_address, folder_address, object_address
+        from currents_aws.console import bus_address, folder_address, object_address
 
         source, destination = self.connector.source, self.connector.destination
         region = destination.region
@@ -202,7 +202,7 @@ def _objects(location: Location) -> S3Objects:
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
     from botocore.config import Config
 
-    from include.adapters.s3 import S3Objects
+    from currents_aws.s3 import S3Objects
 
     hook = S3Hook(aws_conn_id=location.aws_conn_id)
     config = Config(max_pool_connections=_S3_CONNECTIONS).merge(hook.config)

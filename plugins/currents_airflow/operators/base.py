@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow.sdk import BaseOperator, ExceptionRetryPolicy, RetryAction, RetryRule
 
 from currents_airflow.hooks.currents import CurrentsHook
-from include.currents.connectors_file import load_connector
-from include.currents.errors import DeliveryError, SetupError
-from include.currents.hour import resolve_hour
-from include.currents.run_request import RunRequest, redrive_request, run_request, sweep_request
+from currents_core.errors import DeliveryError, SetupError
+from currents_core.hour import resolve_hour
+from currents_core.setup.connectors_file import load_connector
+from currents_core.setup.run_request import RunRequest, redrive_request, run_request, sweep_request
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from include.currents.settings import Connector
+    from currents_core.setup.settings import Connector
 
 Kind = Literal["export", "sweep", "redrive"]
 

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from currents_airflow.hooks.currents import CurrentsHook
-    from include.currents.account import Account
-    from include.currents.deliver import Delivery
-    from include.currents.shard import Shard
-    from include.currents.verdict import SendStats
+    from currents_core.books.account import Account
+    from currents_core.delivering.deliver import Delivery
+    from currents_core.finding.shard import Shard
+    from currents_core.sending.verdict import SendStats
 
 
 class CurrentsToEventBridgeOperator(CurrentsOperator):
@@ -41,8 +41,8 @@ class CurrentsToEventBridgeOperator(CurrentsOperator):
 
     def run_step(self, context: Context, hook: CurrentsHook, /) -> dict[str, Any]:
         """Returns the counts of the rows delivered by this try; of a dry run, the forecast."""
-        from include.currents.deliver import Delivery
-        from include.currents.pacer import Pacer
+        from currents_core.delivering.deliver import Delivery
+        from currents_core.sending.pacer import Pacer
 
         # What this process has loaded by now stays: looking through it for garbage again and again takes a twentieth of
         # the time.
@@ -110,7 +110,7 @@ def _measure(connector: str, stats: SendStats) -> None:
 
 def _forecast(hook: CurrentsHook, shard: Shard, account: Account) -> dict[str, Any]:
     """What the dry run of a shard found. Its dead letters are in the hook's state, which forgets them."""
-    from include.currents.dry_run import DryRunTarget
+    from currents_core.delivering.dry_run import DryRunTarget
 
     assert isinstance(hook.target, DryRunTarget)
     found = hook.target.forecast

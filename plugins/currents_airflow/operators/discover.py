@@ -31,8 +31,8 @@ class CurrentsDiscoverOperator(CurrentsOperator):
 
     def run_step(self, context: Context, hook: CurrentsHook, /) -> list[dict[str, object]]:
         """Also looks whether the destination exists, since EventBridge drops what is sent to a missing bus."""
-        from include.currents.discover import undelivered
-        from include.currents.shard import MAX_SHARDS, plan_shards
+        from currents_core.finding.discover import undelivered
+        from currents_core.finding.shard import MAX_SHARDS, plan_shards
 
         if self.skip_backfills and is_backfill(context):
             raise AirflowSkipException("backfills have tasks and slots of their own")

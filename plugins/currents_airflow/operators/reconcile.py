@@ -13,15 +13,15 @@ from airflow.sdk import TaskInstanceState
 from currents_airflow import metrics
 from currents_airflow.links import EventBusLink, HourManifestLink, SourceFilesLink
 from currents_airflow.operators.base import CurrentsOperator
-from include.currents.errors import DeliveryError
-from include.currents.hour import hour_end
+from currents_core.errors import DeliveryError
+from currents_core.hour import hour_end
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from currents_airflow.hooks.currents import CurrentsHook
-    from include.currents.file_key import SourceFile
-    from include.currents.manifest import Manifest
+    from currents_core.books.manifest import Manifest
+    from currents_core.file_key import SourceFile
 
 
 FAILED = (TaskInstanceState.FAILED, TaskInstanceState.UPSTREAM_FAILED)
@@ -65,7 +65,7 @@ class CurrentsReconcileOperator(CurrentsOperator):
         self, context: Context, hook: CurrentsHook, files: Sequence[SourceFile], failed: Sequence[str]
     ) -> dict[str, Any]:
         """Accounts for the files that the run had; ``failed`` are the names of its tasks that did."""
-        from include.currents.manifest import reconcile
+        from currents_core.books.manifest import reconcile
 
         request = hook.request
         hours = sorted({*request.hours, *(file.hour for file in files)})
@@ -111,7 +111,7 @@ class CurrentsReconcileOperator(CurrentsOperator):
         self, context: Context, hook: CurrentsHook, planned: Mapping[str, Sequence[Any]], failed: Sequence[str]
     ) -> dict[str, Any]:
         """The report of a dry run, of which nothing is written down."""
-        from include.currents.dry_run import Forecast, total_forecast
+        from currents_core.delivering.dry_run import Forecast, total_forecast
 
         if failed:
             raise DeliveryError(f"{self.connector}: {', '.join(failed)} failed; the log says why")

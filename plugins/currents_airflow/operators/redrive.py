@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from currents_airflow.links import EventBusLink
 from currents_airflow.operators.base import CurrentsOperator
 from currents_airflow.operators.reconcile import CurrentsReconcileOperator
-from include.currents.errors import DeliveryError
+from currents_core.errors import DeliveryError
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from currents_airflow.hooks.currents import CurrentsHook
-    from include.currents.file_key import SourceFile
+    from currents_core.file_key import SourceFile
 
 
 class CurrentsSelectLettersOperator(CurrentsOperator):
@@ -30,7 +30,7 @@ class CurrentsSelectLettersOperator(CurrentsOperator):
 
     def run_step(self, _context: Context, hook: CurrentsHook, /) -> list[dict[str, object]]:
         """Also looks whether the destination exists, since EventBridge drops what is sent to a missing bus."""
-        from include.currents.shard import plan_shards
+        from currents_core.finding.shard import plan_shards
 
         self.addresses = hook.addresses()
         hook.bus.preflight()
@@ -54,7 +54,7 @@ class CurrentsSettleLettersOperator(CurrentsReconcileOperator):
         self, _context: Context, hook: CurrentsHook, files: Sequence[SourceFile], failed: Sequence[str]
     ) -> dict[str, Any]:
         """Returns what became of the letters' rows. Raises DeliveryError where not all of them were tried."""
-        from include.currents.manifest import reconcile
+        from currents_core.books.manifest import reconcile
 
         now = datetime.now(UTC)
         self.addresses = hook.addresses(hour=hook.request.hours[0])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from currents_airflow.deadline import HourEnd
-from include.currents.hour import format_hour
+from currents_core.hour import format_hour
 
 NOW = datetime.now(UTC)
 LAST = NOW.replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from currents_airflow import notices
-from include.currents.settings import Connector
+from currents_core.setup.settings import Connector
 from tests.dags.notifier import FileNotifier
 
 GOOD = {"notifier": "tests.dags.notifier.FileNotifier", "arguments": {"path": "/tmp/x", "text": "failed"}}

@@ -12,7 +12,7 @@ from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.orm import Session
 
 from currents_airflow import pool
-from include.currents.settings import POOL
+from currents_core.setup.settings import POOL
 
 
 @pytest.fixture

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from currents_airflow.hooks.currents import CurrentsHook
-from include.currents import discover, ledger, seen_ids
-from include.currents.run_request import run_request
-from tests.include.currents.test_deliver import HOUR, connector
+from currents_core.books import ledger, seen_ids
+from currents_core.finding import discover
+from currents_core.setup.run_request import run_request
+from tests.include.currents_core.delivering.test_deliver import HOUR, connector
 from tests.tools.local_aws import LocalAws
 
 

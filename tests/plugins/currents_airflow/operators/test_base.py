@@ -9,7 +9,7 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from currents_airflow.hooks.currents import CurrentsHook
 from currents_airflow.operators.base import CurrentsOperator
 from currents_airflow.operators.discover import CurrentsDiscoverOperator
-from include.currents.run_request import run_request
+from currents_core.setup.run_request import run_request
 from tests.tools.local_aws import LocalAws
 
 CONNECTORS = """

@@ -12,14 +12,14 @@ from typing import Any, cast
 import pytest
 
 from currents_airflow.operators.deliver import CurrentsToEventBridgeOperator
-from include.adapters.memory import MemoryTarget
-from include.currents.dry_run import DryRunTarget
-from include.currents.errors import CurrentsError, StoppedError
-from include.currents.limits import EVENT_BUS
-from include.currents.ports import SENT, Result
-from include.currents.run_request import run_request
-from include.currents.shard import Shard
-from tests.include.currents.test_deliver import HOUR, OPEN, House, table
+from currents_aws.memory import MemoryTarget
+from currents_core.delivering.dry_run import DryRunTarget
+from currents_core.errors import CurrentsError, StoppedError
+from currents_core.finding.shard import Shard
+from currents_core.limits import EVENT_BUS
+from currents_core.ports import SENT, Result
+from currents_core.setup.run_request import run_request
+from tests.include.currents_core.delivering.test_deliver import HOUR, OPEN, House, table
 
 
 @pytest.fixture(autouse=True)

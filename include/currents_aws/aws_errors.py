@@ -1,0 +1,66 @@
+"""Turns the faults of AWS clients into ours, each one line: what was tried, what AWS said, what to do."""
+
+from __future__ import annotations
+
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as AwsConnectionError
+
+from currents_core.errors import CurrentsError, SetupError, TransientError
+
+_CREDENTIALS = "check the credentials of the Airflow connection"
+_PERMISSION = "grant the permission to the role or user of the Airflow connection"
+_REGION = "set the region where it lives"
+
+_REMEDIES = {
+    "NoSuchBucket": "create the bucket or correct its name",
+    "ResourceNotFoundException": "create it or correct its name, region or account",
+    "AccessDenied": _PERMISSION,
+    "AccessDeniedException": _PERMISSION,
+    "403": _PERMISSION,
+    "InvalidAccessKeyId": _CREDENTIALS,
+    "InvalidClientTokenId": _CREDENTIALS,
+    "UnrecognizedClientException": _CREDENTIALS,
+    "SignatureDoesNotMatch": _CREDENTIALS,
+    "InvalidSignatureException": _CREDENTIALS,
+    "ExpiredToken": "renew the session token of the Airflow connection",
+    "ExpiredTokenException": "renew the session token of the Airflow connection",
+    "PermanentRedirect": _REGION,
+    "AuthorizationHeaderMalformed": _REGION,
+    "IllegalLocationConstraintException": _REGION,
+}
+THROTTLING = frozenset({"SlowDown", "Throttling", "ThrottlingException", "ThrottledException", "RequestLimitExceeded"})
+_PASSING = THROTTLING | {
+    "RequestTimeout",
+    "RequestTimeoutException",
+    "InternalError",
+    "InternalFailure",
+    "InternalException",
+}
+
+
+def code_of(error: ClientError) -> str:
+    """AWS's error code, such as `NoSuchBucket`."""
+    return str(error.response.get("Error", {}).get("Code", "Unknown"))
+
+
+def is_passing(code: str, status: int) -> bool:
+    """Whether the same call may work later: throttling, time-outs, and every 5xx."""
+    return code in _PASSING or status >= 500
+
+
+def remedy(code: str) -> str:
+    """What to do about an error code of AWS's that does not pass by itself."""
+    return _REMEDIES.get(code, "correct the set-up")
+
+
+def translate(error: BotoCoreError | ClientError, doing: str) -> CurrentsError:
+    """Our error for one of botocore's. ``doing`` names the call and its object, such as `reading s3://bucket/key`."""
+    if isinstance(error, ClientError):
+        text = f"{doing}: {code_of(error)}: {error.response.get('Error', {}).get('Message', '')}".rstrip(": ")
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        if is_passing(code_of(error), status):
+            return TransientError(f"{text}; it passes by itself, clear the task to resume")
+        return SetupError(f"{text}; {remedy(code_of(error))}")
+    if isinstance(error, HTTPClientError | AwsConnectionError):
+        return TransientError(f"{doing}: {error}; check the network, the region and the endpoint")
+    return SetupError(f"{doing}: {error}; {_CREDENTIALS}")

@@ -1,0 +1,23 @@
+"""Which transport a boto3 client's requests go through."""
+
+from __future__ import annotations
+
+import logging
+
+from botocore.client import BaseClient
+
+from currents_aws.boto3_transport import Boto3Transport
+from currents_aws.crt_settings import crt_refusal
+from currents_aws.crt_transport import CrtTransport
+from currents_aws.transport import Transport
+
+log = logging.getLogger(__name__)
+
+
+def transport_for(client: BaseClient) -> Transport:
+    """The fast transport, or boto3 where only that can do as the client was told; one log line then says why."""
+    refusal = crt_refusal(client)
+    if refusal is None:
+        return CrtTransport(client)
+    log.info("Sending through boto3, which takes about ten times the CPU, since %s", refusal)
+    return Boto3Transport(client)

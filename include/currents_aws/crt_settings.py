@@ -1,0 +1,124 @@
+"""What AWS's Common Runtime has to know of a boto3 client, and whether it can do as that client was told.
+
+The runtime reads no settings of its own here: endpoint, certificates, proxy, time-outs and credentials are those that
+botocore resolved for the client from its Config, the Airflow connection, the environment and AWS's files. Some of them
+botocore keeps in private places only; tests of this module hold them against the pinned version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from awscrt.http import HttpProxyAuthenticationType, HttpProxyOptions
+from awscrt.io import ClientTlsContext, SocketOptions, TlsContextOptions
+from botocore.client import BaseClient
+from botocore.httpsession import URLLib3Session, get_cert_path
+
+from currents_core.errors import SetupError
+
+# In seconds, where botocore is told to wait without end.
+_WITHOUT_END = 86_400.0
+
+
+def crt_refusal(client: BaseClient) -> str | None:
+    """Why requests of ``client`` can't go through the Common Runtime, in words for a log line; None where they can.
+
+    Raises SetupError where there is no CA bundle at the place where one should be.
+    """
+    return next(_refusals(client), None)
+
+
+def _refusals(client: BaseClient) -> Iterator[str]:
+    model, session = client.meta.service_model, _session(client)
+    config: Any = client.meta.config
+    if model.resolved_protocol != "json":
+        yield f"{model.service_name} speaks {model.resolved_protocol}, not JSON"
+    if config.signature_version != "v4":
+        yield f"requests are signed by {config.signature_version}, not by Signature Version 4 (signature_version)"
+    if config.client_cert:
+        yield "there is a client certificate (client_cert)"
+    if config.proxies_config:
+        yield "the proxy has settings of its own (proxies_config)"
+    if not isinstance(session, URLLib3Session):
+        yield f"the client has an HTTP session of its own ({type(session).__name__})"
+    elif _proxy_url(client).startswith("https:"):
+        yield "the proxy itself is reached over TLS"
+    else:
+        yield from _bundle_refusal(client)
+
+
+def _bundle_refusal(client: BaseClient) -> Iterator[str]:
+    if client.meta.endpoint_url.startswith("https:"):
+        try:
+            _tls(client)
+        except RuntimeError:
+            yield "the Common Runtime can't read the CA bundle (verify, AWS_CA_BUNDLE)"
+
+
+class CrtSettings:
+    """Where requests of ``client`` go, and how. Raises SetupError where the CA bundle can't be read."""
+
+    def __init__(self, client: BaseClient) -> None:
+        url = urlsplit(client.meta.endpoint_url)
+        config: Any = client.meta.config
+        self.secure = url.scheme == "https"
+        self.host, self.port = _host_and_port(url)
+        # A port that goes without saying is no part of the Host header, or the signature would differ.
+        default = 443 if self.secure else 80
+        name = f"[{self.host}]" if ":" in self.host else self.host
+        self.host_header = name if self.port == default else f"{name}:{self.port}"
+        self.path = url.path or "/"
+        self.connect_timeout = float(config.connect_timeout or _WITHOUT_END)
+        self.read_timeout = float(config.read_timeout or _WITHOUT_END)
+        self.tls = _tls(client) if self.secure else None
+        self.proxy = _proxy(_proxy_url(client))
+        self.socket = SocketOptions()
+        self.socket.connect_timeout_ms = max(1, int(self.connect_timeout * 1000))
+        self.socket.keep_alive = bool(config.tcp_keepalive)
+
+
+def _session(client: BaseClient) -> Any:
+    endpoint: Any = vars(client)["_endpoint"]
+    return endpoint.http_session
+
+
+def _proxy_url(client: BaseClient) -> str:
+    """The proxy that botocore would use; it has looked at NO_PROXY already."""
+    return _session(client)._proxy_config.proxy_url_for(client.meta.endpoint_url) or ""
+
+
+def _proxy(proxy_url: str) -> HttpProxyOptions | None:
+    if not proxy_url:
+        return None
+    url = urlsplit(proxy_url)
+    host, port = _host_and_port(url)
+    if not (url.username and url.password):
+        return HttpProxyOptions(host, port)
+    return HttpProxyOptions(
+        host,
+        port,
+        auth_type=HttpProxyAuthenticationType.Basic,
+        auth_username=unquote(url.username),
+        auth_password=unquote(url.password),
+    )
+
+
+def _host_and_port(url: SplitResult) -> tuple[str, int]:
+    return url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
+
+
+def _tls(client: BaseClient) -> ClientTlsContext:
+    """What connections are made safe with. Raises RuntimeError where the runtime can't make sense of the CA bundle."""
+    verify = _session(client)._verify
+    options = TlsContextOptions()
+    options.verify_peer = bool(verify)
+    if verify:
+        bundle: Any = get_cert_path(verify)
+        try:
+            options.override_default_trust_store(Path(bundle).read_bytes())
+        except OSError as error:
+            raise SetupError(f"reading the CA bundle {bundle}: {error}; correct `verify` or AWS_CA_BUNDLE") from error
+    return ClientTlsContext(options)

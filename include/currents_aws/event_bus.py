@@ -1,0 +1,102 @@
+"""An EventBridge event bus as a target: PutEvents, over either transport."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from botocore.exceptions import BotoCoreError, ClientError
+
+from currents_aws.aws_errors import THROTTLING, is_passing, remedy, translate
+from currents_aws.transport import Answer, NoAnswer, Transport
+from currents_core.entry import Span
+from currents_core.errors import CurrentsError, SetupError
+from currents_core.limits import EVENT_BUS, Limits
+from currents_core.ports import SENT, Done, Failed, Invalid, Result
+from currents_core.sending.retry import FINAL_CODES
+
+if TYPE_CHECKING:
+    from mypy_boto3_events import EventBridgeClient
+
+
+class EventBus:
+    """The bus ``name`` (or its ARN). ``client`` is a boto3 client of `events`, ``transport`` carries the events."""
+
+    def __init__(self, client: EventBridgeClient, transport: Transport, name: str, limits: Limits = EVENT_BUS) -> None:
+        self._client = client
+        self._transport = transport
+        self._name = name
+        self.limits = limits
+        self.in_flight = transport.in_flight
+        self.close = transport.close
+
+    def preflight(self) -> None:
+        """Raises SetupError where the bus does not exist: EventBridge takes events for such a bus and drops them.
+
+        Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_DescribeEventBus.html
+        """
+        try:
+            self._client.describe_event_bus(Name=self._name)
+        except (ClientError, BotoCoreError) as error:
+            raise translate(error, self._doing("looking for")) from error
+
+    def send(self, chunk: Sequence[Span], done: Done) -> None:
+        """Sends one chunk in one request, and answers entry by entry, in order.
+
+        Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
+        """
+        items = [item for span in chunk for item in self._items(span)]
+        body = orjson.dumps({"Entries": items})
+        self._transport.send("PutEvents", body, lambda answer: done(self._results(answer, len(items))))
+
+    def _items(self, span: Span) -> list[dict[str, Any]]:
+        entries, resources = span.entries, [span.entries.resource]
+        return [
+            {
+                "EventBusName": self._name,
+                "Source": entries.source,
+                "DetailType": entries.detail_type,
+                "Detail": orjson.Fragment(detail),
+                "Time": time,
+                "Resources": resources,
+            }
+            for detail, time in span.json_details
+        ]
+
+    def _results(self, answer: Answer | NoAnswer | CurrentsError, count: int) -> Sequence[Result] | CurrentsError:
+        if isinstance(answer, CurrentsError):
+            return answer
+        if isinstance(answer, NoAnswer):
+            return [Failed("InternalFailure", f"no answer ({answer.reason})", answer.maybe_accepted)] * count
+        if answer.code:
+            refusal = self._refusal(answer)
+            return refusal if isinstance(refusal, CurrentsError) else [refusal] * count
+        results = answer.output.get("Entries", ())
+        if len(results) != count:
+            return [
+                Failed("InternalFailure", "an answer without a result for every entry", maybe_accepted=True)
+            ] * count
+        if not answer.output.get("FailedEntryCount"):
+            return [SENT] * count
+        return [_result(each) for each in results]
+
+    def _refusal(self, answer: Answer) -> Result | SetupError:
+        """What the failure of a request as a whole means for each of its entries."""
+        if is_passing(answer.code, answer.status):
+            code = "ThrottlingException" if answer.code in THROTTLING else "InternalFailure"
+            return Failed(code, f"{answer.code} {answer.message}".strip())
+        if answer.code in ("ValidationException", "SerializationException"):
+            return Invalid(answer.code, answer.message, whole_request=True)
+        return SetupError(f"{self._doing('sending to')}: {answer.code}: {answer.message}; {remedy(answer.code)}")
+
+    def _doing(self, verb: str) -> str:
+        return f"{verb} the event bus {self._name} in {self._client.meta.region_name}"
+
+
+def _result(answer: Mapping[str, str]) -> Result:
+    code = answer.get("ErrorCode")
+    if not code:
+        return SENT
+    kind = Invalid if code in FINAL_CODES else Failed
+    return kind(code, answer.get("ErrorMessage") or "")

@@ -1,0 +1,92 @@
+"""The ports in memory: for tests, benchmarks and trying things out. They keep the contracts of the real ones."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import IO
+
+from currents_core.entry import Entry, Span
+from currents_core.errors import ConflictError, FileError
+from currents_core.limits import EVENT_BUS, Limits
+from currents_core.ports import CHANGED, SENT, Done, Result, Sent, StoredObject
+
+
+class MemoryObjects:
+    """A bucket that is a dictionary."""
+
+    def __init__(self, bucket: str = "memory", contents: dict[str, bytes] | None = None) -> None:
+        self.bucket = bucket
+        self.contents = contents if contents is not None else {}
+        self._lock = threading.Lock()
+
+    def objects(self, prefix: str) -> Iterator[StoredObject]:
+        """Every object below ``prefix``, in the order of the keys."""
+        for key in sorted(self.contents):
+            if key.startswith(prefix):
+                yield StoredObject(key, self.etag(key), len(self.contents[key]))
+
+    def folders(self, prefix: str) -> list[str]:
+        """The prefixes one level below ``prefix``."""
+        rest = (key.removeprefix(prefix) for key in self.contents if key.startswith(prefix))
+        return sorted({f"{prefix}{path.split('/')[0]}/" for path in rest if "/" in path})
+
+    def read(self, key: str) -> bytes | None:
+        """The content, or None."""
+        return self.contents.get(key)
+
+    def write(self, key: str, body: bytes) -> None:
+        """Puts the object."""
+        self.contents[key] = body
+
+    def read_version(self, key: str) -> tuple[bytes, str] | None:
+        """The content and its ETag, or None."""
+        return (self.contents[key], self.etag(key)) if key in self.contents else None
+
+    def write_version(self, key: str, body: bytes, replaces: str | None) -> str:
+        """Puts the object over the version that has this ETag; raises ConflictError where there is another."""
+        with self._lock:
+            if (self.etag(key) if key in self.contents else None) != replaces:
+                raise ConflictError(f"s3://{self.bucket}/{key}: another version is there")
+            self.write(key, body)
+            return self.etag(key)
+
+    def delete(self, key: str) -> None:
+        """Removes the object, if it is there."""
+        self.contents.pop(key, None)
+
+    def download(self, key: str, etag: str, into: IO[bytes]) -> None:
+        """Copies an object into a file; raises FileError where it is another one by now."""
+        if key not in self.contents or self.etag(key) != etag:
+            raise FileError(f"s3://{self.bucket}/{key}: {CHANGED}")
+        into.write(self.contents[key])
+
+    def etag(self, key: str) -> str:
+        """The ETag, made as S3 makes it for a plain object."""
+        return hashlib.md5(self.contents[key], usedforsecurity=False).hexdigest()
+
+
+class MemoryTarget:
+    """A destination that keeps what it accepts. ``answer`` may refuse an entry by returning another result."""
+
+    def __init__(self, limits: Limits = EVENT_BUS, answer: Callable[[Entry], Result] | None = None) -> None:
+        self.limits = limits
+        self.in_flight = 8
+        self.accepted: list[Entry] = []
+        self.requests: list[int] = []
+        self.answer = answer
+
+    def preflight(self) -> None:
+        """A destination in memory is always there."""
+
+    def send(self, chunk: Sequence[Span], done: Done) -> None:
+        """Accepts the entries that ``answer`` lets through, at once."""
+        entries = [entry for span in chunk for entry in span]
+        results = [self.answer(entry) if self.answer else SENT for entry in entries]
+        self.requests.append(len(entries))
+        self.accepted += [entry for entry, result in zip(entries, results, strict=True) if isinstance(result, Sent)]
+        done(results)
+
+    def close(self) -> None:
+        """Nothing is open."""

@@ -1,0 +1,113 @@
+"""One S3 bucket as the core's object store."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import IO, TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+from urllib3.exceptions import HTTPError
+
+from currents_aws.aws_errors import code_of, translate
+from currents_core.errors import ConflictError, FileError, TransientError
+from currents_core.ports import CHANGED, StoredObject
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+# What a conditional write that came too late is answered; a removed object is answered with NoSuchKey.
+_CONFLICTS = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "412", "409")
+
+
+class S3Objects:
+    """The objects of ``bucket``, through a boto3 client of the service `s3`. Safe to share between threads."""
+
+    def __init__(self, client: S3Client, bucket: str) -> None:
+        self._client = client
+        self.bucket = bucket
+
+    def objects(self, prefix: str) -> Iterator[StoredObject]:
+        """Every object below ``prefix``, a request per thousand."""
+        with self._faults("listing", prefix):
+            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
+                for each in page.get("Contents", ()):
+                    yield StoredObject(each["Key"], each["ETag"].strip('"'), each["Size"])
+
+    def folders(self, prefix: str) -> list[str]:
+        """The prefixes one level below ``prefix``."""
+        pages = self._client.get_paginator("list_objects_v2")
+        with self._faults("listing", prefix):
+            found = pages.paginate(Bucket=self.bucket, Prefix=prefix, Delimiter="/")
+            return [each["Prefix"] for page in found for each in page.get("CommonPrefixes", ())]
+
+    def read(self, key: str) -> bytes | None:
+        """The content of an object, or None where there is none."""
+        with self._faults("reading", key):
+            try:
+                return self._client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+            except ClientError as error:
+                if code_of(error) == "NoSuchKey":
+                    return None
+                raise
+
+    def write(self, key: str, body: bytes) -> None:
+        """Writes an object whole."""
+        with self._faults("writing", key):
+            self._client.put_object(Bucket=self.bucket, Key=key, Body=body)
+
+    def read_version(self, key: str) -> tuple[bytes, str] | None:
+        """The content and its ETag, or None."""
+        with self._faults("reading", key):
+            try:
+                found = self._client.get_object(Bucket=self.bucket, Key=key)
+                return found["Body"].read(), found["ETag"]
+            except ClientError as error:
+                if code_of(error) == "NoSuchKey":
+                    return None
+                raise
+
+    def write_version(self, key: str, body: bytes, replaces: str | None) -> str:
+        """Writes an object over the version that has this ETag, or where there is none.
+
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+        """
+        put = partial(self._client.put_object, Bucket=self.bucket, Key=key, Body=body)
+        with self._faults("writing", key):
+            try:
+                return (put(IfNoneMatch="*") if replaces is None else put(IfMatch=replaces))["ETag"]
+            except ClientError as error:
+                if code_of(error) in _CONFLICTS:
+                    raise ConflictError(f"writing s3://{self.bucket}/{key}: another version is there") from error
+                raise
+
+    def delete(self, key: str) -> None:
+        """Removes an object, if it is there."""
+        with self._faults("deleting", key):
+            self._client.delete_object(Bucket=self.bucket, Key=key)
+
+    def download(self, key: str, etag: str, into: IO[bytes]) -> None:
+        """Copies an object into a file, in one request that fails where the object has changed."""
+        with self._faults("reading", key):
+            try:
+                found = self._client.get_object(Bucket=self.bucket, Key=key, IfMatch=etag)
+                shutil.copyfileobj(found["Body"], into, length=1 << 20)
+            except ClientError as error:
+                if code_of(error) in ("NoSuchKey", "PreconditionFailed", "412"):
+                    raise FileError(f"s3://{self.bucket}/{key}: {CHANGED}") from error
+                raise
+
+    @contextmanager
+    def _faults(self, doing: str, key: str) -> Iterator[None]:
+        place = f"{doing} s3://{self.bucket}/{key}"
+        try:
+            yield
+        except (ClientError, BotoCoreError) as error:
+            raise translate(error, place) from error
+        except HTTPError as error:
+            raise TransientError(
+                f"{place}: the connection broke ({type(error).__name__}); clear the task to resume"
+            ) from error

@@ -1,0 +1,90 @@
+"""Dead letters: the records that can't go, parked with their origin and the reason."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from currents_core.entry import Entry
+from currents_core.file_key import SourceFile
+from currents_core.ports import ObjectStore
+from currents_core.shaping.marking import Mode
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """One parked record: the row as it was read, the entry if one was built, and why it did not go."""
+
+    row: int
+    event_type: str
+    code: str
+    reason: str
+    entry: Entry | None = None
+    attempts: int = 0
+    first_try: datetime | None = None
+    record: Mapping[str, object] = field(default_factory=dict)
+
+
+class DeadLetters:
+    """The dead letters of one connector: gzipped JSON lines, one object per file, below ``folder``."""
+
+    def __init__(self, store: ObjectStore, folder: str) -> None:
+        self._store = store
+        self._folder = folder
+
+    def key(self, file: SourceFile) -> str:
+        """Where the dead letters of a file are."""
+        return f"{self._folder}date={file.hour}/{file.id}.jsonl.gz"
+
+    def ids(self, hour: str) -> set[str]:
+        """The ids of the files of an hour that have dead letters."""
+        found = self._store.objects(f"{self._folder}date={hour}/")
+        return {each.key.rsplit("/", 1)[-1].removesuffix(".jsonl.gz") for each in found}
+
+    def write(self, file: SourceFile, letters: Iterable[DeadLetter], now: datetime, mode: Mode = "live") -> None:
+        """Parks the letters of a whole file. Writing them again replaces them, so none is parked twice."""
+        self._write(file, [_content(file, letter, now, mode) for letter in letters])
+
+    def replace(self, file: SourceFile, letters: Iterable[Mapping[str, object]]) -> None:
+        """Writes letters of a file as ``read`` gave them; none are left where there are none."""
+        lines = list(letters)
+        if lines:
+            self._write(file, lines)
+        else:
+            self.remove(file)
+
+    def _write(self, file: SourceFile, letters: Iterable[Mapping[str, object]]) -> None:
+        options = orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS
+        lines = [orjson.dumps(letter, default=str, option=options) for letter in letters]
+        if lines:
+            # No time in the gzip header: the same letters give the same bytes.
+            self._store.write(self.key(file), gzip.compress(b"".join(lines), mtime=0))
+
+    def remove(self, file: SourceFile) -> None:
+        """Takes back what a delivery parked that did not end."""
+        self._store.delete(self.key(file))
+
+    def read(self, file: SourceFile) -> list[dict[str, Any]]:
+        """The letters of a file, empty where there are none."""
+        body = self._store.read(self.key(file))
+        return [orjson.loads(line) for line in gzip.decompress(body).splitlines()] if body else []
+
+
+def _content(file: SourceFile, letter: DeadLetter, now: datetime, mode: Mode) -> dict[str, object]:
+    return {
+        "event_type": letter.event_type,
+        "code": letter.code,
+        "reason": letter.reason,
+        "origin": {"bucket": file.bucket, "key": file.key, "etag": file.etag, "row": letter.row},
+        "mode": mode,
+        "attempts": letter.attempts,
+        "first_at": (letter.first_try or now).isoformat(timespec="seconds"),
+        "last_at": now.isoformat(timespec="seconds"),
+        "record": letter.record,
+        "entry": letter.entry._asdict() if letter.entry else None,
+    }

@@ -1,0 +1,97 @@
+"""The hour manifest: the reconciled account of an hour, for people and for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import orjson
+
+from currents_core.books.account import Account
+from currents_core.books.ledger import HourAccount, Ledger
+from currents_core.file_key import SourceFile
+from currents_core.hour import hour_end
+from currents_core.ports import ObjectStore
+
+_NOT_TRIED = "not delivered; the log of the `deliver` task that had it says why"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What became of an hour: the rows of its delivered files, and the files that are still open, with the reason."""
+
+    connector: str
+    hour: str
+    delivered: HourAccount
+    open_files: dict[str, str]
+
+    @property
+    def account(self) -> Account:
+        """The account of the rows of all delivered files."""
+        return self.delivered.account
+
+    @property
+    def complete(self) -> bool:
+        """Whether every file that was found is delivered and every row of it accounted for."""
+        return not self.open_files and self.account.totals.balanced
+
+    def as_json(self, now: datetime) -> dict[str, object]:
+        """The manifest as it is stored: totals, the same per event type, notes, files."""
+        return {
+            "connector": self.connector,
+            "hour": self.hour,
+            "complete": self.complete,
+            **self.account.as_json(),
+            "files": {
+                "delivered": self.delivered.files,
+                "open": self.open_files,
+                "changed_after_delivery": self.delivered.changed,
+            },
+            "written_at": now.isoformat(timespec="seconds"),
+        }
+
+
+def reconcile(connector: str, hour: str, planned: Iterable[SourceFile], ledger: Ledger) -> Manifest:
+    """The account of an hour from the ledger, held against the files that were planned and those that failed before."""
+    done = ledger.done(hour)
+    failed = ledger.failed(hour)
+    tried = {file.id: file.key for file in planned if file.hour == hour} | {
+        i: each["key"] for i, each in failed.items()
+    }
+    open_files = {
+        key: failed[file_id]["reason"] if file_id in failed else f"{key}: {_NOT_TRIED}"
+        for file_id, key in tried.items()
+        if file_id not in done
+    }
+    return Manifest(connector, hour, ledger.account(hour), open_files)
+
+
+class Manifests:
+    """The manifests of one connector, at `<folder>date=<hour>.json`."""
+
+    def __init__(self, store: ObjectStore, folder: str) -> None:
+        self._store = store
+        self._folder = folder
+
+    def key(self, hour: str) -> str:
+        """Where the manifest of an hour is."""
+        return f"{self._folder}date={hour}.json"
+
+    def write(self, manifest: Manifest, now: datetime, *, announce: bool = False) -> bool:
+        """Writes the manifest over the hour's last one.
+
+        Returns whether the hour is to be announced as complete: where ``announce`` says that it can be, when it is
+        over, and not twice with the same content.
+        """
+        key, told = self.key(manifest.hour), manifest.as_json(now)
+        before = orjson.loads(self._store.read(key) or b"{}")
+        was_announced = before.get("announced", False) and _content(before) == _content(told)
+        is_whole = manifest.complete and hour_end(manifest.hour) <= now
+        told["announced"] = was_announced or (announce and is_whole)
+        self._store.write(key, orjson.dumps(told, option=orjson.OPT_INDENT_2))
+        return bool(told["announced"] and not was_announced)
+
+
+def _content(manifest: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in manifest.items() if name not in {"written_at", "announced"}}

@@ -1,0 +1,115 @@
+"""Claims files and downloads them ahead of their turn, in order."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import islice
+from tempfile import NamedTemporaryFile
+from typing import IO
+
+from currents_core.books.ledger import Done, Held, Lease, Ledger
+from currents_core.delivering.open_file import OpenFile
+from currents_core.errors import FileError, TransientError
+from currents_core.file_key import SourceFile
+from currents_core.ports import ObjectStore
+
+log = logging.getLogger(__name__)
+
+# Files in hand before it is their turn, which hides the latency of S3 for small ones.
+_AHEAD = 8
+# How long a file may stay with another task that keeps renewing its lease, before this one leaves it to that.
+_PATIENCE = timedelta(minutes=15)
+
+
+@dataclass
+class Fetcher:
+    """``opened`` is told of every file as soon as it is claimed; ``check`` raises where the work is to end.
+
+    ``meanwhile`` is called, with seconds, while a file is waited for.
+    """
+
+    source: ObjectStore
+    ledger: Ledger
+    owner: str
+    opened: Callable[[OpenFile], None]
+    meanwhile: Callable[[float], None]
+    check: Callable[[], None]
+    clock: Callable[[], datetime]
+    sleep: Callable[[float], None] = time.sleep
+    _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(_AHEAD, thread_name_prefix="fetch"))
+
+    def fetch(self, files: Iterable[SourceFile]) -> Generator[tuple[SourceFile, OpenFile | None, IO[bytes] | None]]:
+        """Each file with its open state and its content on disk, which the caller closes.
+
+        Both are None for a file that another task delivered; the content alone, where it can't be downloaded any
+        more: then the state says why. Raises TransientError where another task keeps a file for too long.
+        """
+        waiting: deque[tuple[SourceFile, Future[tuple[OpenFile | None, IO[bytes] | None]]]] = deque()
+        rest = iter(files)
+        try:
+            while True:
+                for file in islice(rest, _AHEAD - len(waiting)):
+                    waiting.append((file, self._pool.submit(self._fetch, file)))
+                if not waiting:
+                    return
+                file, found = waiting.popleft()
+                while not found.done():
+                    self.meanwhile(0.02)
+                yield (file, *found.result())
+        finally:
+            self._pool.shutdown(cancel_futures=True)
+            for _, left in waiting:
+                _close(left)
+
+    def _fetch(self, file: SourceFile) -> tuple[OpenFile | None, IO[bytes] | None]:
+        lease = self._claim(file)
+        if lease is None:
+            return None, None
+        state = OpenFile(lease)
+        self.opened(state)
+        body = NamedTemporaryFile()  # noqa: SIM115 - the caller closes it
+        try:
+            self.source.download(file.key, file.etag, body)
+        except FileError as error:
+            body.close()
+            state.fault = error
+            return state, None
+        body.flush()
+        return state, body
+
+    def _claim(self, file: SourceFile) -> Lease | None:
+        """The lease of a file, waited for where another task has it; None where that one delivered it."""
+        began, told = self.clock(), False
+        while True:
+            self.check()
+            found = self.ledger.claim(file, self.owner, self.clock())
+            if isinstance(found, Lease):
+                if found.resumed:
+                    log.info("%s: goes on where it stopped; %d rows need no more sending", file.uri, len(found.rows))
+                return found
+            if isinstance(found, Done):
+                log.info("%s: another task delivered it meanwhile", file.uri)
+                return None
+            self._wait(file, found, began, told=told)
+            told = True
+
+    def _wait(self, file: SourceFile, held: Held, began: datetime, *, told: bool) -> None:
+        if not told:
+            log.info("%s: %s has it until %s; waiting for that", file.uri, held.owner, held.until)
+        if self.clock() - began > _PATIENCE:
+            raise TransientError(
+                f"{file.uri}: {held.owner} has had it for {_PATIENCE.seconds // 60} minutes and goes on; look whether "
+                "that task hangs, then clear this one to resume"
+            )
+        self.sleep(1.0)
+
+
+def _close(found: Future[tuple[OpenFile | None, IO[bytes] | None]]) -> None:
+    if not found.cancelled() and not found.exception() and (body := found.result()[1]):
+        body.close()

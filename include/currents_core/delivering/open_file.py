@@ -1,0 +1,100 @@
+"""A file under delivery: its lease, what became of its rows so far, and whether it can be settled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from threading import Lock
+
+import numpy as np
+import numpy.typing as npt
+
+from currents_core.books.account import Account
+from currents_core.books.dead_letter import DeadLetter
+from currents_core.books.ledger import Lease
+from currents_core.books.row_set import RowSet
+from currents_core.books.seen_ids import Fingerprints
+from currents_core.errors import FileError
+from currents_core.file_key import SourceFile
+
+
+@dataclass
+class OpenFile:
+    """Sent by one thread and saved by another, hence the lock.
+
+    ``rows`` are those that need no more sending, ``sent_before`` those that an earlier task left so. ``parked`` are
+    the dead letters of rows that could not be sent, ``refused`` those of rows that the destination did not take.
+    ``brought`` are the ids that it brought, by event type. ``fault`` is why it can't be read to its end.
+    """
+
+    lease: Lease
+    account: Account = field(default_factory=Account)
+    parked: list[DeadLetter] = field(default_factory=list)
+    refused: list[DeadLetter] = field(default_factory=list)
+    brought: dict[str, list[Fingerprints]] = field(default_factory=dict)
+    fault: FileError | None = None
+    rows: RowSet = field(init=False)
+    sent_before: RowSet = field(init=False)
+    # Held while the file's records are written: by one thread at a time.
+    saving: Lock = field(default_factory=Lock)
+    _waiting: int = 0
+    _is_read: bool = False
+    _lock: Lock = field(default_factory=Lock)
+
+    def __post_init__(self) -> None:
+        self.sent_before = self.lease.rows
+        self.rows = RowSet(self.lease.rows.ranges)
+
+    @property
+    def file(self) -> SourceFile:
+        """The file itself."""
+        return self.lease.file
+
+    def expect(self, entries: int, done: npt.NDArray[np.int64]) -> None:
+        """Counts entries that are about to be sent, and takes in rows that need no sending, in ascending order."""
+        with self._lock:
+            self._waiting += entries
+            self.rows.add_rows(done)
+
+    def acknowledge(self, rows: Sequence[int]) -> bool:
+        """Takes in accepted rows; returns whether the file is now through."""
+        with self._lock:
+            if rows[-1] - rows[0] == len(rows) - 1:
+                self.rows.add(rows[0], rows[-1] + 1)
+            else:
+                self.rows.add_rows(sorted(rows))
+            self._waiting -= len(rows)
+            return self._is_through()
+
+    def refuse(self, letter: DeadLetter) -> bool:
+        """Takes in the letter of a row that was refused for good; returns whether the file is now through.
+
+        Such a row counts as open until the file is settled: a task that resumes meets it again, and parks it.
+        """
+        with self._lock:
+            self.refused.append(letter)
+            self._waiting -= 1
+            return self._is_through()
+
+    def end(self, fault: FileError | None = None) -> bool:
+        """Notes that no more rows come, and why if that is no good end; returns whether the file is now through."""
+        with self._lock:
+            self.fault = fault
+            self._is_read = True
+            return self._is_through()
+
+    def progress(self) -> RowSet:
+        """A copy of the rows that need no more sending."""
+        with self._lock:
+            return RowSet(self.rows.ranges)
+
+    def close_books(self) -> Account:
+        """The account of the whole file. To be asked once, when it is through."""
+        for letter in self.refused:
+            self.account.of(letter.event_type).sent -= 1
+        for letter in (*self.parked, *self.refused):
+            self.account.of(letter.event_type).dead_lettered += 1
+        return self.account
+
+    def _is_through(self) -> bool:
+        return self._is_read and self._waiting == 0

@@ -1,0 +1,149 @@
+"""Turns the rows of a file into entries: normalise → filter → drop repeats → personal data → encode."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from currents_core.books.dead_letter import DeadLetter
+from currents_core.books.seen_ids import SeenIds
+from currents_core.delivering.open_file import OpenFile
+from currents_core.entry import Entries, Span, entry_size
+from currents_core.errors import FileError
+from currents_core.file_key import SourceFile
+from currents_core.limits import Limits
+from currents_core.setup.settings import Connector
+from currents_core.shaping.drift import drift
+from currents_core.shaping.encode import encode
+from currents_core.shaping.filter import matching
+from currents_core.shaping.json_text import nested_bytes
+from currents_core.shaping.marking import Mode, marked
+from currents_core.shaping.normalise import Events, arrow, by_event_type, normalise
+from currents_core.shaping.personal_data import PersonalData
+
+_UNNAMED = "unnamed"
+
+
+@dataclass
+class Preparation:
+    """Prepares the rows of one connector's files.
+
+    ``seen`` gives, for an hour and event type, the ids that were delivered or came before. ``limits`` are those
+    of the destination.
+    """
+
+    connector: Connector
+    seen: Callable[[str, str], SeenIds]
+    limits: Limits
+    personal_data: PersonalData = field(default_factory=lambda: PersonalData(()))
+    mode: Mode = "live"
+
+    def entries(self, opened: OpenFile, file_type: str | None, frame: pd.DataFrame) -> list[Entries]:
+        """What is to be sent of a batch, by event type; everything else about its rows is noted in ``opened``.
+
+        Raises FileError where nothing names the event types of the file.
+        """
+        found: list[Entries] = []
+        for event_type, rows in by_event_type(frame, file_type):
+            counts = opened.account.of(event_type or _UNNAMED)
+            counts.read += len(rows)
+            if event_type is None:
+                opened.parked += self.records(rows, self._no_event_type(opened.file, frame, rows))
+            elif self.connector.event_types.wants(event_type):
+                found.append(self._of_type(opened, event_type, rows))
+            else:
+                counts.filtered += len(rows)
+        sent = np.concatenate([np.empty(0, np.int64), *(each.rows for each in found)])
+        opened.expect(len(sent), np.setdiff1d(frame.index, sent, assume_unique=True))
+        return [each for each in found if len(each)]
+
+    def records(self, frame: pd.DataFrame, letters: Iterable[DeadLetter]) -> Iterator[DeadLetter]:
+        """The letters, each with its row of ``frame`` as it was read, but for personal data."""
+        for letter in letters:
+            row = {str(name): None if value is pd.NA else value for name, value in frame.loc[letter.row].items()}
+            yield replace(letter, record=self.personal_data.of_record(letter.event_type, row))
+
+    def _no_event_type(self, file: SourceFile, frame: pd.DataFrame, rows: pd.DataFrame) -> list[DeadLetter]:
+        if "event_type" not in frame.columns:
+            raise FileError(
+                f"{file.uri}: neither a column event_type, nor the key, nor an Avro schema names the event type"
+            )
+        reason = "event_type is missing, and no folder of the key names it"
+        return [DeadLetter(row, _UNNAMED, "no_event_type", reason) for row in rows.index]
+
+    def _of_type(self, opened: OpenFile, event_type: str, rows: pd.DataFrame) -> Entries:
+        account = opened.account
+        counts = account.of(event_type)
+        account.differs(event_type, drift(rows, event_type))
+        keep_broken = self.connector.broken_properties == "keep"
+        normalised = normalise(rows, event_type, opened.file.folders, keep_broken=keep_broken)
+        account.notes.update(normalised.notes)
+        rejected = [DeadLetter(each.row, event_type, each.code, each.reason) for each in normalised.rejections]
+        opened.parked += self.records(rows, rejected)
+        wanted = matching(normalised.events, self.connector.filter)
+        chosen = replace(normalised.events, frame=normalised.events.frame[wanted])
+        counts.filtered += len(wanted) - len(chosen.frame)
+        events = self._first_of_each_id(opened, chosen)
+        counts.duplicate += len(chosen.frame) - len(events.frame)
+        sent_before = opened.sent_before.mask(events.frame.index.to_numpy())
+        counts.sent += int(sent_before.sum())
+        entries = self._fitting(opened, replace(events, frame=events.frame[~sent_before]), rows)
+        counts.sent += len(entries)
+        return entries
+
+    def _first_of_each_id(self, opened: OpenFile, events: Events) -> Events:
+        """Drops the events whose id was seen before under the same event type and hour, in whichever file or run."""
+        seen = self.seen(opened.file.hour, events.event_type)
+        new, brought = seen.take_new(arrow(events.frame["id"]))
+        opened.brought.setdefault(events.event_type, []).append(brought)
+        return events if new.all() else replace(events, frame=events.frame[new])
+
+    def _fitting(self, opened: OpenFile, events: Events, rows: pd.DataFrame) -> Entries:
+        """The entries of events; those above the limit are parked."""
+        details = marked(encode(self.personal_data.of_events(events), opened.account.notes), self.mode)
+        rest = entry_size(self.connector.destination.source, events.event_type, 0, opened.file.arn)
+        sizes = pc.add(self._lengths(details, rest), rest)
+        fits = pc.less_equal(sizes, self.limits.bytes_per_entry)
+        entries = self._entries(opened, events, details, sizes)
+        if pc.all(fits).as_py():
+            return entries
+        oversized = [
+            DeadLetter(entry.row, entry.detail_type, "oversized", self._too_large(size), entry)
+            for entry, size, fit in zip(
+                Span(entries, 0, len(entries)), sizes.to_pylist(), fits.to_pylist(), strict=True
+            )
+            if not fit
+        ]
+        opened.parked += self.records(rows, oversized)
+        kept = replace(events, frame=events.frame[fits.to_numpy(zero_copy_only=False)])
+        return self._entries(opened, kept, details.filter(fits), sizes.filter(fits))
+
+    def _entries(self, opened: OpenFile, events: Events, details: pa.Array, sizes: pa.Array) -> Entries:
+        return Entries(
+            events.frame.index.tolist(),
+            self.connector.destination.source,
+            events.event_type,
+            details,
+            arrow(events.frame["time"]).to_pylist(),
+            opened.file.arn,
+            sizes.to_pylist(),
+        )
+
+    def _lengths(self, details: pa.Array, rest: int) -> pa.Array:
+        """The bytes of the envelopes in their JSON strings; those of the strings, where they tell as much.
+
+        A string is longer, and at hand. Where even so no limit can be reached, nothing is gained by counting.
+        """
+        longest = (pc.max(pc.binary_length(details)).as_py() or 0) + rest
+        limits = self.limits
+        if longest <= min(limits.bytes_per_entry, limits.bytes_per_request // limits.entries_per_request):
+            return pc.binary_length(details)
+        return pc.subtract(nested_bytes(details), 2)
+
+    def _too_large(self, size: int) -> str:
+        return f"the entry has {size} bytes, the limit is {self.limits.bytes_per_entry}"

@@ -1,0 +1,86 @@
+"""Settles files that are through: parks their dead letters, keeps their ids, and only then calls them done."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from currents_core.books.account import Account
+from currents_core.books.dead_letter import DeadLetter, DeadLetters
+from currents_core.books.ledger import Ledger
+from currents_core.books.seen_ids import DeliveredIds
+from currents_core.delivering.open_file import OpenFile
+from currents_core.delivering.prepare import Preparation
+from currents_core.errors import CurrentsError
+from currents_core.ports import ObjectStore
+from currents_core.reading.read import read
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Settlement:
+    """``connector`` is its name, for messages. ``accounts`` and ``failures`` tell what came of the files."""
+
+    connector: str
+    source: ObjectStore
+    ledger: Ledger
+    dead_letters: DeadLetters
+    delivered_ids: DeliveredIds
+    preparation: Preparation
+    clock: Callable[[], datetime]
+    accounts: list[Account] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+    def settle(self, opened: OpenFile) -> None:
+        """Calls a file done, or failed where it could not be read to its end.
+
+        Raises FencedError where another task has it by now, CurrentsError where its books do not balance.
+        """
+        if opened.fault:
+            self._fail(opened, str(opened.fault))
+        else:
+            self._close(opened)
+
+    def _fail(self, opened: OpenFile, reason: str) -> None:
+        self.ledger.checkpoint(opened.lease, opened.progress(), self.clock(), release=True)
+        self.ledger.fail(opened.file, reason, self.clock())
+        log.error("%s: %s", self.connector, reason)
+        self.failures.append(reason)
+
+    def _close(self, opened: OpenFile) -> None:
+        file, account = opened.file, opened.close_books()
+        if not account.totals.balanced:
+            raise CurrentsError(f"{file.uri}: the books do not balance ({account.totals}); please report this")
+        self._hold(opened)
+        letters = sorted([*opened.parked, *self._with_records(opened)], key=lambda letter: letter.row)
+        if letters:
+            self.dead_letters.write(file, letters, self.clock(), self.preparation.mode)
+        elif opened.lease.resumed:
+            self.dead_letters.remove(file)
+        for event_type, found in opened.brought.items():
+            self.delivered_ids.write(file, event_type, found)
+        self.ledger.settle(opened.lease, account, self.clock())
+        log.debug("%s: %s: %s", self.connector, file.uri, account.totals)
+        self.accounts.append(account)
+
+    def _hold(self, opened: OpenFile) -> None:
+        """Makes sure of the lease for as long as settling may take; raises FencedError where it is gone."""
+        if opened.lease.expires_at - self.clock() < self.ledger.lease / 2:
+            self.ledger.checkpoint(opened.lease, opened.progress(), self.clock())
+
+    def _with_records(self, opened: OpenFile) -> Iterator[DeadLetter]:
+        """The letters of refused entries, with the rows as they were read: their batch is long gone, so once more."""
+        refused = {letter.row: letter for letter in opened.refused}
+        if not refused:
+            return
+        with NamedTemporaryFile() as body:
+            self.source.download(opened.file.key, opened.file.etag, body)
+            body.flush()
+            for frame in read(Path(body.name), opened.file.uri).batches:
+                found = [refused[row] for row in frame.index if row in refused]
+                yield from self.preparation.records(frame, found)

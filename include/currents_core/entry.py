@@ -1,0 +1,122 @@
+"""Entries: events as a put request carries them, kept as columns until their request goes."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from copy import copy
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import NamedTuple
+
+import numpy as np
+import orjson
+import pyarrow as pa
+
+from currents_core.limits import TIME_BYTES
+
+
+class Entry(NamedTuple):
+    """One item of a put request. ``row`` is its place in the file; ``time`` is in seconds since the epoch.
+
+    ``resource`` is the ARN of the file.
+    """
+
+    row: int
+    source: str
+    detail_type: str
+    detail: str
+    time: int
+    resource: str
+
+
+def entry_size(source: str, detail_type: str, detail_bytes: int, resource: str) -> int:
+    """The bytes that EventBridge counts for an entry with a time and one resource.
+
+    Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html#eb-event-size
+    """
+    return TIME_BYTES + detail_bytes + sum(len(text.encode()) for text in (source, detail_type, resource))
+
+
+class Entries:
+    """Entries of one file and event type, in the order of their rows.
+
+    A Python object for each of them, made ahead, would cost as much as all the rest of preparing them; so details
+    stay in an Arrow array, as the JSON strings that a request holds. ``sizes`` are in bytes.
+    """
+
+    def __init__(  # noqa: PLR0917 - one column after the other, as in Entry
+        self,
+        rows: list[int],
+        source: str,
+        detail_type: str,
+        details: pa.Array,
+        times: list[int],
+        resource: str,
+        sizes: list[int],
+    ) -> None:
+        self.rows = rows
+        self.detail_type = detail_type
+        self.resource = resource
+        self.source = source
+        _, offsets, data = details.buffers()
+        self._bounds = np.frombuffer(offsets, np.int64)[details.offset : details.offset + len(details) + 1].tolist()
+        self._texts = memoryview(data or b"")
+        self._times = times
+        # The bytes before each entry, so that a request's end is found without adding up.
+        self._bytes_before = [0, *accumulate(sizes)]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def first(self, count: int) -> Entries:
+        """The first so many of them."""
+        found = copy(self)
+        found.rows = self.rows[:count]
+        return found
+
+    def size(self, start: int, stop: int) -> int:
+        """The bytes of some entries together."""
+        return self._bytes_before[stop] - self._bytes_before[start]
+
+    def fit(self, start: int, room: int) -> int:
+        """The place after the last entry from ``start`` on that still fits into so many bytes."""
+        return bisect_right(self._bytes_before, self._bytes_before[start] + room) - 1
+
+    def details(self, start: int, stop: int) -> Iterator[tuple[bytes, int]]:
+        """The details, each as a JSON string in UTF-8, and the times from ``start`` up to, and without, ``stop``."""
+        texts, bounds = self._texts, self._bounds
+        for place in range(start, stop):
+            yield bytes(texts[bounds[place] : bounds[place + 1]]), self._times[place]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Entries of ``entries``, from ``start`` up to, and without, ``stop``. ``alone``: in a request of their own."""
+
+    entries: Entries
+    start: int
+    stop: int
+    alone: bool = False
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    @property
+    def json_details(self) -> Iterator[tuple[bytes, int]]:
+        """Their details, each as a JSON string in UTF-8, and their times."""
+        return self.entries.details(self.start, self.stop)
+
+    @property
+    def rows(self) -> list[int]:
+        """Their rows in the file."""
+        return self.entries.rows[self.start : self.stop]
+
+    def __iter__(self) -> Iterator[Entry]:
+        entries = self.entries
+        for row, (detail, time) in zip(self.rows, self.json_details, strict=True):
+            yield Entry(row, entries.source, entries.detail_type, orjson.loads(detail), time, entries.resource)
+
+    def each(self) -> Iterator[Span]:
+        """A span for each entry."""
+        return (Span(self.entries, place, place + 1) for place in range(self.start, self.stop))

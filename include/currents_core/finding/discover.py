@@ -1,0 +1,96 @@
+"""Finds the files of given hours below a prefix, whatever lies between the prefix and Braze's folders."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+from currents_core.books.ledger import Ledger
+from currents_core.catalog import catalog
+from currents_core.file_key import SourceFile, place_of
+from currents_core.ports import ObjectStore
+from currents_core.setup.run_request import RunRequest
+from currents_core.setup.settings import Connector
+
+log = logging.getLogger(__name__)
+
+# Listing waits on the network; an hour of a hundred event types should not take a hundred round trips in a row.
+_PARALLEL_LISTINGS = 16
+
+
+def undelivered(connector: Connector, source: ObjectStore, ledger: Ledger, request: RunRequest) -> list[SourceFile]:
+    """The files of the hours that are asked for, and the late ones of the past hours, that are not yet delivered.
+
+    A file that could not be read stays with its own hour's runs: it must not fail every run that looks back on it.
+    Raises SetupError where an event type is asked for that the connector does not export.
+    """
+    hours = (*request.past, *request.hours)
+    known = set(catalog())
+
+    def wants(event_type: str) -> bool:
+        known.add(event_type)
+        return connector.event_types.wants(event_type) and request.wants(event_type)
+
+    found = find_files(source, connector.source.prefix, hours, wants)
+    request.require_known(event_type for event_type in known if connector.event_types.wants(event_type))
+    files = [file for file in found if request.wants(file.event_type)]
+    if len(files) < len(found):
+        log.warning("%d files are left out, since no folder tells their event type", len(found) - len(files))
+    done = set[str]().union(*(ledger.done(each) for each in hours))
+    settled = done.union(*(ledger.failed(each).keys() for each in request.past))
+    open_files = [file for file in files if file.id not in settled]
+    places = {place_of(each) for each in done}
+    for file in open_files:
+        if file.place in places:
+            log.warning("%s has changed since it was delivered; those of its rows that are new are sent", file.uri)
+    return open_files
+
+
+def find_files(
+    store: ObjectStore, prefix: str, hours: Collection[str], wants: Callable[[str], bool]
+) -> list[SourceFile]:
+    """The files of ``hours`` below ``prefix`` whose event type ``wants`` lets through, in the order of their keys.
+
+    Looks for `event_type=<type>/date=<hour>/` at any depth, and for `date=<hour>/` where no folder names a type; below
+    the date it takes every object, as names there change.
+    """
+    kinds = list(_kinds(store, prefix, wants))
+    if not kinds:
+        place = f"s3://{store.bucket}/{prefix}"
+        log.warning("no folder of a wanted event type is below %s; if Braze writes there, correct source.prefix", place)
+    with ThreadPoolExecutor(_PARALLEL_LISTINGS) as pool:
+        folders = [folder for kind in kinds for folder in _of_hours(kind, hours)]
+        listings = pool.map(lambda folder: list(store.objects(folder)), folders)
+        found = [
+            SourceFile(store.bucket, each.key, each.etag, each.size)
+            for listing in listings
+            for each in listing
+            if each.size and not _is_hidden(each.key)
+        ]
+    return sorted(found, key=lambda file: file.key)
+
+
+def _kinds(store: ObjectStore, prefix: str, wants: Callable[[str], bool]) -> Iterator[str]:
+    """The folders that hold `date=` folders: those of event types, and any other."""
+    holds_dates = False
+    for folder in store.folders(prefix):
+        name, _, value = folder.removeprefix(prefix).rstrip("/").partition("=")
+        if name == "date":
+            holds_dates = True
+        elif name != "event_type":
+            yield from _kinds(store, folder, wants)
+        elif wants(value):
+            yield folder
+    if holds_dates:
+        yield prefix
+
+
+def _of_hours(folder: str, hours: Collection[str]) -> Iterator[str]:
+    # Asking for each hour by name beats listing every hour that was ever written.
+    return (f"{folder}date={hour}/" for hour in hours)
+
+
+def _is_hidden(key: str) -> bool:
+    """Markers such as `_SUCCESS` and `.crc`, which engines leave beside their files."""
+    return key.rsplit("/", 1)[-1].startswith(("_", "."))

@@ -1,0 +1,38 @@
+"""The plan of a run: its shards, kept in the state so that no list of files travels through Airflow's database."""
+
+from __future__ import annotations
+
+import hashlib
+
+import orjson
+
+from currents_core.errors import SetupError
+from currents_core.finding.shard import Shard
+from currents_core.ports import ObjectStore
+
+
+class Plans:
+    """The planned shards of one connector, at `<folder>date=<hour>/<hash of the content>.json`.
+
+    The name follows from the content: a run that is planned again finds the same shards under the same names.
+    """
+
+    def __init__(self, store: ObjectStore, folder: str) -> None:
+        self._store = store
+        self._folder = folder
+
+    def write(self, hour: str, shard: Shard) -> str:
+        """Stores a shard and returns the key that ``read`` takes."""
+        body = orjson.dumps(shard.as_json())
+        key = f"{self._folder}date={hour}/{hashlib.sha256(body).hexdigest()[:32]}.json"
+        self._store.write(key, body)
+        return key
+
+    def read(self, key: str) -> Shard:
+        """The shard that ``write`` stored. Raises SetupError where it is gone."""
+        body = self._store.read(key)
+        if body is None:
+            raise SetupError(
+                f"the plan s3://{self._store.bucket}/{key} is gone; clear the run's `discover` to plan anew"
+            )
+        return Shard.from_json(orjson.loads(body))

@@ -1,0 +1,77 @@
+"""Shards: the files that one mapped task delivers."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import groupby
+from math import ceil
+from posixpath import commonpath
+
+from currents_core.file_key import SourceFile
+
+MAX_SHARDS = 200
+# A task costs seconds to start, so a shard should hold seconds of work.
+SHARD_BYTES = 16_000_000
+# What opening, settling and listing a file costs, told as the bytes that could be delivered meanwhile.
+FILE_BYTES = 64_000
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """Files for one task, in the order of their keys."""
+
+    files: tuple[SourceFile, ...]
+
+    @property
+    def label(self) -> str:
+        """What a person sees of it in the grid: event types, files, megabytes."""
+        types = sorted({file.event_type or "unnamed" for file in self.files})
+        shown = types[0] if len(types) == 1 else f"{len(types)} event types"
+        megabytes = sum(file.size for file in self.files) / 1e6
+        return f"{shown}, {len(self.files)} files, {megabytes:.1f} MB"
+
+    @property
+    def prefix(self) -> str:
+        """The deepest folder that holds all of its files."""
+        return commonpath([file.folder for file in self.files]) + "/"
+
+    def as_json(self) -> list[dict[str, object]]:
+        """The files as the plan in the state holds them."""
+        return [asdict(file) for file in self.files]
+
+    @classmethod
+    def from_json(cls, raw: Iterable[Mapping[str, object]]) -> Shard:
+        """Reads what ``as_json`` made."""
+        return cls(tuple(SourceFile(**each) for each in raw))  # type: ignore[arg-type]
+
+
+def plan_shards(files: Sequence[SourceFile], *, max_shards: int = MAX_SHARDS) -> list[Shard]:
+    """Spreads files over as few shards as keep each near SHARD_BYTES, balanced by bytes; the same files give the same.
+
+    The files of one hour and event type stay together, since events of the same id are sent once among them: one
+    task then sees all of them.
+    """
+    # A file that names no event type may hold any: its hour then stays together as a whole.
+    unnamed = {file.hour for file in files if not file.event_type}
+
+    def group_of(file: SourceFile) -> tuple[str, str]:
+        return file.hour, "" if file.hour in unnamed else file.event_type or ""
+
+    in_order = sorted(files, key=lambda file: (group_of(file), file.key))
+    groups = [list(group) for _, group in groupby(in_order, key=group_of)]
+    count = min(max_shards, len(groups), ceil(_weight(files) / SHARD_BYTES))
+    bins: list[tuple[int, int, list[SourceFile]]] = [(0, number, []) for number in range(count)]
+    for group in sorted(groups, key=_weight, reverse=True):
+        weight, number, held = heapq.heappop(bins)
+        heapq.heappush(bins, (weight + _weight(group), number, held + group))
+    return [Shard(tuple(sorted(held, key=_hour_and_key))) for _, _, held in sorted(bins, key=lambda each: each[1])]
+
+
+def _weight(files: Iterable[SourceFile]) -> int:
+    return sum(file.size + FILE_BYTES for file in files)
+
+
+def _hour_and_key(file: SourceFile) -> tuple[str, str]:
+    return file.hour, file.key

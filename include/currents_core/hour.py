@@ -1,0 +1,54 @@
+"""Braze's hour: the partition `date=YYYY-MM-DD-HH`, the UTC hour in which events were queued."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from currents_core.errors import SetupError
+
+HOUR_FORMAT = "%Y-%m-%d-%H"
+HOUR_PATTERN = r"^\d{4}-\d{2}-\d{2}-\d{2}$"
+
+
+def parse_hour(text: str) -> datetime:
+    """The start of the hour named by ``text`` (`2026-11-23-08`), aware and in UTC.
+
+    Raises SetupError where the text names no hour.
+    """
+    try:
+        # strptime takes "2026-1-2-3" too, which names no folder of Braze's.
+        if not re.match(HOUR_PATTERN, text):
+            raise ValueError(text)
+        return datetime.strptime(text, HOUR_FORMAT).replace(tzinfo=UTC)
+    except ValueError:
+        raise SetupError(f"{text!r} is no hour: write it as YYYY-MM-DD-HH in UTC, for example 2026-11-23-08") from None
+
+
+def format_hour(moment: datetime) -> str:
+    """The name of the UTC hour that holds the aware ``moment``."""
+    return moment.astimezone(UTC).strftime(HOUR_FORMAT)
+
+
+def hour_end(hour: str) -> datetime:
+    """The moment at which an hour is over, aware and in UTC."""
+    return parse_hour(hour) + timedelta(hours=1)
+
+
+def hours_back(hour: str, count: int) -> list[str]:
+    """The ``count`` hours before ``hour``, oldest first, without ``hour`` itself."""
+    start = parse_hour(hour)
+    return [format_hour(start - timedelta(hours=back)) for back in range(count, 0, -1)]
+
+
+def resolve_hour(partition_key: str | None, hour_param: str | None, data_interval_start: datetime | None) -> str:
+    """The hour that a run is for: its partition key, else its ``hour`` parameter, else its data interval's start.
+
+    Raises SetupError where none of them names an hour.
+    """
+    for text in (partition_key, hour_param):
+        if text:
+            return format_hour(parse_hour(text))
+    if data_interval_start:
+        return format_hour(data_interval_start)
+    raise SetupError('this run names no hour: trigger it with {"hour": "YYYY-MM-DD-HH"} (UTC)')

@@ -1,0 +1,216 @@
+"""An Avro object container file, with the columns that its own writer's schema says.
+
+DataFusion decodes what Braze writes, straight into Arrow columns. Whatever it takes for another type, or can't read,
+goes through fastavro record by record, ten times slower: types that no Currents file has by now, text that is no UTF-8.
+
+Source: https://avro.apache.org/docs/1.12.0/specification/#object-container-files
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from functools import cache
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
+
+import datafusion
+import fastavro
+import pyarrow as pa
+
+from currents_core.errors import FileError
+from currents_core.reading.utf8 import bytes_for_text
+
+log = logging.getLogger(__name__)
+
+AVRO_MAGIC = b"Obj\x01"
+
+# Braze names the record of a storage file after its event type.
+_RECORD_PREFIX = "dataexport.S3.inner."
+_SYNC_BYTES = 16
+_VARINT_BYTES = 10
+# Records that are Python objects at once: few enough to stay in the processor's cache.
+_RECORDS = 500
+
+_PRIMITIVES = {
+    "null": pa.null(),
+    "boolean": pa.bool_(),
+    "int": pa.int32(),
+    "long": pa.int64(),
+    "float": pa.float32(),
+    "double": pa.float64(),
+    "string": pa.string(),
+    "enum": pa.string(),
+    "bytes": pa.binary(),
+    "fixed": pa.binary(),
+}
+_LOGICAL = {
+    "date": pa.date32(),
+    "time-millis": pa.time32("ms"),
+    "time-micros": pa.time64("us"),
+    "timestamp-millis": pa.timestamp("ms", tz="UTC"),
+    "timestamp-micros": pa.timestamp("us", tz="UTC"),
+    "local-timestamp-millis": pa.timestamp("ms"),
+    "local-timestamp-micros": pa.timestamp("us"),
+    "uuid": pa.string(),
+}
+
+
+class AvroFile:
+    """The file at ``path``. Raises FileError, without the file's name, where it can't be read."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            with path.open("rb") as body:
+                records: Any = _records(body)
+                schema: Any = records.writer_schema
+                self.schema = pa.schema([(field["name"], _arrow_type(field["type"])) for field in schema["fields"]])
+                self._rows = _count_rows(body, records._header["sync"])
+        except Exception as error:
+            raise _unreadable(error) from error
+        self.event_type = _event_type(schema)
+
+    def batches(self, rows: int) -> Iterator[pa.RecordBatch]:
+        """The rows, in order, at most ``rows`` at a time."""
+        done = 0
+        for batch in self._all_batches(rows):
+            done += batch.num_rows
+            yield pa.RecordBatch.from_arrays([_compact(each) for each in batch.columns], names=self.schema.names)
+        if done != self._rows:
+            raise FileError(f"not a whole Avro file: {self._rows} rows announced, {done} found")
+
+    def _all_batches(self, rows: int) -> Iterator[pa.RecordBatch]:
+        done = 0
+        try:
+            for batch in _decoded(self._path, rows):
+                if batch.schema.types != self.schema.types:
+                    break
+                done += batch.num_rows
+                yield batch
+        except Exception as error:  # noqa: BLE001 - whatever it was, fastavro now either reads it or says what it is
+            log.debug("DataFusion stopped at row %d: %s", done, type(error).__name__)
+        if done < self._rows:
+            log.info("reading an Avro file record by record from row %d on, which is slower", done)
+            yield from self._record_by_record(rows, done)
+
+    def _record_by_record(self, rows: int, skip: int) -> Iterator[pa.RecordBatch]:
+        struct = pa.struct(list(self.schema))
+        with self._path.open("rb") as body:
+            try:
+                records = islice(_records(body), skip, None)
+                while True:
+                    structs = [_structs(records, min(_RECORDS, rows - at), struct) for at in range(0, rows, _RECORDS)]
+                    batch = pa.RecordBatch.from_struct_array(pa.concat_arrays(structs))
+                    if not batch.num_rows:
+                        return
+                    yield batch
+            except Exception as error:
+                raise _unreadable(error) from error
+
+
+@cache
+def _session(rows: int) -> datafusion.SessionContext:
+    # One partition: the rows stay in their order, and one task takes one core.
+    return datafusion.SessionContext(datafusion.SessionConfig().with_target_partitions(1).with_batch_size(rows))
+
+
+def _decoded(path: Path, rows: int) -> Iterator[pa.RecordBatch]:
+    for batch in _session(rows).read_avro(path, file_extension="").execute_stream():
+        yield batch.to_pyarrow()
+
+
+def _records(body: IO[bytes]) -> Any:
+    # Bytes that are no UTF-8 are carried as lone surrogates, so that they cost their row and not the file.
+    return fastavro.reader(body, handle_unicode_errors="surrogateescape")
+
+
+def _structs(records: Iterator[Any], count: int, struct: pa.DataType) -> pa.Array:
+    """The next ``count`` records, or as many as there are."""
+    taken = list(islice(records, count))
+    try:
+        return pa.array(taken, struct)
+    except UnicodeEncodeError:
+        return pa.array([_as_bytes(each) for each in taken], bytes_for_text(struct)).cast(struct, safe=False)
+
+
+def _compact(column: pa.Array) -> pa.Array:
+    """Text as a dictionary, so that each of its distinct values is encoded once; hashing costs less than escaping."""
+    if not pa.types.is_string(column.type):
+        return column
+    encoded = column.dictionary_encode()
+    return encoded if len(encoded.dictionary) * 2 < len(column) else column
+
+
+def _as_bytes(value: Any) -> Any:
+    """A value with the bytes that stood in the file in place of every text."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogateescape")
+    if isinstance(value, dict):
+        return {name: _as_bytes(each) for name, each in value.items()}
+    return [_as_bytes(each) for each in value] if isinstance(value, list) else value
+
+
+def _unreadable(error: Exception) -> FileError:
+    """Whatever the bytes of a damaged file lead a reader to raise, it means the same."""
+    if isinstance(error, FileError):
+        return error
+    # The texts of the readers' errors may hold values of records.
+    return FileError(f"not a readable Avro file ({type(error).__name__})")
+
+
+def _count_rows(body: IO[bytes], sync: bytes) -> int:
+    """How many rows the blocks announce, from where ``body`` stands, which is after the header.
+
+    Readers take a file that was cut off for a shorter one; here it is found before anything of it is sent.
+    """
+    rows, size = 0, os.fstat(body.fileno()).st_size
+    while (start := body.tell()) < size:
+        head = body.read(2 * _VARINT_BYTES)
+        count, used = _long(head, 0)
+        length, used = _long(head, used)
+        body.seek(start + used + max(length, 0))
+        if count < 0 or length < 0 or body.read(_SYNC_BYTES) != sync:
+            raise FileError(f"not a whole Avro file: the block at byte {start} is damaged or cut off")
+        rows += count
+    return rows
+
+
+def _long(data: bytes, at: int) -> tuple[int, int]:
+    """A zigzag varint at a place, and the place after it; -1 where none ends in the data."""
+    value = 0
+    for number, byte in enumerate(data[at : at + _VARINT_BYTES]):
+        value |= (byte & 0x7F) << 7 * number
+        if byte < 0x80:
+            return (value >> 1) ^ -(value & 1), at + number + 1
+    return -1, at
+
+
+def _event_type(schema: Any) -> str | None:
+    name = str(schema.get("name", ""))
+    return name.removeprefix(_RECORD_PREFIX) if name.startswith(_RECORD_PREFIX) else None
+
+
+def _arrow_type(avro: Any) -> pa.DataType:
+    """The Arrow type of an Avro schema. Optional is no type of its own: every Arrow column may hold nulls."""
+    if isinstance(avro, list):
+        types = [each for each in avro if each != "null"] or ["null"]
+        if len(types) > 1:
+            raise FileError("a field may be of several types, which no Currents file has")
+        return _arrow_type(types[0])
+    return _PRIMITIVES[avro] if isinstance(avro, str) else _complex_type(avro)
+
+
+def _complex_type(avro: Any) -> pa.DataType:
+    match avro:
+        case {"type": "record", "fields": fields}:
+            return pa.struct([(field["name"], _arrow_type(field["type"])) for field in fields])
+        case {"type": "array", "items": items}:
+            return pa.list_(_arrow_type(items))
+        case {"type": "map", "values": values}:
+            return pa.map_(pa.string(), _arrow_type(values))
+        case {"logicalType": "decimal", "precision": precision}:
+            return pa.decimal128(precision, avro.get("scale", 0))
+    return _LOGICAL.get(avro.get("logicalType")) or _arrow_type(avro["type"])

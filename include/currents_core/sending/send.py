@@ -1,0 +1,240 @@
+"""Sends entries in chunks, many requests at a time, and tries again only the entries that failed.
+
+There is no thread of its own. Whichever thread brings news takes in all that came, and starts the requests that may
+start: the caller's, when it puts entries, and the transport's, when an answer came. So what sends does not wait for
+what reads, and the two pass Python's lock back and forth as seldom as can be.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from math import inf
+from threading import Event
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from currents_core.entry import Entries, Span
+from currents_core.errors import CurrentsError, TransientError
+from currents_core.ports import Result, Target
+from currents_core.sending.chunk import next_chunk, remove
+from currents_core.sending.circuit import Circuit
+from currents_core.sending.pacer import Pacer
+from currents_core.sending.retry import Backoff
+from currents_core.sending.tries import Tries
+from currents_core.sending.turn import Turn
+from currents_core.sending.verdict import Refused, SendStats, Verdicts, throttled
+
+log = logging.getLogger(__name__)
+
+# Entries that may wait while the next ones are prepared.
+_WAITING = 2_000
+# A chunk that is not full waits this long for more, in seconds.
+_LINGER = 0.1
+# The longest and the shortest wait of the caller, in seconds. Each time it wakes up, the thread that sends has to pass
+# it Python's lock: once in 10 ms makes all of sending a tenth dearer.
+_LONGEST, _SHORTEST = 1.0, 0.001
+# How long requests under way may take to end when the sending stops, in seconds. Airflow kills soon after.
+_GRACE = 3.0
+
+
+class _Answered(NamedTuple):
+    chunk: list[Span]
+    results: Sequence[Result] | CurrentsError
+
+
+class Sender:
+    """Sends to one target, for one caller. A context manager: leaving it stops the sending.
+
+    ``acknowledge`` is told of accepted entries and ``refuse`` of those that never will be, from any thread, but from
+    one at a time; so are the target, the pacer and the circuit used.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        pacer: Pacer,
+        *,
+        acknowledge: Callable[[Span], None],
+        refuse: Callable[[Refused], None],
+        backoff: Backoff | None = None,
+        circuit: Circuit | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        time_of_day: Callable[[], float] = time.time,
+    ) -> None:
+        self.stats = SendStats()
+        self._target = target
+        self._pacer = pacer
+        self._circuit = circuit or Circuit()
+        self._clock = clock
+        # What it brings are answers, and None where only the clock is to be looked at.
+        self._turn = Turn[_Answered | None](self._take_turn)
+        self._woken = Event()
+        self._error: CurrentsError | None = None
+        # The turn's lock guards all from here on.
+        self._pending: deque[Span] = deque()
+        self._next: list[Span] = []
+        self._tries = Tries(clock, time_of_day)
+        self._verdicts = Verdicts(
+            self.stats, self._tries, backoff or Backoff(), self._circuit, acknowledge=acknowledge, refuse=refuse
+        )
+        self._in_flight = 0
+        self._lingers_until = 0.0
+        self._flush = False
+        self._waiting = 0
+        self._blocked_at: float | None = None
+        # When something is due that no answer brings about, and for how long the caller means to sleep.
+        self._look_at = self._sleeps_until = 0.0
+        # The caller is woken up when no more entries wait than this.
+        self._enough = -1
+        self._ended = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.stop()
+
+    def put(self, entries: Entries) -> None:
+        """Takes entries in to be sent, and sends until few enough wait. Raises what ended the sending."""
+        self.check()
+        with self._turn.lock:
+            if not self._pending:
+                self._lingers_until = self._clock() + _LINGER
+            self._pending.append(Span(entries, 0, len(entries)))
+            self._waiting += len(entries)
+        self._look()
+        self._work_off(_WAITING)
+        self.check()
+
+    def pump(self, seconds: float = _LONGEST) -> None:
+        """Sends what may go, and waits for so many seconds at most. Raises what ended the sending."""
+        self.check()
+        self._look()
+        # From here on, whoever finds that something is due wakes this up; what was found before is seen below.
+        self._sleeps_until = inf
+        self._woken.clear()
+        now = self._clock()
+        self._sleeps_until = max(now + _SHORTEST, min(self._look_at, now + seconds))
+        if self._waiting > self._enough and not self._error:
+            self._woken.wait(self._sleeps_until - now)
+        self.check()
+
+    def drain(self) -> None:
+        """Sends until every entry is accepted or refused. Raises what ended the sending before."""
+        self._flush = True
+        self._work_off(0)
+        self._flush = False
+        self.check()
+
+    def fail(self, error: CurrentsError) -> None:
+        """Ends the sending, from any thread: what sends now, or would later, raises the error."""
+        self._error = self._error or error
+        self._woken.set()
+
+    def check(self) -> None:
+        """Raises what ended the sending, if anything did."""
+        if self._error:
+            raise self._error
+
+    def stop(self) -> None:
+        """Starts no request any more, and takes in the answers of those under way, for a few seconds."""
+        self.fail(TransientError("the sending was stopped"))
+        deadline = self._clock() + _GRACE
+        while self._in_flight and self._clock() < deadline:
+            self._woken.clear()
+            self._turn.bring(None)
+            if self._in_flight:
+                self._woken.wait(_LONGEST)
+        with self._turn.lock:
+            self._ended = True
+
+    def _work_off(self, enough: int) -> None:
+        """Pumps until no more than so many entries wait."""
+        self._enough = enough
+        while self._waiting > enough:
+            self.pump()
+        self._enough = -1
+
+    def _look(self) -> None:
+        """Does what is due, or has to be begun; all else is for the thread that brings the next answer.
+
+        If the caller took part in more than that, both threads would compute at once: a sixth dearer.
+        """
+        if not self._in_flight or self._clock() >= self._look_at:
+            self._turn.bring(None)
+
+    def _take_turn(self, news: deque[_Answered | None]) -> None:
+        """Takes in all that came, and starts what may start."""
+        try:
+            while news:
+                # After the end nobody is there to be told of an answer.
+                if (answer := news.popleft()) and not self._ended:
+                    self._in_flight -= 1
+                    self._settle(answer)
+            if not self._error:
+                self._look_at = self._clock() + self._send_what_may_go()
+        except Exception as error:
+            # A thread of the transport would know nobody to tell.
+            log.exception("sending broke")
+            self.fail(CurrentsError(f"sending broke: {error!r}; please report this"))
+        is_through = self._waiting <= self._enough or (self._error and not self._in_flight)
+        if is_through or self._look_at < self._sleeps_until - _SHORTEST:
+            self._woken.set()
+
+    def _send_what_may_go(self) -> float:
+        """Starts as many requests as may start; returns the seconds after which to look again, if nothing comes."""
+        while self._in_flight < self._target.in_flight:
+            wait = self._circuit.wait(self._in_flight)
+            if wait > 0:
+                return self._blocked(wait)
+            if not self._next:
+                self._next, wait = self._next_chunk()
+                if not self._next:
+                    return wait
+            wait = self._pacer.take(sum(map(len, self._next)))
+            if wait > 0:
+                return self._blocked(wait)
+            if self._blocked_at is not None:
+                self.stats.waited += self._clock() - self._blocked_at
+                self._blocked_at = None
+            self._start(self._next)
+            self._next = []
+        return 1.0
+
+    def _blocked(self, seconds: float) -> float:
+        if self._blocked_at is None:
+            self._blocked_at = self._clock()
+        return seconds
+
+    def _next_chunk(self) -> tuple[list[Span], float]:
+        """The entries of the next request, or none and the seconds until there may be some.
+
+        Entries that are to be tried again go first, together with new ones.
+        """
+        self._pending.extendleft(self._tries.take_due())
+        chunk, is_full = next_chunk(self._pending, self._target.limits)
+        if not chunk:
+            return [], self._tries.wait()
+        linger = self._lingers_until - self._clock()
+        if not is_full and not self._flush and linger > 0:
+            return [], min(linger, self._tries.wait())
+        remove(chunk, self._pending)
+        return chunk, 0.0
+
+    def _start(self, chunk: list[Span]) -> None:
+        self._in_flight += 1
+        self.stats.requests += 1
+        self._target.send(chunk, lambda results: self._turn.bring(_Answered(chunk, results)))
+
+    def _settle(self, answer: _Answered) -> None:
+        chunk, results = answer
+        try:
+            if isinstance(results, CurrentsError):
+                raise results
+            self._pacer.answered(len(results), throttled(results))
+            self._waiting -= self._verdicts.settle(chunk, results)
+        except CurrentsError as error:
+            self.fail(error)

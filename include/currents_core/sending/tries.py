@@ -1,0 +1,62 @@
+"""How often entries were tried so far, and which of them are to be tried again, and when."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import NamedTuple
+
+from currents_core.entry import Span
+
+
+class Try(NamedTuple):
+    """How often an entry was tried, and when first, as a time of day in seconds."""
+
+    attempts: int
+    first: float
+
+
+class Tries:
+    """The tries of the entries that were not accepted at once; of all others it knows nothing.
+
+    Entries are given as spans of one. ``clock`` gives seconds and only moves forward.
+    """
+
+    def __init__(self, clock: Callable[[], float], time_of_day: Callable[[], float]) -> None:
+        self._clock = clock
+        self._time_of_day = time_of_day
+        self._tries: dict[tuple[str, int], Try] = {}
+        self._due: list[tuple[float, int, Span]] = []
+        # Tells apart what is due at the same moment, since spans have no order.
+        self._numbers = count()
+
+    def count(self, span: Span) -> Try:
+        """Counts the try of an entry that was just answered, and returns all of its tries."""
+        before = self._tries.get(_place(span)) or Try(0, self._time_of_day())
+        tried = self._tries[_place(span)] = Try(before.attempts + 1, before.first)
+        return tried
+
+    def again(self, span: Span, seconds: float) -> None:
+        """Has an entry tried again after so many seconds."""
+        heapq.heappush(self._due, (self._clock() + seconds, next(self._numbers), span))
+
+    def take_due(self) -> Iterator[Span]:
+        """Takes the entries whose time has come."""
+        now = self._clock()
+        while self._due and self._due[0][0] <= now:
+            yield heapq.heappop(self._due)[2]
+
+    def wait(self) -> float:
+        """Seconds until an entry is due, at most one."""
+        return min(1.0, self._due[0][0] - self._clock()) if self._due else 1.0
+
+    def forget(self, span: Span) -> None:
+        """Takes in that entries need no more tries."""
+        if self._tries:
+            for row in span.rows:
+                self._tries.pop((span.entries.resource, row), None)
+
+
+def _place(span: Span) -> tuple[str, int]:
+    return span.entries.resource, span.entries.rows[span.start]

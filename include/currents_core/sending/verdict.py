@@ -1,0 +1,155 @@
+"""What an answer means for the entries of its request: they are through, are tried again, or end the sending."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from currents_core.entry import Entry, Span
+from currents_core.errors import SetupError, TransientError
+from currents_core.ports import SENT, Failed, Invalid, Result
+from currents_core.sending.circuit import Circuit
+from currents_core.sending.retry import SETUP_CODES, THROTTLED_CODES, TRANSIENT_CODES, Backoff
+from currents_core.sending.tries import Tries, Try
+
+log = logging.getLogger(__name__)
+
+# Refusals in a row, none accepted between, that mean that the set-up is wrong and not some entries.
+_SETUP_REFUSALS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An entry that will never be accepted: after how many attempts that was clear, and since when it was tried."""
+
+    entry: Entry
+    code: str
+    reason: str
+    attempts: int
+    first_try: float
+
+
+@dataclass(slots=True)
+class SendStats:
+    """What sending came to: requests, entries accepted, what went wrong with how many of them, seconds waited."""
+
+    requests: int = 0
+    sent: int = 0
+    throttled: int = 0
+    failed: int = 0
+    maybe_accepted: int = 0
+    waited: float = 0.0
+
+    def notes(self) -> dict[str, int]:
+        """What is worth a note in an account."""
+        return {"sent again though maybe accepted": self.maybe_accepted} if self.maybe_accepted else {}
+
+
+@dataclass
+class Verdicts:
+    """Counts in ``stats``, and has ``tries`` keep what is to be tried again.
+
+    ``acknowledge`` is told of accepted entries and ``refuse`` of those that never will be.
+    """
+
+    stats: SendStats
+    tries: Tries
+    backoff: Backoff
+    circuit: Circuit
+    acknowledge: Callable[[Span], None]
+    refuse: Callable[[Refused], None]
+    _setup_refusals: int = 0
+
+    def settle(self, chunk: Sequence[Span], results: Sequence[Result]) -> int:
+        """Takes in the answer for a chunk; returns how many of its entries need no more sending.
+
+        Raises the CurrentsError that is to end the sending.
+        """
+        if results.count(SENT) == len(results):
+            self._accepted(chunk, len(results))
+            return len(results)
+        each = [one for span in chunk for one in span.each()]
+        accepted = [span for span, result in zip(each, results, strict=True) if result == SENT]
+        self._accepted(accepted, len(accepted))
+        through = len(accepted)
+        for span, result in zip(each, results, strict=True):
+            if isinstance(result, Failed):
+                through += self._failed(span, result)
+            elif isinstance(result, Invalid):
+                through += self._invalid(span, result, alone=len(each) == 1)
+        self._judge(each[0], results)
+        return through
+
+    def _accepted(self, spans: Sequence[Span], count: int) -> None:
+        if not count:
+            return
+        self.circuit.succeeded()
+        self._setup_refusals = 0
+        self.stats.sent += count
+        for span in spans:
+            self.tries.forget(span)
+            self.acknowledge(span)
+
+    def _failed(self, span: Span, result: Failed) -> bool:
+        """Whether the entry is through."""
+        tried = self.tries.count(span)
+        self.stats.failed += 1
+        self.stats.throttled += result.code in THROTTLED_CODES
+        self.stats.maybe_accepted += result.maybe_accepted
+        if tried.attempts < self.backoff.attempts or self.circuit.is_open:
+            self.tries.again(span, self.backoff.delay(tried.attempts - 1))
+            return False
+        if result.code in TRANSIENT_CODES:
+            # A known fault that passes is the task's to retry; codes that nobody documents become dead letters.
+            raise TransientError(
+                f"{_name(span)} was still refused after {tried.attempts} attempts: "
+                f"{result.code} {result.message}; clear the task to resume"
+            )
+        return self._refused(span, result, tried)
+
+    def _invalid(self, span: Span, result: Invalid, *, alone: bool) -> bool:
+        """Whether the entry is through."""
+        tried = self.tries.count(span)
+        if result.whole_request and not alone:
+            # One entry of the request is to blame; each goes by itself next, so that only that one is parked.
+            self.tries.again(replace(span, alone=True), 0.0)
+            return False
+        self._refused(span, result, tried)
+        self._setup_refusals += result.code in SETUP_CODES
+        if self._setup_refusals >= _SETUP_REFUSALS:
+            raise SetupError(
+                f"{self._setup_refusals} entries in a row were refused with {result.code} {result.message}; "
+                "correct the policy of the bus or of the sender's role, then clear the task to resume"
+            )
+        return True
+
+    def _refused(self, span: Span, result: Failed | Invalid, tried: Try) -> bool:
+        self.tries.forget(span)
+        [entry] = span
+        self.refuse(Refused(entry, result.code, result.message, *tried))
+        return True
+
+    def _judge(self, first: Span, results: Sequence[Result]) -> None:
+        """Tells the circuit of a request of which nothing got through, and ends where patience does."""
+        if not all(isinstance(result, Failed) for result in results):
+            self.circuit.succeeded()
+            return
+        was_open = self.circuit.is_open
+        self.circuit.failed()
+        if self.circuit.is_open and not was_open:
+            log.warning("every request fails, the last with %s; sending slows to single probes", results[0])
+        if self.circuit.given_up:
+            raise TransientError(
+                f"nothing got through for minutes, the last answer was {results[0]}; {_name(first)} waits; "
+                "clear the task to resume when the service is back"
+            )
+
+
+def throttled(results: Sequence[Result]) -> int:
+    """How many entries of an answer were throttled."""
+    return sum(isinstance(result, Failed) and result.code in THROTTLED_CODES for result in results)
+
+
+def _name(span: Span) -> str:
+    return f"row {span.entries.rows[span.start]} of {span.entries.resource}"

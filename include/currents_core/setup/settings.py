@@ -1,0 +1,272 @@
+"""What a connector is told: where it reads, where it sends, where it keeps its state, and how fast it may go."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import date
+from fnmatch import fnmatchcase
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from currents_core.limits import EVENT_BUS, Limits, put_events_quota
+
+# The Airflow pool whose slots share out the budgets.
+POOL = "currents"
+
+# arn:partition:events:region:account:event-bus/name
+_BUS_ARN = re.compile(r"^arn:[\w-]+:events:(?P<region>[\w-]+):\d{12}:event-bus/[\w./-]+$")
+
+
+def _folder(prefix: str) -> str:
+    """A prefix names a folder: no slash before it, one after it, nothing for the bucket's root."""
+    return f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+
+
+Prefix = Annotated[str, AfterValidator(_folder)]
+Bucket = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", description="the name of an S3 bucket")]
+ConnId = Annotated[str | None, Field(description="an Airflow connection id, or null for boto3's own credential chain")]
+Rate = Annotated[float | None, Field(gt=0, description="a number above 0, or null for no bound of its own")]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, regex_engine="python-re")
+
+
+class Location(_Model):
+    """A folder in S3: where Braze writes, or where the exporter keeps its state."""
+
+    bucket: Bucket
+    prefix: Prefix = ""
+    aws_conn_id: ConnId = "aws_default"
+
+
+class LimitSettings(_Model):
+    """Lower bounds than EventBridge's own, for regions and emulators that hold older ones."""
+
+    entries_per_request: Annotated[int | None, Field(ge=1, le=EVENT_BUS.entries_per_request, description="1 to 10")] = (
+        None
+    )
+    bytes_per_request: Annotated[
+        int | None, Field(ge=1_000, le=EVENT_BUS.bytes_per_request, description="1,000 to 1,000,000")
+    ] = None
+    bytes_per_entry: Annotated[
+        int | None, Field(ge=1_000, le=EVENT_BUS.bytes_per_entry, description="1,000 to 1,000,000")
+    ] = None
+
+
+class Destination(_Model):
+    """Where the events go, and the `source` that consumers match in their rules."""
+
+    kind: Annotated[Literal["event_bus"], Field(description="event_bus")]
+    name: Annotated[str, Field(pattern=r"^[\w./:-]+$", max_length=1600, description="the bus's name, or its ARN")]
+    region: Annotated[str, Field(pattern=r"^[a-z]{2,}(-[a-z]+)+-\d$", description="an AWS region such as us-east-1")]
+    aws_conn_id: ConnId = "aws_default"
+    # https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html
+    source: Annotated[
+        str, Field(pattern=r"^(?!aws\.).{1,256}$", description="up to 256 characters, not beginning with `aws.`")
+    ] = "braze.currents"
+    limits: LimitSettings = LimitSettings()
+
+    @property
+    def request_limits(self) -> Limits:
+        """What one request and one entry may carry."""
+        told = {name: value for name, value in self.limits if value is not None}
+        limits = replace(EVENT_BUS, **told)
+        # An entry has to fit into a request.
+        return replace(limits, bytes_per_entry=min(limits.bytes_per_entry, limits.bytes_per_request))
+
+    @model_validator(mode="after")
+    def _arn_is_of_the_region(self) -> Destination:
+        arn = _BUS_ARN.match(self.name)
+        if self.name.startswith("arn:") and not arn:
+            raise ValueError(
+                "name is no ARN of an event bus; expected arn:aws:events:<region>:<account>:event-bus/<name>"
+            )
+        if arn and arn["region"] != self.region:
+            raise ValueError(f"name is a bus in {arn['region']} but region is {self.region}; make them agree")
+        return self
+
+
+class EventTypes(_Model):
+    """Which event types to export: shell patterns on the event type; exclude wins."""
+
+    include: tuple[str, ...] = ("*",)
+    exclude: tuple[str, ...] = ()
+
+    def wants(self, event_type: str) -> bool:
+        """Whether the patterns let this event type through."""
+        return _matches(event_type, self.include) and not _matches(event_type, self.exclude)
+
+
+class Budget(_Model):
+    """How fast the connector may send, all its tasks together. What is reached first holds."""
+
+    share_of_quota: Annotated[
+        float, Field(gt=0, le=1, description="the share of the region's PutEvents quota, above 0 and up to 1")
+    ] = 0.5
+    requests_per_second: Rate = None
+    entries_per_second: Rate = None
+    slots: Annotated[
+        int, Field(ge=1, le=100, description="the slots of the Airflow pool `currents`, a whole number from 1 to 100")
+    ] = 4
+    backfill_slots: Annotated[
+        int, Field(ge=1, le=100, description="how many of the slots backfills may have at once, fewer than `slots`")
+    ] = 2
+    price_per_million_events: Annotated[
+        float, Field(ge=0, description="dollars, for estimates, see https://aws.amazon.com/eventbridge/pricing")
+    ] = 1.0
+
+    @model_validator(mode="after")
+    def _live_hours_have_a_slot(self) -> Budget:
+        if self.slots > 1 and self.backfill_slots >= self.slots:
+            raise ValueError(
+                f"backfill_slots is {self.backfill_slots} of {self.slots} slots, which leaves none to the live hour; "
+                "lower it"
+            )
+        return self
+
+
+class Schedule(_Model):
+    """When hours run by themselves."""
+
+    settle_minutes: Annotated[
+        int, Field(ge=1, le=59, description="minutes after its end that an hour runs, 1 to 59")
+    ] = 20
+    catchup: Annotated[
+        bool, Field(description="true or false: whether hours since `start` that had no run get one")
+    ] = False
+    start: Annotated[date, Field(description="the first day, as YYYY-MM-DD")] = date(2026, 1, 1)
+    sweep_hours: Annotated[
+        int, Field(ge=0, le=744, description="how far back the daily sweep looks, 0 (no sweep) to 744 hours")
+    ] = 72
+
+
+class Notice(_Model):
+    """A message that one of Airflow's notifiers sends."""
+
+    notifier: Annotated[
+        str,
+        Field(
+            pattern=r"^\w+(\.\w+)+$",
+            description="a class, such as airflow.providers.amazon.aws.notifications.sns.SnsNotifier",
+        ),
+    ]
+    arguments: dict[str, Any] = {}
+
+
+class Notify(_Model):
+    """Who is told when something goes wrong."""
+
+    on_failure: tuple[Notice, ...] = ()
+    on_missed_deadline: tuple[Notice, ...] = ()
+    deadline_minutes: Annotated[
+        int, Field(ge=1, description="minutes after its end by which an hour is to be delivered, 1 or more")
+    ] = 60
+
+
+class PersonalDataRule(_Model):
+    """What to do with some fields of some event types. The first rule that names a field decides."""
+
+    action: Annotated[Literal["drop", "redact", "hash"], Field(description="drop, redact or hash")]
+    fields: tuple[str, ...] = ()
+    catalogue: bool = False
+    pointers: tuple[Annotated[str, Field(pattern="^/", description="a JSON pointer such as /address/street")], ...] = ()
+    event_types: EventTypes = EventTypes()
+
+    @model_validator(mode="after")
+    def _names_something(self) -> PersonalDataRule:
+        if not (self.fields or self.catalogue or self.pointers):
+            raise ValueError("the rule names nothing; give it fields, pointers or catalogue: true")
+        kept = {"id", "time", "event_type"}.intersection(self.fields)
+        if kept:
+            raise ValueError(f"{', '.join(sorted(kept))} can't be taken away: every event needs it")
+        return self
+
+
+class PersonalDataSettings(_Model):
+    """What to do with personal data, before anything is sent or parked."""
+
+    rules: tuple[PersonalDataRule, ...] = ()
+    hash_key_conn_id: Annotated[
+        str | None, Field(description="an Airflow connection whose password is the key of the hashes")
+    ] = None
+
+    @model_validator(mode="after")
+    def _hashes_have_a_key(self) -> PersonalDataSettings:
+        if any(rule.action == "hash" for rule in self.rules) and not self.hash_key_conn_id:
+            raise ValueError("hash needs a key; name a connection in hash_key_conn_id, whose password it is")
+        return self
+
+
+class Condition(_Model):
+    """What a field must be for its row to go. A field that is null or not there meets only ``is_null: true``."""
+
+    field: str
+    in_: Annotated[tuple[str | int | float | bool, ...] | None, Field(alias="in")] = None
+    not_in: tuple[str | int | float | bool, ...] | None = None
+    at_least: float | None = None
+    at_most: float | None = None
+    is_null: bool | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Condition:
+        if all(each is None for each in (self.in_, self.not_in, self.at_least, self.at_most, self.is_null)):
+            raise ValueError("the condition asks nothing; give it in, not_in, at_least, at_most or is_null")
+        return self
+
+
+class Connector(_Model):
+    """One configured stream, from a folder of Currents files to a destination."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,100}$", description="lower-case letters, digits and _")]
+    source: Location
+    destination: Destination
+    state: Location
+    event_types: EventTypes = EventTypes()
+    filter: tuple[Condition, ...] = ()
+    personal_data: PersonalDataSettings = PersonalDataSettings()
+    broken_properties: Annotated[
+        Literal["keep", "dead_letter"], Field(description="keep (as a string) or dead_letter")
+    ] = "keep"
+    schedule: Schedule = Schedule()
+    lookback_hours: Annotated[int, Field(ge=0, le=72, description="whole hours, 0 to 72")] = 3
+    budget: Budget = Budget()
+    notify: Notify = Notify()
+    mark_backfills: Annotated[
+        bool, Field(description="true or false: whether the events of backfills and replays say so in their detail")
+    ] = True
+
+    @property
+    def requests_per_second(self) -> float:
+        """The connector's budget: what it is told, else its share of the region's default quota."""
+        told = self.budget.requests_per_second
+        return told or self.budget.share_of_quota * put_events_quota(self.destination.region)
+
+    def rates(self, slots: float) -> tuple[float, float | None]:
+        """The requests and the entries a second that a task with so many slots of the pool, or a part of one, may send.
+
+        Each slot is worth the same part of the budget, so the tasks that fit into the pool never exceed it together.
+        """
+        part = slots / self.budget.slots
+        entries = self.budget.entries_per_second
+        return self.requests_per_second * part, entries * part if entries else None
+
+    @model_validator(mode="after")
+    def _state_is_no_source(self) -> Connector:
+        if self.state.bucket == self.source.bucket and self.state.prefix.startswith(self.source.prefix):
+            raise ValueError(
+                "state lies inside source, where its files would be read as events; give it another prefix"
+            )
+        return self
+
+
+def pool_slots(connectors: Iterable[Connector]) -> int:
+    """The slots of the pool that connectors share: with more than one of them has, it could exceed its budget."""
+    return min(connector.budget.slots for connector in connectors)
+
+
+def _matches(text: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(text, pattern) for pattern in patterns)

@@ -1,0 +1,54 @@
+"""How files differ from what Braze documents: worth knowing, and no reason to hold an event back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pandas as pd
+import pyarrow as pa
+
+from currents_core.catalog import catalog
+from currents_core.shaping.json_text import is_text
+
+_is = pa.types
+
+
+def drift(frame: pd.DataFrame, event_type: str) -> Iterator[str]:
+    """A line for each difference between the columns of some rows, as they were read, and the documented fields.
+
+    Told are: an event type that is not documented; columns with values that are no documented field; documented fields
+    without a column; columns of another type than the documented one.
+    """
+    known = catalog().get(event_type)
+    if known is None:
+        yield "event type is not documented"
+        return
+    documented = {name: field for name, field in known.fields.items() if field.stored}
+    for name in frame.columns:
+        if name not in documented and name != "event_type" and frame[name].notna().any():
+            yield f"new field {name}"
+    for name, field in documented.items():
+        if name not in frame.columns:
+            yield f"field {name} is missing"
+        elif not _fits(field.type, name, frame[name].dtype.pyarrow_dtype):
+            yield f"field {name} is {frame[name].dtype.pyarrow_dtype}, documented is {field.type}"
+
+
+def _fits(documented: str, name: str, found: pa.DataType) -> bool:
+    if _is.is_dictionary(found):
+        found = found.value_type
+    if _is.is_null(found) or (name == "time" and _is.is_timestamp(found)):
+        return True
+    return any(matches(found) for matches in _FITTING[documented])
+
+
+_TEXT = (is_text, _is.is_binary, _is.is_large_binary)
+_FITTING: dict[str, tuple[Callable[[pa.DataType], bool], ...]] = {
+    "string": _TEXT,
+    "json": (*_TEXT, _is.is_struct, _is.is_map),
+    "int": (_is.is_integer,),
+    "long": (_is.is_integer,),
+    "float": (_is.is_floating, _is.is_decimal),
+    "boolean": (_is.is_boolean,),
+    "array<string>": (_is.is_list, _is.is_large_list),
+}

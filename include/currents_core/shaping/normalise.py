@@ -1,0 +1,289 @@
+"""Normalises the rows of one event type, so that every value stands where and as the envelope has it.
+
+The envelope's rules: https://www.braze.com/docs/partners/data_and_analytics/data_warehouses/amazon_eventbridge and
+https://www.braze.com/docs/user_guide/data/distribution/braze_currents/event_glossary
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import msgspec
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from currents_core.catalog import catalog
+from currents_core.shaping.json_text import is_text, quote
+
+USER_FIELDS = ("user_id", "external_user_id", "device_id", "timezone")
+
+# Event types whose `properties` column is the customer's own JSON, and the name it has in the envelope.
+SPLIT_INTO = {
+    "users.behaviors.CustomEvent": "custom_properties",
+    "users.behaviors.Purchase": "purchase_properties",
+}
+
+# Storage name → envelope name, for the event types where Braze's two forms differ.
+_BANNER = {"canvas_step_message_variation_id": "canvas_step_message_variation_api_id"}
+RENAMED = {f"users.messages.banner.{action}": _BANNER for action in ("Abort", "Click", "Dismiss", "Impression")}
+
+KEPT_AS_STRING = "properties_kept_as_string"
+
+_EVENT_TYPE = "event_type"
+_NOT_UTF8 = object()
+# What pandas calls an index without a name when it writes one.
+_PANDAS_INDEX = "__index_level_"
+_RAW = msgspec.json.Decoder(msgspec.Raw)
+_JSON_SPACE = " \t\r\n"
+# Years 1 to 9999, in seconds: what a timestamp of EventBridge can say. Milliseconds given as seconds fall outside.
+_FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A row that can't go as an event, and why. ``row`` is its place in the file."""
+
+    row: int
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """Rows of one event type, ready to encode.
+
+    ``frame`` has one row per event, indexed by its place in the file, with ``id`` (string), ``time`` (whole
+    seconds) and one column per field. The text of the ``json_columns`` already is JSON.
+    """
+
+    event_type: str
+    frame: pd.DataFrame
+    json_columns: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Normalised:
+    """The events of a frame, the rows that are none, and how often a rule worth knowing was applied."""
+
+    events: Events
+    rejections: list[Rejection]
+    notes: Counter[str]
+
+
+def envelope_name(event_type: str, column: str) -> str:
+    """The name in the envelope of a column of a storage file."""
+    if column == "properties":
+        return SPLIT_INTO.get(event_type, column)
+    return RENAMED.get(event_type, {}).get(column, column)
+
+
+def by_event_type(frame: pd.DataFrame, file_event_type: str | None) -> Iterator[tuple[str | None, pd.DataFrame]]:
+    """Splits rows by their event type: the column `event_type` where it has a value, else the file's.
+
+    The type is None for rows that neither names.
+    """
+    if _EVENT_TYPE not in frame.columns:
+        yield file_event_type, frame
+        return
+    column = _text(frame[_EVENT_TYPE])
+    named = column.where(column != "", pd.NA)
+    types = named.fillna(file_event_type) if file_event_type else named
+    rest = frame.drop(columns=_EVENT_TYPE)
+    for event_type, rows in rest.groupby(types, sort=False):
+        yield str(event_type), rows
+    if types.isna().any():
+        yield None, rest[types.isna()]
+
+
+def normalise(
+    frame: pd.DataFrame, event_type: str, folders: Mapping[str, str], *, keep_broken: bool = True
+) -> Normalised:
+    """Normalises rows of one event type.
+
+    ``frame`` has Arrow-backed columns and is indexed by the rows' places in the file; ``folders`` are the
+    key=value folders of the file's key. Rows without a usable ``id`` or ``time`` are rejected, never dropped; so are
+    rows whose own properties are no JSON object, unless ``keep_broken`` keeps those as a string.
+    """
+    notes: Counter[str] = Counter()
+    frame = _without_partition_columns(frame, event_type, folders)
+    for old, new in RENAMED.get(event_type, {}).items():
+        frame = _renamed(frame, old, new)
+    frame, unreadable = _with_text(frame)
+    frame, unusable = _with_id_and_time(frame)
+    frame, json_columns = _split(frame, event_type, notes)
+    frame, broken = (frame, []) if keep_broken else _without_broken(frame, json_columns)
+    rejections = sorted([*unreadable, *unusable, *broken], key=lambda each: each.row)
+    return Normalised(Events(event_type, frame, json_columns), rejections, notes)
+
+
+def _text(column: pd.Series) -> pd.Series:
+    return column.astype(pd.ArrowDtype(pa.string()))
+
+
+def arrow(column: pd.Series) -> pa.Array:
+    """The Arrow array behind a column."""
+    return pa.chunked_array(column.array.__arrow_array__()).combine_chunks()
+
+
+def series(values: pa.Array, like: pd.Series) -> pd.Series:
+    """A column of other values, under the rows and the name of ``like``."""
+    return pd.Series(pd.arrays.ArrowExtensionArray(values), index=like.index, name=like.name)
+
+
+def _without_partition_columns(frame: pd.DataFrame, event_type: str, folders: Mapping[str, str]) -> pd.DataFrame:
+    """Blanks what only repeats the key's folders, as engines that write key=value folders do.
+
+    A column that Braze documents for the event type is a field, whatever its name: in-app message aborts have a
+    ``version`` of their own.
+    """
+    frame = frame.drop(columns=[name for name in frame.columns if name.startswith(_PANDAS_INDEX)])
+    documented = catalog()[event_type].fields if event_type in catalog() else {}
+    for name in [each for each in folders if each in frame.columns and each not in documented]:
+        repeats = _text(frame[name]) == folders[name]
+        if repeats.fillna(value=True).all():
+            frame = frame.drop(columns=name)
+        else:
+            frame = frame.assign(**{name: frame[name].mask(repeats.fillna(value=False))})
+    return frame
+
+
+def _renamed(frame: pd.DataFrame, old: str, new: str) -> pd.DataFrame:
+    """The column ``old`` under its name in the envelope; a column that has that name already fills its gaps."""
+    if old not in frame.columns:
+        return frame
+    if new in frame.columns:
+        frame = frame.assign(**{old: frame[old].fillna(frame[new])}).drop(columns=new)
+    return frame.rename(columns={old: new})
+
+
+def _with_text(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[Rejection]]:
+    """Columns of bytes as the text that they are; rows with bytes that are no UTF-8 are rejected."""
+    bad = pd.Series(data=False, index=frame.index)
+    for name in [each for each in frame.columns if _is_bytes(frame[each].dtype.pyarrow_dtype)]:
+        texts = [_decoded(value) for value in arrow(frame[name]).to_pylist()]
+        bad |= pd.Series([text is _NOT_UTF8 for text in texts], index=frame.index, dtype=bool)
+        kept = pa.array([None if text is _NOT_UTF8 else text for text in texts], pa.large_string())
+        frame = frame.assign(**{name: series(kept, frame[name])})
+    rejections = [Rejection(row, "not_utf8", "a field holds bytes that are no UTF-8") for row in frame.index[bad]]
+    return (frame[~bad] if rejections else frame), rejections
+
+
+def _is_bytes(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind)
+
+
+def _decoded(value: bytes | None) -> object:
+    try:
+        return None if value is None else value.decode()
+    except UnicodeDecodeError:
+        return _NOT_UTF8
+
+
+def _with_id_and_time(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[Rejection]]:
+    """Keeps the rows that have an id and a time; both columns come out as string and whole seconds."""
+    ids, times = _ids(frame), _times(frame)
+    bad_id, bad_time = ids.isna(), times.isna()
+    rejections = [
+        Rejection(row, f"no_{what}", f"{what} is missing or unusable")
+        for what, bad in (("id", bad_id), ("time", bad_time & ~bad_id))
+        for row in frame.index[bad]
+    ]
+    good = ~(bad_id | bad_time)
+    frame = frame.assign(id=ids, time=times)
+    return (frame if good.all() else frame[good]), rejections
+
+
+def _ids(frame: pd.DataFrame) -> pd.Series:
+    """The ids as text; null where there is none or where it is no string."""
+    if "id" not in frame.columns or not is_text(frame["id"].dtype.pyarrow_dtype):
+        return pd.Series(pd.NA, index=frame.index, dtype=pd.ArrowDtype(pa.string()))
+    ids = _text(frame["id"])
+    return ids.where(ids != "", pd.NA)
+
+
+def _times(frame: pd.DataFrame) -> pd.Series:
+    """The times as whole seconds since the epoch, whatever type the writer gave them; null where unusable."""
+    nothing = pd.Series(pd.NA, index=frame.index, dtype=pd.ArrowDtype(pa.int64()))
+    if "time" not in frame.columns:
+        return nothing
+    values = arrow(frame["time"])
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    seconds = _seconds(values)
+    if seconds is None:
+        return nothing
+    sayable = pc.and_(pc.greater_equal(seconds, _FIRST_SECOND), pc.less_equal(seconds, _LAST_SECOND))
+    return series(pc.if_else(sayable, seconds, None), frame["time"])
+
+
+def _seconds(values: pa.Array) -> pa.Array | None:
+    kind = values.type
+    if pa.types.is_uint64(kind):
+        values = pc.if_else(pc.less_equal(values, pa.scalar(_LAST_SECOND, kind)), values, None)
+    if pa.types.is_integer(kind):
+        return values.cast(pa.int64())
+    if pa.types.is_timestamp(kind):
+        floored = pc.floor_temporal(values, unit="second")
+        return floored.cast(pa.timestamp("s", tz=kind.tz), safe=False).cast(pa.int64())
+    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        floored = pc.floor(values.cast(pa.float64()))
+        return pc.if_else(pc.less_equal(pc.abs(floored), float(_LAST_SECOND)), floored, None).cast(pa.int64())
+    if is_text(kind):
+        numeric = pc.match_substring_regex(values, r"^\s*-?\d{1,18}\s*$")
+        return pc.utf8_trim_whitespace(pc.if_else(numeric, values, None)).cast(pa.int64())
+    return None
+
+
+def _split(frame: pd.DataFrame, event_type: str, notes: Counter[str]) -> tuple[pd.DataFrame, frozenset[str]]:
+    """Moves the customer's own properties to their name in the envelope.
+
+    Given as text, an object keeps that very text, and anything else stays the string it is. A struct or a map becomes
+    an object when it is encoded.
+    """
+    name = SPLIT_INTO.get(event_type)
+    if name is None or "properties" not in frame.columns:
+        return frame, frozenset()
+    frame = _renamed(frame, "properties", name)
+    if not is_text(frame[name].dtype.pyarrow_dtype):
+        return frame, frozenset()
+    own = _own_json(arrow(frame[name]))
+    kept = pc.sum(pc.starts_with(own, '"')).as_py() or 0
+    if kept:
+        notes[KEPT_AS_STRING] += kept
+    return frame.assign(**{name: series(own, frame[name])}), frozenset({name})
+
+
+def _without_broken(frame: pd.DataFrame, json_columns: frozenset[str]) -> tuple[pd.DataFrame, list[Rejection]]:
+    bad = pd.Series(data=False, index=frame.index)
+    for name in json_columns:
+        bad |= frame[name].str.startswith('"').fillna(value=False).astype(bool)
+    rejections = [Rejection(row, "broken_properties", "properties holds no JSON object") for row in frame.index[bad]]
+    return frame[~bad], rejections
+
+
+def _own_json(values: pa.Array) -> pa.Array:
+    """The JSON text of each value of `properties`: an object as it stands, the empty text as nothing, else a string."""
+    if pa.types.is_dictionary(values.type):
+        return _own_json(values.dictionary).take(values.indices)
+    values = values.cast(pa.large_string())
+    values = pc.if_else(pc.equal(values, ""), None, values)
+    objects = pa.array([text is not None and _is_object(text) for text in values.to_pylist()], pa.bool_())
+    others = pc.and_(pc.invert(objects), values.is_valid())
+    if not pc.any(others).as_py():
+        return values
+    strings = pa.array([quote(text) for text in values.filter(others).to_pylist()], pa.large_string())
+    return pc.replace_with_mask(values, others, strings)
+
+
+def _is_object(text: str) -> bool:
+    """Whether a text is one JSON object; the whole of it is checked, and nothing of it is built."""
+    try:
+        _RAW.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return text.lstrip(_JSON_SPACE).startswith("{")

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, ReadTimeoutError
+
+from currents_aws.aws_errors import translate
+from currents_core.errors import CurrentsError, SetupError, TransientError
+
+
+def client_error(code: str, status: int = 400) -> ClientError:
+    response: Any = {"Error": {"Code": code, "Message": "Why."}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(response, "PutEvents")
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "remedy"),
+    [
+        (client_error("AccessDenied", 403), SetupError, "grant the permission"),
+        (client_error("NoSuchBucket", 404), SetupError, "create the bucket"),
+        (client_error("ResourceNotFoundException"), SetupError, "create it or correct its name"),
+        (client_error("UnrecognizedClientException"), SetupError, "check the credentials"),
+        (client_error("ExpiredToken"), SetupError, "renew the session token"),
+        (client_error("PermanentRedirect", 301), SetupError, "set the region"),
+        (client_error("SlowDown", 503), TransientError, "clear the task to resume"),
+        (client_error("ThrottlingException"), TransientError, "clear the task to resume"),
+        (client_error("SomethingNew", 500), TransientError, "clear the task to resume"),
+        (client_error("SomethingNew", 418), SetupError, "correct the set-up"),
+        (NoCredentialsError(), SetupError, "check the credentials"),
+        (EndpointConnectionError(endpoint_url="https://events.eu-nowhere-1.amazonaws.com"), TransientError, "region"),
+        (ReadTimeoutError(endpoint_url="https://x"), TransientError, "network"),
+    ],
+)
+def test_each_fault_has_the_class_of_what_to_do_next_and_says_it(
+    error: ClientError, kind: type[CurrentsError], remedy: str
+) -> None:
+    translated = translate(error, "doing something")
+    assert type(translated) is kind
+    assert str(translated).startswith("doing something: ")
+    assert remedy in str(translated)
+    assert "\n" not in str(translated)

@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+
+import orjson
+import pyarrow as pa
+import pytest
+
+from currents_aws.choose_transport import transport_for
+from currents_aws.event_bus import EventBus
+from currents_aws.transport import Answer, Done, NoAnswer
+from currents_core.entry import Entries, Span
+from currents_core.errors import CurrentsError, SetupError
+from currents_core.ports import SENT, Failed, Invalid, Result
+from tests.tools.awaiting import Awaited
+from tests.tools.local_aws import LocalAws
+
+
+def span(*details: str) -> Span:
+    entries = Entries(
+        list(range(len(details))),
+        "braze.currents",
+        "users.messages.email.Open",
+        pa.array([json.dumps(detail) for detail in details], pa.large_string()),
+        [1_795_420_801] * len(details),
+        "arn:aws:s3:::bucket/key",
+        [100] * len(details),
+    )
+    return Span(entries, 0, len(details))
+
+
+ONE, TWO = span('{"id":"é😀"}'), span("{}", "{}")
+
+
+def answer(target: EventBus, *chunk: Span) -> Sequence[Result] | CurrentsError:
+    awaited = Awaited[Sequence[Result] | CurrentsError]()
+    target.send(chunk, awaited)
+    return awaited.result()
+
+
+@pytest.fixture
+def target(aws: LocalAws, bus: str) -> Iterator[EventBus]:
+    client = aws.client("events")
+    found = EventBus(client, transport_for(client), bus)
+    yield found
+    found.close()
+
+
+def test_an_entry_arrives_with_all_that_it_carries(aws: LocalAws, target: EventBus, bus: str) -> None:
+    assert answer(target, ONE) == [SENT]
+    assert aws.accepted() == [
+        {
+            "EventBusName": bus,
+            "Source": "braze.currents",
+            "DetailType": "users.messages.email.Open",
+            "Detail": '{"id":"é😀"}',
+            "Time": 1_795_420_801,
+            "Resources": ["arn:aws:s3:::bucket/key"],
+        }
+    ]
+
+
+def test_answers_are_told_apart_entry_by_entry(target: EventBus) -> None:
+    results = answer(target, ONE, span("[1]", "{}"))
+    assert not isinstance(results, CurrentsError)
+    first, second, third = results
+    assert (first, third) == (SENT, SENT)
+    assert isinstance(second, Invalid)
+    assert (second.code, second.whole_request) == ("MalformedDetail", False)
+
+
+def test_a_bus_by_its_arn_is_the_same_bus(aws: LocalAws, bus: str) -> None:
+    client = aws.client("events")
+    target = EventBus(client, transport_for(client), client.describe_event_bus(Name=bus)["Arn"])
+    target.preflight()
+    assert answer(target, ONE) == [SENT]
+    target.close()
+
+
+def test_a_missing_bus_is_found_before_events_are_lost_on_it(aws: LocalAws) -> None:
+    client = aws.client("events")
+    target = EventBus(client, transport_for(client), "no-such-bus")
+    with pytest.raises(
+        SetupError, match=r"the event bus no-such-bus in us-east-1: ResourceNotFoundException.*create it"
+    ):
+        target.preflight()
+    assert answer(target, ONE) == [SENT], "the service takes the event"
+    assert aws.counts()["lost"] == 1, "and loses it"
+    target.close()
+
+
+class Saying:
+    """A transport that gives one answer to everything."""
+
+    in_flight = 1
+
+    def __init__(self, said: Answer | NoAnswer | CurrentsError) -> None:
+        self._said = said
+
+    def send(self, operation: str, body: bytes, done: Done) -> None:
+        assert operation == "PutEvents"
+        assert len(orjson.loads(body)["Entries"]) == 2
+        done(self._said)
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("said", "result"),
+    [
+        (
+            Answer(400, code="ThrottlingException", message="slow"),
+            Failed("ThrottlingException", "ThrottlingException slow"),
+        ),
+        (Answer(400, code="Throttling"), Failed("ThrottlingException", "Throttling")),
+        (Answer(500, code="InternalException"), Failed("InternalFailure", "InternalException")),
+        (Answer(503, code="503"), Failed("InternalFailure", "503")),
+        (NoAnswer("cut", maybe_accepted=True), Failed("InternalFailure", "no answer (cut)", maybe_accepted=True)),
+        (NoAnswer("no route", maybe_accepted=False), Failed("InternalFailure", "no answer (no route)")),
+        (Answer(400, code="ValidationException", message="m"), Invalid("ValidationException", "m", whole_request=True)),
+    ],
+)
+def test_a_request_that_fails_as_a_whole_answers_for_each_of_its_entries(
+    said: Answer | NoAnswer, result: Result, aws: LocalAws
+) -> None:
+    assert answer(EventBus(aws.client("events"), Saying(said), "bus"), TWO) == [result] * 2
+
+
+def test_an_answer_that_leaves_entries_out_is_no_answer_for_any(aws: LocalAws) -> None:
+    said = Answer(200, {"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]})
+    results = answer(EventBus(aws.client("events"), Saying(said), "bus"), TWO)
+    assert not isinstance(results, CurrentsError)
+    assert [isinstance(each, Failed) and each.maybe_accepted for each in results] == [True, True]
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "UnrecognizedClientException", "ExpiredTokenException"])
+def test_a_request_that_never_could_go_is_a_wrong_set_up(code: str, aws: LocalAws) -> None:
+    result = answer(EventBus(aws.client("events"), Saying(Answer(400, code=code, message="no")), "bus"), TWO)
+    assert isinstance(result, SetupError)
+    assert str(result).startswith(f"sending to the event bus bus in us-east-1: {code}: no; ")
+
+
+def test_codes_of_entries_that_nobody_documents_may_be_tried_again(aws: LocalAws) -> None:
+    entries = [{"ErrorCode": "Brandnew", "ErrorMessage": "?"}, {"EventId": "1"}]
+    target = EventBus(aws.client("events"), Saying(Answer(200, {"FailedEntryCount": 1, "Entries": entries})), "bus")
+    assert answer(target, TWO) == [Failed("Brandnew", "?"), SENT]

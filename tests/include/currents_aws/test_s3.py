@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from io import BytesIO
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from currents_aws.s3 import S3Objects
+from currents_core.errors import SetupError, TransientError
+from tests.tools.local_aws import LocalAws
+
+
+def client(**settings: Any) -> Any:
+    return boto3.Session().client(
+        "s3", region_name="us-east-1", config=Config(retries={"total_max_attempts": 1}), **settings
+    )
+
+
+def test_a_listing_pages_through_more_than_a_thousand_objects(aws: LocalAws, bucket: str) -> None:
+    store = S3Objects(aws.client("s3"), bucket)
+    for number in range(1005):
+        store.write(f"many/{number:04}", b"x")
+    assert [each.key for each in store.objects("many/")] == [f"many/{number:04}" for number in range(1005)]
+
+
+def test_a_missing_bucket_is_named_with_the_remedy(aws: LocalAws) -> None:
+    store = S3Objects(aws.client("s3"), "no-such-bucket")
+    for call in (lambda: list(store.objects("x/")), lambda: store.write("x", b""), lambda: store.folders("x/")):
+        with pytest.raises(
+            SetupError, match=r"s3://no-such-bucket/x.*NoSuchBucket.*create the bucket or correct its name"
+        ):
+            call()
+
+
+def test_missing_credentials_are_told_as_such(aws: LocalAws, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+    with pytest.raises(
+        SetupError, match=rf"reading s3://{bucket}/k: Unable to locate credentials; check the credentials"
+    ):
+        S3Objects(client(), bucket).read("k")
+
+
+def test_a_server_that_can_not_be_reached_is_a_passing_fault() -> None:
+    store = S3Objects(
+        client(endpoint_url="http://127.0.0.1:9", aws_access_key_id="x", aws_secret_access_key="hush"), "bucket"
+    )
+    with pytest.raises(TransientError, match="check the network, the region and the endpoint") as raised:
+        store.download("k", "e", BytesIO())
+    assert "hush" not in str(raised.value)

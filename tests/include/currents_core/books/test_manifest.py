@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import json
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+from currents_aws.memory import MemoryObjects
+from currents_core.books.account import Account, Counts
+from currents_core.books.ledger import Lease, Ledger
+from currents_core.books.manifest import Manifests, reconcile
+from currents_core.file_key import SourceFile
+
+NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
+HOUR = "2026-11-23-08"
+
+
+def file(name: str, hour: str = HOUR) -> SourceFile:
+    return SourceFile("b", f"event_type=a/date={hour}/{name}", "e", 1)
+
+
+def account(event_type: str, read: int, sent: int) -> Account:
+    return Account({event_type: Counts(read=read, sent=sent)}, Counter(kept=1))
+
+
+def settle(ledger: Ledger, settled: SourceFile, counts: Account) -> None:
+    lease = ledger.claim(settled, "task", NOW)
+    assert isinstance(lease, Lease)
+    ledger.settle(lease, counts, NOW)
+
+
+def test_an_hour_is_the_sum_of_its_delivered_files() -> None:
+    ledger = Ledger(MemoryObjects(), "ledger/")
+    first, second = account("a", 3, 3), account("b", 2, 2)
+    first.differs("a", ["new field x"])
+    second.differs("a", ["new field y", "new field x"])
+    settle(ledger, file("1"), first)
+    settle(ledger, file("2"), second)
+    settle(ledger, file("3", "2026-11-23-07"), account("b", 9, 9))
+    manifest = reconcile("demo", HOUR, [file("1"), file("2")], ledger)
+    assert manifest.complete
+    store = MemoryObjects()
+    manifests = Manifests(store, "export/demo/manifests/")
+    manifests.write(manifest, NOW)
+    zero = {"duplicate": 0, "filtered": 0, "dead_lettered": 0}
+    assert json.loads(store.contents[f"export/demo/manifests/date={HOUR}.json"]) == {
+        "connector": "demo",
+        "hour": HOUR,
+        "complete": True,
+        "totals": {"read": 5, "sent": 5, **zero},
+        "event_types": {"a": {"read": 3, "sent": 3, **zero}, "b": {"read": 2, "sent": 2, **zero}},
+        "notes": {"kept": 2},
+        "drift": {"a": ["new field x", "new field y"]},
+        "files": {"delivered": 2, "open": {}, "changed_after_delivery": []},
+        "written_at": "2026-11-23T09:00:00+00:00",
+        "announced": False,
+    }
+
+
+def test_a_planned_file_that_the_ledger_does_not_hold_is_open() -> None:
+    ledger = Ledger(MemoryObjects(), "ledger/")
+    settle(ledger, file("1"), account("a", 1, 1))
+    manifest = reconcile("demo", HOUR, [file("1"), file("2"), file("3", "2026-11-23-07")], ledger)
+    assert not manifest.complete
+    assert list(manifest.open_files) == [file("2").key]
+
+
+def test_a_file_that_failed_before_is_open_with_its_reason_even_when_this_run_had_nothing_planned() -> None:
+    ledger = Ledger(MemoryObjects(), "ledger/")
+    ledger.fail(file("1"), "unreadable", NOW)
+    assert reconcile("demo", HOUR, [], ledger).open_files == {file("1").key: "unreadable"}
+
+
+def test_books_that_do_not_balance_are_not_complete() -> None:
+    ledger = Ledger(MemoryObjects(), "ledger/")
+    settle(ledger, file("1"), account("a", 2, 1))
+    assert not reconcile("demo", HOUR, [file("1")], ledger).complete
+
+
+def test_an_hour_without_files_is_complete_and_empty() -> None:
+    manifest = reconcile("demo", HOUR, [], Ledger(MemoryObjects(), "ledger/"))
+    assert (manifest.complete, manifest.delivered.files, manifest.account.totals) == (True, 0, Counts())
+
+
+def test_a_key_that_was_delivered_in_two_versions_is_named() -> None:
+    ledger = Ledger(MemoryObjects(), "ledger/")
+    first = file("1")
+    settle(ledger, first, account("a", 1, 1))
+    settle(ledger, SourceFile("b", first.key, "another", 1), account("a", 2, 2))
+    assert reconcile("demo", HOUR, [], ledger).delivered.changed == [first.key]
+
+
+def test_a_complete_hour_is_announced_once_and_again_when_more_was_delivered() -> None:
+    ledger, manifests = Ledger(MemoryObjects(), "ledger/"), Manifests(MemoryObjects(), "manifests/")
+
+    def announced(*planned: SourceFile, announce: bool = True, later: int = 0) -> bool:
+        return manifests.write(
+            reconcile("demo", HOUR, planned, ledger), NOW + timedelta(hours=later), announce=announce
+        )
+
+    assert not announced(file("1")), "a file is open"
+    settle(ledger, file("1"), account("a", 1, 1))
+    assert not announced(announce=False), "the run is none that announces"
+    assert not announced(later=-1), "the hour is not over"
+    assert announced(later=1)
+    assert not announced(later=2)
+    assert not announced(announce=False, later=3)
+    assert not announced(later=4), "nothing new since it was announced"
+    settle(ledger, file("2"), account("a", 2, 2))
+    assert not announced(announce=False, later=5)
+    assert announced(later=6), "late files of a run that announces nothing are announced by the next"

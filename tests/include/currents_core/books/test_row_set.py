@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from currents_core.books.row_set import RowSet
+
+RANGES = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 10)).map(lambda pair: (pair[0], sum(pair))))
+
+
+@given(RANGES)
+def test_it_holds_what_a_plain_set_would_in_the_fewest_ranges(ranges: list[tuple[int, int]]) -> None:
+    rows = RowSet(ranges)
+    expected = {row for start, stop in ranges for row in range(start, stop)}
+    assert [row for start, stop in rows.ranges for row in range(start, stop)] == sorted(expected)
+    assert len(rows) == len(expected)
+    assert all(before[1] < after[0] for before, after in zip(rows.ranges, rows.ranges[1:], strict=False))
+    assert rows.position == next(row for row in range(100) if row not in expected)
+    asked = np.arange(100)
+    assert rows.mask(asked).tolist() == [row in expected for row in range(100)]
+
+
+@given(st.lists(st.sets(st.integers(0, 60))))
+def test_rows_may_come_in_any_order(batches: list[set[int]]) -> None:
+    rows = RowSet()
+    for batch in batches:
+        rows.add_rows(sorted(batch))
+    assert [row for start, stop in rows.ranges for row in range(start, stop)] == sorted(set().union(*batches))
+
+
+def test_what_is_read_back_is_what_was_written() -> None:
+    rows = RowSet([(0, 5), (9, 12)])
+    assert RowSet(rows.ranges).ranges == [(0, 5), (9, 12)]

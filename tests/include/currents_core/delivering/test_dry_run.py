@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import json
+
+import pyarrow as pa
+
+from currents_core.books.account import Account, Counts
+from currents_core.delivering.dry_run import DryRunTarget, Forecast, total_forecast
+from currents_core.entry import Entries, Span, entry_size
+from currents_core.limits import EVENT_BUS
+from tests.include.currents_core.delivering.test_deliver import OPEN, PURCHASE, connector
+
+
+def span(*details: str, event_type: str = OPEN) -> Span:
+    strings = pa.array([json.dumps(each) for each in details], pa.large_string())
+    count = len(details)
+    return Span(Entries(list(range(count)), "s", event_type, strings, [0] * count, "r", [0] * count), 0, count)
+
+
+def test_events_bytes_and_requests_are_counted_and_large_events_as_the_bill_counts_them() -> None:
+    target = DryRunTarget(EVENT_BUS)
+    large = json.dumps({"text": "é" * 64 * 1024}, ensure_ascii=False)
+    target.send([span("{}", large)], print)
+    target.send([span("{}")], print)
+    found = target.forecast
+    assert (found.events, found.requests, found.billed) == (3, 2, 5)
+    assert found.bytes == 2 * entry_size("s", OPEN, 2, "r") + entry_size("s", OPEN, len(large.encode()), "r")
+
+
+def test_samples_show_no_personal_data_and_nothing_of_the_customers_own() -> None:
+    envelope = {
+        "event_type": PURCHASE,
+        "id": "1",
+        "time": 1,
+        "user": {"user_id": "anna", "new_field": "anna"},
+        "properties": {"currency": "EUR", "purchase_properties": {"who": "anna"}, "unheard_of": "anna"},
+    }
+    target = DryRunTarget(EVENT_BUS)
+    target.send([span(*[json.dumps(envelope)] * 5, event_type=PURCHASE)], print)
+    assert len(target.forecast.samples) == 3
+    assert "anna" not in json.dumps(target.forecast.samples)
+    assert target.forecast.samples[0]["properties"]["currency"] == "EUR"
+
+
+def test_forecasts_travel_and_add_up() -> None:
+    account = Account({OPEN: Counts(read=3, sent=2, dead_lettered=1)})
+    one = Forecast(2, 2_000_000, 1, 2, account=account, samples=[{"a": 1}, {"a": 2}])
+    one.dead_letters["no_id"] += 1
+    again = Forecast.from_json(json.loads(json.dumps(one.as_json())))
+    assert again == one
+    settings = connector(budget={"requests_per_second": 2, "price_per_million_events": 1_000_000})
+    assert total_forecast([one, again]).report(settings, 0.5) == {
+        "rows": {"read": 6, "sent": 4, "duplicate": 0, "filtered": 0, "dead_lettered": 2},
+        "events": 4,
+        "megabytes": 4.0,
+        "requests": 2,
+        "minutes_at_the_budget": 0.03,
+        "estimated_price_in_dollars": 4.0,
+        "dead_letters": {"no_id": 2},
+        "drift": {},
+        "samples": [{"a": 1}, {"a": 2}, {"a": 1}],
+    }
+
+
+def test_nothing_to_send_is_a_forecast_too() -> None:
+    assert total_forecast([]).report(connector(), 1.0)["events"] == 0

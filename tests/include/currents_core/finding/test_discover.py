@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from currents_aws.memory import MemoryObjects
+from currents_core.books.account import Account
+from currents_core.books.ledger import Lease, Ledger
+from currents_core.errors import SetupError
+from currents_core.file_key import SourceFile
+from currents_core.finding.discover import find_files, undelivered
+from currents_core.setup.run_request import RunRequest, run_request
+from tests.include.currents_core.delivering.test_deliver import connector
+
+HOUR, BEFORE = "2026-11-23-08", "2026-11-23-07"
+OPEN, CLICK = "users.messages.email.Open", "users.messages.email.Click"
+NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
+
+
+def store(*keys: str) -> MemoryObjects:
+    return MemoryObjects("braze", {key: key.encode() for key in keys})
+
+
+def every(event_type: str) -> bool:
+    return True
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        f"in/dataexport.prod-01.S3.integration.x/event_type={OPEN}/date={HOUR}/version=1/prod/a+0+1.avro",
+        f"in/dataexport.S3.integration.x/event_type={OPEN}/date={HOUR}/440/us-east/a.parquet",
+        f"in/event_type={OPEN}/date={HOUR}/a.parquet",
+        f"in/date={HOUR}/a.parquet",
+        f"in/team=growth/my files/event_type={OPEN}/date={HOUR}/a b.parquet",
+    ],
+)
+def test_files_are_found_in_every_layout(key: str) -> None:
+    found = find_files(store(key, f"other/event_type={OPEN}/date={HOUR}/a.parquet"), "in/", [HOUR], every)
+    assert [file.key for file in found] == [key]
+    assert found[0].etag
+
+
+def test_only_the_asked_hours_and_event_types_are_listed() -> None:
+    source = store(
+        *(f"in/event_type={kind}/date={hour}/a" for kind in (OPEN, CLICK) for hour in (HOUR, BEFORE, "2026-11-23-06"))
+    )
+    found = find_files(source, "in/", [BEFORE, HOUR], lambda event_type: event_type == CLICK)
+    assert [file.key for file in found] == [f"in/event_type={CLICK}/date={hour}/a" for hour in (BEFORE, HOUR)]
+
+
+def test_a_longer_hour_or_type_is_another_one() -> None:
+    source = store(f"in/event_type={OPEN}/date={HOUR}-extra/a", f"in/event_type={OPEN}2/date={HOUR}/a")
+    found = find_files(source, "in/", [HOUR], lambda event_type: event_type == OPEN)
+    assert found == []
+
+
+def test_markers_and_empty_objects_are_no_files() -> None:
+    folder = f"in/event_type={OPEN}/date={HOUR}"
+    source = store(f"{folder}/_SUCCESS", f"{folder}/.a.crc", f"{folder}/a.parquet")
+    source.write(f"{folder}/", b"")
+    assert [file.key for file in find_files(source, "in/", [HOUR], every)] == [f"{folder}/a.parquet"]
+
+
+def test_the_root_of_a_bucket_is_a_prefix_too() -> None:
+    assert len(find_files(store(f"event_type={OPEN}/date={HOUR}/a"), "", [HOUR], every)) == 1
+
+
+def asked(hour: str, **settings: Any) -> RunRequest:
+    return run_request({}, hour, connector(**settings))
+
+
+def test_what_the_ledger_holds_is_not_found_again_and_late_files_are() -> None:
+    source = store(*(f"in/event_type={OPEN}/date={hour}/{name}" for hour in (HOUR, BEFORE) for name in "ab"))
+    ledger = Ledger(MemoryObjects("state"), "ledger/")
+    settings = connector()
+    done, *rest = undelivered(settings, source, ledger, asked(HOUR))
+    assert len(rest) == 3
+    lease = ledger.claim(done, "task", NOW)
+    assert isinstance(lease, Lease)
+    ledger.settle(lease, Account(), NOW)
+    assert undelivered(settings, source, ledger, asked(HOUR)) == rest
+
+
+def test_a_damaged_file_is_tried_again_by_its_own_hour_only() -> None:
+    source = store(f"in/event_type={OPEN}/date={BEFORE}/damaged")
+    ledger = Ledger(MemoryObjects("state"), "ledger/")
+    [damaged] = undelivered(connector(), source, ledger, asked(HOUR))
+    ledger.fail(damaged, "unreadable", NOW)
+    assert undelivered(connector(), source, ledger, asked(HOUR)) == []
+    assert undelivered(connector(), source, ledger, asked(BEFORE)) == [damaged]
+    source.write(damaged.key, b"mended")
+    assert [file.key for file in undelivered(connector(), source, ledger, asked(HOUR))] == [damaged.key]
+
+
+def test_the_lookback_is_the_connectors() -> None:
+    source = store(f"in/event_type={OPEN}/date={BEFORE}/a")
+    assert (
+        undelivered(connector(lookback_hours=0), source, Ledger(MemoryObjects(), "l/"), asked(HOUR, lookback_hours=0))
+        == []
+    )
+
+
+def test_a_file_that_changed_since_it_was_delivered_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    source = store(f"in/event_type={OPEN}/date={HOUR}/a", f"in/event_type={OPEN}/date={HOUR}/b")
+    ledger = Ledger(MemoryObjects("state"), "ledger/")
+    for file in undelivered(connector(), source, ledger, asked(HOUR)):
+        lease = ledger.claim(file, "task", NOW)
+        assert isinstance(lease, Lease)
+        ledger.settle(lease, Account(), NOW)
+    source.write(f"in/event_type={OPEN}/date={HOUR}/b", b"written again")
+    [again] = undelivered(connector(), source, ledger, asked(HOUR))
+    assert again.key.endswith("/b")
+    assert caplog.messages == [
+        f"{again.uri} has changed since it was delivered; those of its rows that are new are sent"
+    ]
+
+
+def test_an_event_type_that_is_not_exported_can_not_be_asked_for() -> None:
+    source, ledger = store(f"in/event_type=braze.new.Type/date={HOUR}/a"), Ledger(MemoryObjects(), "l/")
+
+    def ask(event_type: str, **settings: Any) -> list[SourceFile]:
+        return undelivered(connector(**settings), source, ledger, RunRequest((HOUR,), event_types=(event_type,)))
+
+    assert len(ask("braze.new.Type")) == 1, "Braze may write what it does not document"
+    assert ask(OPEN) == [], "and an hour may lack what it does"
+    for event_type, settings in (("braze.new.Typo", {}), (OPEN, {"event_types": {"exclude": [OPEN]}})):
+        with pytest.raises(SetupError, match=f"exports no event type {event_type}"):
+            ask(event_type, **settings)
+
+
+def test_a_prefix_below_which_nothing_is_gets_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    source = store(f"in/event_type={OPEN}/date={BEFORE}/a", f"flat/date={BEFORE}/a")
+    for prefix in ("in/", "flat/"):
+        assert find_files(source, prefix, [HOUR], every) == []
+    assert caplog.messages == [], "an empty hour is none"
+    assert find_files(source, "inn/", [HOUR], every) == []
+    [told] = caplog.messages
+    assert "below s3://braze/inn/; if Braze writes there, correct source.prefix" in told
+
+
+def test_event_types_that_are_asked_for_take_no_file_that_may_hold_others(caplog: pytest.LogCaptureFixture) -> None:
+    source = store(f"in/event_type={OPEN}/date={HOUR}/a", f"in/event_type=other/date={HOUR}/b", f"in/date={HOUR}/c")
+    request = RunRequest((HOUR,), event_types=("users.messages.*",))
+    found = undelivered(connector(), source, Ledger(MemoryObjects(), "l/"), request)
+    assert [file.key for file in found] == [f"in/event_type={OPEN}/date={HOUR}/a"]
+    assert caplog.messages == ["1 files are left out, since no folder tells their event type"]

@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+from io import BytesIO
+from typing import Any
+
+import fastavro
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from currents_core.errors import FileError
+from currents_core.reading.read import Contents, read
+from tests.tools.sample import make_files, on_disk
+
+OPEN = "users.messages.email.Open"
+[SAMPLE] = make_files(["2026-11-23-08"], [OPEN], rows=500)
+
+
+def parquet(table: pa.Table, **options: Any) -> bytes:
+    body = BytesIO()
+    pq.write_table(table, body, **options)
+    return body.getvalue()
+
+
+def avro(fields: dict[str, Any], records: list[dict[str, Any]], name: str = "r") -> bytes:
+    body = BytesIO()
+    schema = {"type": "record", "name": name, "fields": [{"name": key, "type": kind} for key, kind in fields.items()]}
+    fastavro.writer(body, schema, records)
+    return body.getvalue()
+
+
+def opened(body: bytes, name: str = "f") -> Contents:
+    with on_disk(body) as path:
+        return read(path, name)
+
+
+def frames_of(body: bytes, name: str = "f", batch_rows: int = 10_000) -> list[pd.DataFrame]:
+    with on_disk(body) as path:
+        return list(read(path, name, batch_rows=batch_rows).batches)
+
+
+def rows(body: bytes) -> list[dict[str, Any]]:
+    """All rows of a file, as plain values."""
+    tables = [pa.Table.from_pandas(frame, preserve_index=False) for frame in frames_of(body)]
+    return [row for table in tables for row in table.to_pylist()]
+
+
+FORMATS = {
+    "parquet": SAMPLE.body,
+    "parquet gzip": parquet(SAMPLE.table, compression="gzip"),
+    "parquet without dictionaries": parquet(SAMPLE.table, use_dictionary=False, compression="none"),
+    "parquet in small groups": parquet(SAMPLE.table, row_group_size=7),
+    "avro deflate": SAMPLE.avro("deflate"),
+    "avro null": SAMPLE.avro("null"),
+}
+
+
+@pytest.mark.parametrize("body", FORMATS.values(), ids=FORMATS)
+def test_every_format_gives_the_same_rows_under_their_places_in_the_file(body: bytes) -> None:
+    frames = frames_of(body, batch_rows=120)
+    assert [row for frame in frames for row in frame.index] == list(range(500))
+    assert max(len(frame) for frame in frames) <= 120
+    assert rows(body) == SAMPLE.table.to_pylist()
+
+
+def test_the_schema_of_an_avro_file_names_its_event_type() -> None:
+    assert opened(SAMPLE.avro()).event_type == OPEN
+    assert opened(SAMPLE.body).event_type is None
+    assert opened(avro({"id": "string"}, [], "other.name")).event_type is None
+
+
+def test_avro_columns_have_the_types_of_the_writers_own_schema() -> None:
+    fields = {
+        "id": "string",
+        "time": "int",
+        "big": ["null", "long"],
+        "price": ["null", "float"],
+        "wide": "double",
+        "flag": ["null", "boolean"],
+        "raw": "bytes",
+        "urls": {"type": "array", "items": ["null", "string"]},
+        "own": {"type": "map", "values": "long"},
+        "place": {"type": "record", "name": "p", "fields": [{"name": "x", "type": "int"}]},
+        "kind": {"type": "enum", "name": "k", "symbols": ["a", "b"]},
+        "at": {"type": "long", "logicalType": "timestamp-micros"},
+        "never": "null",
+    }
+    values = {"id": "a", "time": 1, "big": 2**60, "price": 0.5, "wide": 0.1, "flag": None, "raw": b"x", "never": None}
+    nested = {"urls": ["u", None], "own": {"k": 1}, "place": {"x": 2}, "kind": "b", "at": 1_795_420_801_000_000}
+    body = avro(fields, [{**values, **nested}])
+    assert [str(each) for each in opened(body).schema.types] == [
+        "string",
+        "int32",
+        "int64",
+        "float",
+        "double",
+        "bool",
+        "binary",
+        "list<item: string>",
+        "map<string, int64>",
+        "struct<x: int32>",
+        "string",
+        "timestamp[us, tz=UTC]",
+        "null",
+    ]
+    [frame] = frames_of(body)
+    assert frame["big"].tolist() == [2**60]
+
+
+@pytest.mark.parametrize(
+    ("body", "complaint"),
+    [
+        (b"", "neither a Parquet nor an Avro file"),
+        (b"id,time\n1,2", "neither a Parquet nor an Avro file"),
+        (b"PAR1", "not a readable Parquet file"),
+        (SAMPLE.body[:-20], "not a readable Parquet file"),
+        (SAMPLE.body[: len(SAMPLE.body) // 2], "not a readable Parquet file"),
+        (b"Obj\x01", "not a readable Avro file"),
+        (SAMPLE.avro()[:-1], "the block at byte [0-9]+ is damaged or cut off"),
+        (avro({"x": ["null", "int", "string"]}, []), "of several types"),
+    ],
+)
+def test_what_is_no_whole_file_is_named_with_the_remedy(body: bytes, complaint: str) -> None:
+    with pytest.raises(FileError, match=rf"^s3://b/k: .*{complaint}.*; replace or remove it$"):
+        frames_of(body, "s3://b/k")
+
+
+def test_an_avro_file_that_is_cut_off_anywhere_is_no_shorter_file() -> None:
+    [sample] = make_files(["2026-11-23-08"], [OPEN], rows=40)
+    body = BytesIO()
+    schema = fastavro.reader(BytesIO(sample.avro())).writer_schema
+    assert schema
+    fastavro.writer(body, schema, sample.table.to_pylist(), sync_interval=1000)
+    whole = body.getvalue()
+    assert len(rows(whole)) == 40
+    lengths = set()
+    for cut in range(1, len(whole)):
+        try:
+            lengths.add(len(rows(whole[:cut])))
+        except FileError:
+            continue
+    # Only where it ends between two blocks is it a file like any other: the format does not say how many follow.
+    blocks = [each.num_records for each in fastavro.block_reader(BytesIO(whole))]
+    assert lengths == {sum(blocks[:count]) for count in range(len(blocks))}
+
+
+def test_a_file_without_any_known_column_says_what_was_expected_and_found() -> None:
+    with pytest.raises(FileError, match=r"expected id, time, user_id or others .*, found order, amount; replace"):
+        opened(parquet(pa.table({"order": [1], "amount": [2]})))
+
+
+def test_text_that_is_no_utf8_comes_as_bytes() -> None:
+    values = [b"\xff", b"ok", None]
+    binary = pa.table({"id": pa.array(values, pa.binary()), "note": pa.array(values, pa.binary()), "n": [1, 2, 3]})
+    text = binary.cast(pa.schema({"id": pa.string(), "note": pa.large_string(), "n": pa.int64()}), safe=False)
+    assert [row["id"] for row in rows(parquet(text))] == values
+    nested = pa.table({"id": ["a"], "urls": pa.array([[b"\xff"]], pa.list_(pa.binary()))})
+    bad = nested.cast(pa.schema({"id": pa.string(), "urls": pa.list_(pa.string())}), safe=False)
+    assert rows(parquet(bad))[0]["urls"] == [b"\xff"]
+
+
+def test_what_braze_writes_is_not_read_record_by_record(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    assert len(rows(SAMPLE.avro())) == 500
+    assert caplog.text == ""
+    assert rows(avro({"id": "string", "own": {"type": "map", "values": "long"}}, [{"id": "a", "own": {"k": 1}}]))
+    assert "record by record from row 0 on" in caplog.text
+
+
+def test_text_in_avro_that_is_no_utf8_comes_as_bytes() -> None:
+    body = avro({"id": "string"}, [{"id": "here"}, {"id": "ok"}]).replace(b"here", b"\xff\xfe\xfd!")
+    assert [row["id"] for row in rows(body)] == [b"\xff\xfe\xfd!", b"ok"]
+
+
+@settings(max_examples=200)
+@given(st.sampled_from(list(FORMATS)), st.data())
+def test_damage_ends_in_a_clear_error_or_in_rows_never_in_anything_else(form: str, data: st.DataObject) -> None:
+    body = bytearray(FORMATS[form])
+    for _ in range(data.draw(st.integers(1, 8))):
+        body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        frames = frames_of(bytes(body))
+    except FileError as error:
+        assert str(error).startswith("f: ")  # noqa: PT017
+        assert "\n" not in str(error)  # noqa: PT017
+    else:
+        assert [row for frame in frames for row in frame.index] == list(range(sum(map(len, frames))))
+
+
+def test_an_index_that_pandas_wrote_takes_no_column_away() -> None:
+    body = BytesIO()
+    SAMPLE.table.to_pandas().set_index("id").to_parquet(body)
+    assert sorted(row["id"] for row in rows(body.getvalue())) == sorted(SAMPLE.table["id"].to_pylist())

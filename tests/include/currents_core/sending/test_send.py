@@ -1,0 +1,248 @@
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from threading import Timer
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from currents_aws.memory import MemoryTarget
+from currents_core.entry import Entry, Span
+from currents_core.errors import SetupError, StoppedError, TransientError
+from currents_core.ports import Done, Failed, Invalid, Result, Sent
+from currents_core.sending.circuit import Circuit
+from currents_core.sending.pacer import Pacer
+from currents_core.sending.retry import Backoff
+from currents_core.sending.send import Sender
+from currents_core.sending.verdict import Refused
+from tests.tools.entries import make_entries
+
+
+@dataclass
+class Told:
+    """What a sender told of its entries."""
+
+    accepted: list[int] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
+
+
+def sender(
+    target: MemoryTarget, told: Told | None = None, *, attempts: int = 8, circuit: Circuit | None = None
+) -> Sender:
+    told = told or Told()
+    return Sender(
+        target,
+        Pacer(None, None),
+        acknowledge=lambda span: told.accepted.extend(span.rows),
+        refuse=told.refused.append,
+        backoff=Backoff(attempts=attempts, base=0.0001, cap=0.001),
+        circuit=circuit,
+    )
+
+
+def send(
+    target: MemoryTarget,
+    count: int,
+    *,
+    attempts: int = 8,
+    circuit: Circuit | None = None,
+    told: Told | None = None,
+) -> tuple[Told, Sender]:
+    told = told or Told()
+    with sender(target, told, attempts=attempts, circuit=circuit) as sending:
+        sending.put(make_entries(count))
+        sending.drain()
+    return told, sending
+
+
+@settings(max_examples=50)
+@given(st.lists(st.lists(st.sampled_from(["ok", "fail", "odd", "final"]), min_size=1, max_size=6), max_size=35))
+def test_every_entry_is_accepted_once_or_refused_whatever_is_answered(script: list[list[str]]) -> None:
+    """``script`` holds, per entry, what each of its attempts is answered; after that it is accepted."""
+    answers = {row: list(each) for row, each in enumerate(script)}
+    meanings: dict[str, Result] = {
+        "ok": Sent(),
+        "fail": Failed("ThrottlingException", ""),
+        "odd": Failed("NobodyKnows", ""),
+        "final": Invalid("MalformedDetail", "no"),
+    }
+    target = MemoryTarget(answer=lambda entry: meanings[answers[entry.row].pop(0) if answers[entry.row] else "ok"])
+    told, _ = send(target, len(script))
+    ends = [next((end for end in each if end in ("ok", "final")), "ok") for each in script]
+    assert Counter(each.code for each in told.refused) == Counter(MalformedDetail=ends.count("final"))
+    assert sorted([*told.accepted, *(each.entry.row for each in told.refused)]) == list(range(len(script)))
+    assert sorted(told.accepted) == sorted(entry.row for entry in target.accepted)
+
+
+def test_only_the_failed_entries_go_again_together() -> None:
+    failing = {3: 1, 7: 1}
+
+    def answer(entry: Entry) -> Result:
+        left = failing.get(entry.row, 0)
+        failing[entry.row] = left - 1
+        return Failed("InternalFailure", "") if left > 0 else Sent()
+
+    target = MemoryTarget(answer=answer)
+    told, sending = send(target, 10)
+    assert sorted(told.accepted) == list(range(10))
+    assert sum(target.requests) == 12
+    assert (sending.stats.sent, sending.stats.failed, sending.stats.throttled) == (10, 2, 0)
+
+
+def test_requests_are_filled_from_whatever_was_put() -> None:
+    target, told = MemoryTarget(), Told()
+    with sender(target, told) as sending:
+        for number in range(25):
+            sending.put(make_entries(1, first=number))
+        sending.drain()
+    assert sorted(target.requests) == [5, 10, 10]
+
+
+def test_a_request_that_is_not_full_goes_after_a_moment() -> None:
+    target, told = MemoryTarget(), Told()
+    with sender(target, told) as sending:
+        sending.put(make_entries(3))
+        assert told.accepted == []
+        sending.pump(0.5)
+        sending.pump(0.5)
+    assert told.accepted == [0, 1, 2]
+
+
+def test_known_passing_faults_are_left_to_the_task_after_the_last_attempt() -> None:
+    target = MemoryTarget(answer=lambda entry: Failed("ThrottlingException", "slow down"))
+    with pytest.raises(TransientError, match=r"row 0 of r .* 3 attempts: ThrottlingException.*resume"):
+        send(target, 1, attempts=3)
+    assert target.requests == [1, 1, 1]
+
+
+def test_codes_that_nobody_documents_become_dead_letters_after_the_last_attempt() -> None:
+    told, _ = send(MemoryTarget(answer=lambda entry: Failed("Brandnew", "?")), 2, attempts=3)
+    assert [(each.code, each.attempts) for each in told.refused] == [("Brandnew", 3)] * 2
+
+
+def test_one_entry_that_spoils_its_request_is_refused_alone() -> None:
+    class Strict(MemoryTarget):
+        def send(self, chunk: Sequence[Span], done: Done) -> None:
+            count = sum(map(len, chunk))
+            if any(4 in span.rows for span in chunk):
+                self.requests.append(count)
+                done([Invalid("ValidationException", "no", whole_request=True)] * count)
+            else:
+                super().send(chunk, done)
+
+    told, _ = send(Strict(), 10)
+    assert sorted(told.accepted) == [0, 1, 2, 3, 5, 6, 7, 8, 9]
+    assert [(each.entry.row, each.attempts) for each in told.refused] == [(4, 2)]
+
+
+def test_a_wrong_set_up_ends_the_sending() -> None:
+    class Refusing(MemoryTarget):
+        def send(self, chunk: Sequence[Span], done: Done) -> None:
+            done(SetupError("no permission"))
+
+    with pytest.raises(SetupError, match="no permission"):
+        send(Refusing(), random.randint(1, 50))
+
+
+def test_a_row_of_refusals_by_policy_ends_the_sending_instead_of_parking_the_hour() -> None:
+    told = Told()
+    target = MemoryTarget(answer=lambda entry: Invalid("AccessDeniedException", "not you"))
+    with pytest.raises(SetupError, match=r"100 entries in a row .* AccessDeniedException not you; correct the policy"):
+        send(target, 5_000, told=told)
+    assert len(target.accepted) == 0
+    assert len(told.refused) < 300
+
+
+def test_some_refusals_by_policy_are_those_entries_own() -> None:
+    def answer(entry: Entry) -> Result:
+        return Invalid("NotAuthorizedForDetailTypeException", "") if entry.row % 2 else Sent()
+
+    told, _ = send(MemoryTarget(answer=answer), 1_000)
+    assert (len(told.accepted), len(told.refused)) == (500, 500)
+
+
+def test_when_nothing_gets_through_probes_go_until_patience_ends() -> None:
+    target = MemoryTarget(answer=lambda entry: Failed("InternalFailure", "down"))
+    circuit = Circuit(patience=0.5, backoff=Backoff(base=0.05, cap=0.1))
+    with pytest.raises(TransientError, match="nothing got through"):
+        send(target, 10_000, attempts=100, circuit=circuit)
+    # 20 failures open the circuit; after that it is one request at a time, some tens of milliseconds apart.
+    assert 20 < len(target.requests) < 60
+
+
+def test_a_service_that_comes_back_is_used_again() -> None:
+    left = list(range(600))
+    target = MemoryTarget(answer=lambda entry: Failed("InternalFailure", "") if left and left.pop() >= 0 else Sent())
+    told, _ = send(target, 500, attempts=100, circuit=Circuit(backoff=Backoff(base=0.01, cap=0.02)))
+    assert sorted(told.accepted) == list(range(500))
+
+
+def test_entries_that_were_maybe_accepted_are_counted() -> None:
+    answers: list[Result] = [Failed("InternalFailure", "cut", maybe_accepted=True)] * 10
+    target = MemoryTarget(answer=lambda entry: answers.pop() if answers else Sent())
+    told, sending = send(target, 10)
+    assert sending.stats.maybe_accepted == 10
+    assert sorted(told.accepted) == list(range(10))
+
+
+class Slow(MemoryTarget):
+    """Answers when told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held: list[Callable[[], None]] = []
+
+    def send(self, chunk: Sequence[Span], done: Done) -> None:
+        self.held.append(lambda: super(Slow, self).send(chunk, done))
+
+
+def test_no_more_requests_are_under_way_than_the_target_takes() -> None:
+    target, told = Slow(), Told()
+    with sender(target, told) as sending:
+        sending.put(make_entries(1_000))
+        while len(told.accepted) < 1_000:
+            assert len(target.held) <= target.in_flight
+            for answer in [target.held.pop() for _ in range(len(target.held))]:
+                answer()
+            sending.pump(0.0)
+        sending.drain()
+
+
+def test_stopping_waits_for_what_is_under_way_and_starts_nothing_more() -> None:
+    target, told = Slow(), Told()
+    with sender(target, told) as sending:
+        sending.put(make_entries(1_000))
+        assert len(target.held) == target.in_flight
+        sending.fail(StoppedError("told to stop"))
+        # The answers come while the sender is left.
+        timer = Timer(0.2, lambda: [answer() for answer in target.held])
+        timer.start()
+    timer.join()
+    assert len(told.accepted) == len(target.accepted) == target.in_flight * 10
+    with pytest.raises(StoppedError):
+        sending.put(make_entries(1))
+    with pytest.raises(StoppedError):
+        sending.drain()
+
+
+def test_stopping_waits_only_so_long() -> None:
+    clock = iter(range(100))
+    sending = Sender(Slow(), Pacer(None, None), acknowledge=print, refuse=print, clock=lambda: float(next(clock)))
+    with sending:
+        sending.put(make_entries(100))
+    assert next(clock) < 30
+
+
+def test_a_sender_that_waits_is_woken_up_by_a_failure_from_another_thread() -> None:
+    target = Slow()
+    with sender(target, Told()) as sending:
+        sending.put(make_entries(100))
+        Timer(0.1, sending.fail, [StoppedError("told to stop")]).start()
+        with pytest.raises(StoppedError):
+            sending.drain()
+        for answer in target.held:
+            answer()

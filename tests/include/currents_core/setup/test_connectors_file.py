@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from currents_core.errors import SetupError
+from currents_core.limits import EVENT_BUS, Limits
+from currents_core.setup.connectors_file import load_connector, load_connectors
+
+GOOD = """
+  - name: good
+    source: {bucket: braze-files, prefix: /currents, aws_conn_id: null}
+    destination: {kind: event_bus, name: bus, region: us-west-1}
+    state: {bucket: braze-files, prefix: state}
+"""
+ARN = "arn:aws:events:us-east-1:123456789012:event-bus/bus"
+BAD = """
+  - name: Bad!
+    source: {bucket: x}
+    destination: {kind: kinesis, name: bus, source: aws.x}
+    state: {bucket: braze-files, prefxi: state}
+    lookback_hours: 99
+    budget: {share_of_quota: 2}
+    budget: {share_of_quota: 3}
+"""
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "connectors.yaml"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def test_the_shipped_file_is_valid_and_holds_the_demo() -> None:
+    shipped = load_connectors()
+    assert shipped.faults == ()
+    assert list(shipped.valid) == ["demo"]
+
+
+def test_defaults_are_what_the_documentation_says(tmp_path: Path) -> None:
+    good = load_connectors(write(tmp_path, f"connectors:{GOOD}")).valid["good"]
+    assert good.source.prefix == "currents/"
+    assert (good.source.aws_conn_id, good.state.aws_conn_id) == (None, "aws_default")
+    assert (good.lookback_hours, good.requests_per_second, good.destination.source) == (3, 600, "braze.currents")
+    # Each slot of the pool is worth the same part of the budget.
+    assert good.rates(1) == (150, None)
+    assert good.rates(4) == (600, None)
+    assert good.destination.request_limits == EVENT_BUS
+    assert good.event_types.wants("anything.at.All")
+
+
+def test_limits_may_be_lower_than_eventbridges_and_an_entry_has_to_fit_into_a_request(tmp_path: Path) -> None:
+    text = f"connectors:{GOOD}".replace("us-west-1}", "us-west-1, limits: {bytes_per_request: 262144}}")
+    good = load_connectors(write(tmp_path, text)).valid["good"]
+    assert good.destination.request_limits == Limits(10, 262_144, 262_144)
+    higher = load_connectors(write(tmp_path, text.replace("262144", "2000000")))
+    assert "bytes_per_request" in higher.report()
+    assert "1,000 to 1,000,000" in higher.report()
+
+
+def test_every_fault_is_reported_at_once_with_line_place_and_remedy(tmp_path: Path) -> None:
+    connectors = load_connectors(write(tmp_path, f"connectors:{BAD}{GOOD}"))
+    assert list(connectors.valid) == ["good"], "a faulty connector must not take another with it"
+    report = connectors.report()
+    for place, remedy in [
+        ("line 2, connectors[0].name", "lower-case letters, digits and _"),
+        ("line 3, connectors[0].source.bucket", "the name of an S3 bucket"),
+        ("line 4, connectors[0].destination.kind", "event_bus"),
+        ("line 4, connectors[0].destination.region", "Field required; expected: an AWS region such as us-east-1"),
+        ("line 4, connectors[0].destination.source", "not beginning with `aws.`"),
+        ("line 5, connectors[0].state.prefxi", "remove it or correct its spelling"),
+        ("line 6, connectors[0].lookback_hours", "whole hours, 0 to 72"),
+        ("line 8, connectors[0].budget.share_of_quota", "above 0 and up to 1"),
+        ("line 8, connectors[0]", "the key 'budget' stands twice"),
+    ]:
+        assert any(place in fault and remedy in fault for fault in connectors.faults), (place, report)
+    assert len(connectors.faults) == 9
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("state: {bucket: braze-files, prefix: currents/state}", "state lies inside source"),
+        (f"destination: {{kind: event_bus, name: '{ARN}', region: eu-west-1}}", "make them agree"),
+        ("destination: {kind: event_bus, name: 'arn:aws:sqs:us-east-1:1:q', region: us-east-1}", "no ARN of"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(tmp_path: Path, line: str, complaint: str) -> None:
+    key = line.split(":", maxsplit=1)[0]
+    rest = "\n".join(each for each in GOOD.splitlines() if not each.strip().startswith(f"{key}:"))
+    connectors = load_connectors(write(tmp_path, f"connectors:{rest}\n    {line}\n"))
+    assert not connectors.valid
+    assert complaint in connectors.report()
+
+
+def test_a_name_is_taken_once(tmp_path: Path) -> None:
+    connectors = load_connectors(write(tmp_path, f"connectors:{GOOD}{GOOD}"))
+    assert len(connectors.valid) == 1
+    assert "'good' is taken" in connectors.report()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "connectors: 3", "streams: []", "[1]", "connectors: []\nmore: 1", "a: b: c", "\tx"]
+)
+def test_a_file_that_is_no_list_of_connectors_is_named(tmp_path: Path, text: str) -> None:
+    path = write(tmp_path, text)
+    with pytest.raises(SetupError, match=str(path)):
+        load_connectors(path)
+
+
+def test_a_missing_file_is_named_with_the_variable_that_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CURRENTS_CONNECTORS", str(tmp_path / "none.yaml"))
+    with pytest.raises(SetupError, match=r"none\.yaml: No such file.*CURRENTS_CONNECTORS"):
+        load_connectors()
+
+
+def test_an_unknown_connector_is_refused_with_the_known_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CURRENTS_CONNECTORS", str(write(tmp_path, f"connectors:{GOOD}")))
+    assert load_connector("good").name == "good"
+    with pytest.raises(SetupError, match=r"no valid connector 'other'.*valid: good"):
+        load_connector("other")

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from currents_core.catalog import catalog
+from currents_core.shaping.drift import drift
+from tests.tools.sample import make_rows
+
+HOUR, OPEN = "2026-11-23-08", "users.messages.email.Open"
+
+
+def found(table: pa.Table, event_type: str = OPEN) -> list[str]:
+    return list(drift(table.to_pandas(types_mapper=pd.ArrowDtype), event_type))
+
+
+@pytest.mark.parametrize("event_type", [name for name, each in catalog().items() if each.stored])
+def test_documented_files_differ_in_nothing(event_type: str) -> None:
+    table = make_rows(event_type, 20, hour=HOUR)
+    assert found(table, event_type) == []
+    encoded = [column.dictionary_encode() if pa.types.is_string(column.type) else column for column in table.columns]
+    assert found(pa.table(encoded, names=table.column_names), event_type) == []
+
+
+def test_new_missing_and_changed_fields_are_told() -> None:
+    table = make_rows(OPEN, 3, hour=HOUR).drop_columns(["user_agent"])
+    table = table.append_column("brand_new", pa.array(["x", None, None]))
+    table = table.append_column("never_filled", pa.array([None, None, None], pa.string()))
+    place = table.column_names.index("machine_open")
+    table = table.set_column(place, "machine_open", pa.array([1, 2, 3]))
+    assert found(table) == [
+        "new field brand_new",
+        f"field machine_open is int64, documented is {catalog()[OPEN].fields['machine_open'].type}",
+        "field user_agent is missing",
+    ]
+
+
+def test_an_event_type_that_is_not_documented_is_told_and_nothing_of_its_fields() -> None:
+    assert found(pa.table({"id": ["a"], "x": [1]}), "users.brand.New") == ["event type is not documented"]
+
+
+def test_a_timestamp_is_what_converters_make_of_time() -> None:
+    table = make_rows(OPEN, 1, hour=HOUR)
+    place = table.column_names.index("time")
+    assert found(table.set_column(place, "time", pa.array([0], pa.timestamp("us")))) == []

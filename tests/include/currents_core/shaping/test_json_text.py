@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import datetime as dt
+import json
+import math
+from collections import Counter
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from currents_core.shaping.json_text import (
+    concat,
+    join_members,
+    json_text,
+    member,
+    nested,
+    nested_bytes,
+    nested_member,
+    nested_texts,
+)
+
+texts = st.text(st.characters(codec="utf-8"), max_size=8)
+
+
+def encoded(values: list[Any], kind: pa.DataType | None = None) -> list[str | None]:
+    found: list[str | None] = json_text(pa.array(values, kind), Counter()).to_pylist()
+    return found
+
+
+# Arrow types with the values that they can hold, nested as deep as they come.
+scalars = st.sampled_from(
+    [
+        (pa.string(), texts),
+        (pa.int64(), st.integers(-(2**63), 2**63 - 1)),
+        (pa.uint64(), st.integers(0, 2**64 - 1)),
+        (pa.bool_(), st.booleans()),
+        (pa.float64(), st.floats()),
+    ]
+)
+
+
+def deeper(kinds: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    def lists(pair: Any) -> Any:
+        return pa.list_(pair[0]), st.lists(st.none() | pair[1], max_size=3)
+
+    def maps(pair: Any) -> Any:
+        return pa.map_(pa.string(), pair[0]), st.dictionaries(texts, st.none() | pair[1], max_size=3).map(
+            lambda each: list(each.items())
+        )
+
+    def structs(pairs: Any) -> Any:
+        kind = pa.struct({name: pair[0] for name, pair in pairs.items()})
+        return kind, st.fixed_dictionaries({name: st.none() | pair[1] for name, pair in pairs.items()})
+
+    return kinds.map(lists) | kinds.map(maps) | st.dictionaries(texts, kinds, min_size=1, max_size=3).map(structs)
+
+
+columns = st.recursive(scalars, deeper, max_leaves=5).flatmap(
+    lambda pair: st.tuples(st.just(pair[0]), st.lists(st.none() | pair[1], max_size=6))
+)
+
+
+def plain(value: Any, kind: pa.DataType) -> Any:
+    """What the JSON of a value should parse to, in the most obvious way."""
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return None
+    if pa.types.is_list(kind):
+        return [plain(each, kind.value_type) for each in value]
+    if pa.types.is_map(kind):
+        return {key: plain(each, kind.item_type) for key, each in value}
+    if pa.types.is_struct(kind):
+        members = {field.name: plain(value[field.name], field.type) for field in kind}
+        return {name: each for name, each in members.items() if each is not None}
+    return value
+
+
+@given(columns, st.integers(0, 3))
+def test_values_of_any_shape_say_what_the_obvious_way_says(column: Any, start: int) -> None:
+    kind, values = column
+    array = pa.array(values, kind).slice(start)
+    found = [None if text is None else json.loads(text) for text in json_text(array, Counter()).to_pylist()]
+    assert found == [plain(value, kind) for value in values[start:]]
+
+
+@given(st.lists(st.none() | texts, max_size=20))
+def test_a_dictionary_says_the_same_as_its_values(values: list[str | None]) -> None:
+    array = pa.array(values, pa.string())
+    notes = Counter[str]()
+    assert json_text(array.dictionary_encode(), notes).to_pylist() == json_text(array, notes).to_pylist()
+    assert member("é", array.dictionary_encode(), notes).to_pylist() == member("é", array, notes).to_pylist()
+
+
+@pytest.mark.parametrize("width", [pa.string(), pa.large_string(), pa.string_view()])
+def test_strings_of_every_width_are_escaped_alike(width: pa.DataType) -> None:
+    hard = ['"', "\\", "\x00\x1f\x7f", "é😀\u2028", "plain", "", None]
+    assert encoded(hard, width) == [None if each is None else json.dumps(each, ensure_ascii=False) for each in hard]
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "expected"),
+    [
+        ([3.14, 0.1, 16777216.0, 1e20], pa.float32(), ["3.14", "0.1", "16777216", "1e+20"]),
+        ([1.5], pa.float16(), ["1.5"]),
+        ([0.1 + 0.2], pa.float64(), ["0.30000000000000004"]),
+        ([2**63 - 1, -(2**63)], pa.int64(), ["9223372036854775807", "-9223372036854775808"]),
+        ([Decimal("1.10"), Decimal("-0.01")], pa.decimal128(5, 2), ["1.10", "-0.01"]),
+        ([True, None], pa.bool_(), ["true", None]),
+        ([dt.datetime(2026, 1, 2, 3, 4, 5, 6)], pa.timestamp("us"), ['"2026-01-02T03:04:05.000006Z"']),
+        ([dt.datetime(2026, 1, 2, tzinfo=dt.UTC)], pa.timestamp("s", "Asia/Tokyo"), ['"2026-01-02T00:00:00Z"']),
+        ([dt.date(2026, 1, 2)], pa.date32(), ['"2026-01-02"']),
+        ([dt.timedelta(seconds=3)], pa.duration("ms"), ["3000"]),
+        ([b"\xc3\xa9", b"\xff"], pa.binary(), ['"é"', '"\ufffd"']),
+        ([None, None], pa.null(), [None, None]),
+        ([[1, None], [], None], pa.list_(pa.int8()), ["[1,null]", "[]", None]),
+        ([[1, 2], None], pa.list_(pa.int8(), 2), ["[1,2]", None]),
+        ([{"a": None}, None], pa.struct({"a": pa.int8()}), ["{}", None]),
+        ([[("a", None)], []], pa.map_(pa.string(), pa.int8()), ['{"a":null}', "{}"]),
+    ],
+    ids=lambda value: str(value) if isinstance(value, pa.DataType) else "",
+)
+def test_each_type_has_its_text(values: list[Any], kind: pa.DataType, expected: list[str | None]) -> None:
+    assert encoded(values, kind) == expected
+
+
+def test_what_json_can_not_say_is_left_out_and_counted_at_any_depth() -> None:
+    notes = Counter[str]()
+    nan, inf = float("nan"), float("inf")
+    assert json_text(pa.array([1.0, nan, inf, None]), notes).to_pylist() == ["1", None, None, None]
+    assert json_text(pa.array([{"a": [nan, 1.0]}, {"a": None}]), notes).to_pylist() == ['{"a":[null,1]}', "{}"]
+    assert notes == {"not_finite": 3}
+
+
+def test_an_object_without_members_keeps_its_row() -> None:
+    nothing = pa.array([None, None], pa.large_string())
+    assert join_members([nothing, nothing], 2).to_pylist() == ["", ""]
+    assert join_members([], 2).to_pylist() == ["", ""]
+    one = pa.array(["x", None, "z"], pa.large_string())
+    assert join_members([one, one], 3).to_pylist() == ["x,x", "", "z,z"]
+
+
+def test_texts_are_joined_row_by_row() -> None:
+    assert concat("<", pa.array(["a", None], pa.large_string()), ">").to_pylist() == ["<a>", None]
+
+
+@given(columns, st.booleans())
+def test_a_nested_member_is_the_member_escaped_once_more(column: Any, as_dictionary: bool) -> None:
+    kind, values = column
+    array = pa.array(values, kind)
+    if as_dictionary and (pa.types.is_string(kind) or pa.types.is_integer(kind)):
+        array = array.dictionary_encode()
+    plain_texts = member('a"é', array, Counter()).to_pylist()
+    found = nested_member('a"é', array, Counter())
+    assert found.to_pylist() == [None if text is None else nested(text) for text in plain_texts]
+    assert nested_bytes(found).to_pylist() == [None if text is None else len(text.encode()) for text in plain_texts]
+
+
+documents = st.recursive(texts | st.integers() | st.none(), lambda each: st.lists(each) | st.dictionaries(texts, each))
+
+
+@given(
+    st.lists(st.none() | st.builds(json.dumps, documents, indent=st.sampled_from([None, 1, "\t"]))), st.integers(0, 3)
+)
+def test_a_customers_json_is_nested_as_it_is_white_space_and_all(rows: list[str | None], skipped: int) -> None:
+    found = nested_texts(pa.array(rows, pa.large_string()).slice(skipped))
+    strings = [None if text is None else f'"{text}"' for text in found.to_pylist()]
+    assert [None if text is None else json.loads(text) for text in strings] == rows[skipped:]
+    assert nested_bytes(found).to_pylist() == [None if row is None else len(row.encode()) for row in rows[skipped:]]

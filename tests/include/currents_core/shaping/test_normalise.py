@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from currents_core.shaping.normalise import RENAMED, Normalised, Rejection, by_event_type, normalise
+
+CUSTOM = "users.behaviors.CustomEvent"
+OPEN = "users.messages.email.Open"
+ABORT = "users.messages.inappmessage.Abort"
+
+
+def frame(**columns: Any) -> pd.DataFrame:
+    return pa.table(columns).to_pandas(types_mapper=pd.ArrowDtype)
+
+
+def run(event_type: str = OPEN, folders: dict[str, str] | None = None, **columns: Any) -> Normalised:
+    size = len(next(iter(columns.values())))
+    base = {"id": [f"id{row}" for row in range(size)], "time": list(range(size))}
+    return normalise(frame(**(base | columns)), event_type, folders or {})
+
+
+def values(normalised: Normalised, name: str) -> list[Any]:
+    return [None if value is pd.NA else value for value in normalised.events.frame[name].tolist()]
+
+
+@pytest.mark.parametrize("ids", [pa.array(["a", None, "", "d"]), pa.array(["a", None, "", "d"]).dictionary_encode()])
+def test_rows_without_an_id_are_rejected_with_their_place(ids: pa.Array) -> None:
+    normalised = run(id=ids)
+    assert values(normalised, "id") == ["a", "d"]
+    assert normalised.events.frame.index.tolist() == [0, 3]
+    assert normalised.rejections == [Rejection(row, "no_id", "id is missing or unusable") for row in (1, 2)]
+
+
+def test_an_id_that_is_no_string_is_rejected() -> None:
+    assert [each.code for each in run(id=[1, 2]).rejections] == ["no_id", "no_id"]
+
+
+def test_a_row_without_id_and_time_is_rejected_once() -> None:
+    normalised = run(id=["a", None], time=pa.array([None, None], pa.int32()))
+    assert [(each.row, each.code) for each in normalised.rejections] == [(0, "no_time"), (1, "no_id")]
+
+
+AT = dt.datetime(2026, 11, 23, 8, 0, 1, 999_999)
+SECONDS = 1_795_420_801
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        pa.array([SECONDS], pa.int32()),
+        pa.array([SECONDS], pa.int64()),
+        pa.array([AT], pa.timestamp("us")),
+        pa.array([AT], pa.timestamp("ns")),
+        pa.array([AT], pa.timestamp("ms")),
+        pa.array([AT.replace(microsecond=0)], pa.timestamp("s")),
+        pa.array([AT.replace(tzinfo=dt.UTC)], pa.timestamp("us", tz="Europe/Berlin")),
+        pa.array([str(SECONDS)]),
+        pa.array([f" {SECONDS} "], pa.large_string()),
+        pa.array([str(SECONDS)]).dictionary_encode(),
+        pa.array([float(SECONDS)]),
+        pa.array([Decimal(SECONDS)]),
+    ],
+    ids=lambda times: str(times.type),
+)
+def test_time_is_whole_seconds_whatever_the_writer_made_of_it(times: pa.Array) -> None:
+    assert values(run(time=times), "time") == [SECONDS]
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        pa.array([None], pa.int32()),
+        pa.array([SECONDS * 1000 * 1000], pa.int64()),
+        pa.array(["yesterday"]),
+        pa.array([float("nan")]),
+        pa.array([True]),
+        pa.array([None], pa.null()),
+    ],
+    ids=str,
+)
+def test_a_time_that_can_not_be_told_is_rejected(times: pa.Array) -> None:
+    assert [each.code for each in run(time=times).rejections] == ["no_time"]
+
+
+def test_own_properties_are_split_out_as_json_or_kept_as_a_string() -> None:
+    normalised = run(CUSTOM, properties=['{"a":1}', "{}", None, "", "[REDACTED]", "[1]", '{"cut', '{"a":NaN}'])
+    assert values(normalised, "custom_properties") == [
+        '{"a":1}',
+        "{}",
+        None,
+        None,
+        '"[REDACTED]"',
+        '"[1]"',
+        '"{\\"cut"',
+        '"{\\"a\\":NaN}"',
+    ]
+    assert normalised.notes == {"properties_kept_as_string": 4}
+    assert "properties" not in normalised.events.frame
+
+
+def test_other_types_keep_a_column_called_properties() -> None:
+    normalised = run(OPEN, properties=['{"a":1}'])
+    assert values(normalised, "properties") == ['{"a":1}']
+    assert normalised.events.json_columns == frozenset()
+
+
+@pytest.mark.parametrize("event_type", RENAMED)
+def test_banners_carry_the_name_of_the_envelope(event_type: str) -> None:
+    normalised = run(event_type, canvas_step_message_variation_id=["x"])
+    assert values(normalised, "canvas_step_message_variation_api_id") == ["x"]
+    assert "canvas_step_message_variation_id" not in normalised.events.frame
+
+
+def test_other_types_keep_the_storage_name() -> None:
+    assert values(run(OPEN, canvas_step_message_variation_id=["x"]), "canvas_step_message_variation_id") == ["x"]
+
+
+def test_columns_that_repeat_the_folders_are_no_fields() -> None:
+    folders = {"date": "2026-11-23-08", "version": "1"}
+    normalised = run(OPEN, folders, date=["2026-11-23-08"] * 2, version=pa.array([1, 1], pa.int32()), kept=["x", "y"])
+    assert sorted(normalised.events.frame.columns) == ["id", "kept", "time"]
+
+
+def test_a_column_that_only_has_the_name_of_a_folder_stays() -> None:
+    folders = {"date": "2026-11-23-08", "version": "1"}
+    normalised = run(OPEN, folders, date=["2026-11-23-08", "tomorrow"])
+    assert values(normalised, "date") == [None, "tomorrow"]
+    assert values(run(ABORT, folders, version=["1"]), "version") == ["1"], "Braze documents it for this type"
+
+
+def test_bytes_are_the_text_that_they_are_and_a_row_that_is_no_text_is_rejected() -> None:
+    normalised = run(note=pa.array([b"\xc3\xa9", b"\xff", None]), more=pa.array([b"a", b"b", b"\xfe"]))
+    assert values(normalised, "note") == ["é"]
+    assert [(each.row, each.code) for each in normalised.rejections] == [(1, "not_utf8"), (2, "not_utf8")]
+
+
+def test_a_column_that_has_the_name_of_the_envelope_already_fills_the_gaps() -> None:
+    both = run(CUSTOM, properties=['{"a":1}', None], custom_properties=['{"b":1}', '{"b":2}'])
+    assert values(both, "custom_properties") == ['{"a":1}', '{"b":2}']
+
+
+def test_own_properties_given_as_a_struct_stay_columns_of_values() -> None:
+    normalised = run(CUSTOM, properties=[{"a": 1, "b": None}, None])
+    assert values(normalised, "custom_properties") == [{"a": 1, "b": None}, None]
+    assert normalised.events.json_columns == frozenset()
+
+
+def test_the_column_names_the_type_before_the_key_does() -> None:
+    groups = dict(by_event_type(frame(event_type=["a", None, "", "b", "a"], x=[0, 1, 2, 3, 4]), "key"))
+    assert {name: rows["x"].tolist() for name, rows in groups.items()} == {"a": [0, 4], "key": [1, 2], "b": [3]}
+    assert all("event_type" not in rows for rows in groups.values())
+
+
+def test_rows_that_nothing_names_are_told_apart() -> None:
+    groups = dict(by_event_type(frame(event_type=["a", None], x=[0, 1]), None))
+    assert {name: rows["x"].tolist() for name, rows in groups.items()} == {"a": [0], None: [1]}
+    assert [name for name, _ in by_event_type(frame(x=[0]), None)] == [None]
+    assert [name for name, _ in by_event_type(frame(x=[0]), "key")] == ["key"]
