@@ -12,8 +12,8 @@ import orjson
 
 from currents_core.entry import Entry
 from currents_core.file_key import SourceFile
+from currents_core.mode import Mode
 from currents_core.ports import ObjectStore
-from currents_core.shaping.marking import Mode
 
 
 @dataclass(frozen=True, slots=True)

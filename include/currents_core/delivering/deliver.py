@@ -31,6 +31,7 @@ from currents_core.delivering.settle import Settlement
 from currents_core.entry import Entries, Span
 from currents_core.errors import CurrentsError, DeliveryError, FencedError, FileError, StoppedError, TransientError
 from currents_core.file_key import SourceFile
+from currents_core.mode import Mode
 from currents_core.ports import ObjectStore, Target
 from currents_core.reading.read import read
 from currents_core.sending.pacer import Pacer
@@ -38,7 +39,6 @@ from currents_core.sending.retry import Backoff
 from currents_core.sending.send import Sender
 from currents_core.sending.verdict import Refused, SendStats
 from currents_core.setup.settings import Connector
-from currents_core.shaping.marking import Mode
 from currents_core.shaping.personal_data import PersonalData
 
 log = logging.getLogger(__name__)

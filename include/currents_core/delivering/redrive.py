@@ -17,7 +17,7 @@ from currents_core.books.account import Account, total
 from currents_core.books.dead_letter import DeadLetters
 from currents_core.books.ledger import Ledger
 from currents_core.file_key import SourceFile
-from currents_core.shaping.marking import Mode
+from currents_core.mode import Mode
 
 Letter = Mapping[str, Any]
 

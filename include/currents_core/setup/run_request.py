@@ -7,15 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from currents_core.errors import SetupError
 from currents_core.hour import format_hour, hours_back, parse_hour
+from currents_core.mode import Mode
 from currents_core.setup.settings import Connector
-
-if TYPE_CHECKING:
-    # Loads Arrow, which no parsing of DAGs may.
-    from currents_core.shaping.marking import Mode
 
 # A month: its plan is still made in a minute or two. Backfills take any stretch of time, hour by hour.
 MOST_HOURS = 31 * 24

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from currents_core.mode import Mode
 from currents_core.shaping.json_text import nested
-
-Mode = Literal["live", "backfill", "replay"]
 
 
 def marked(details: pa.Array, mode: Mode) -> pa.Array:

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from currents_core.shaping.marking import Mode, marked
+from currents_core.mode import Mode
+from currents_core.shaping.marking import marked
 
 ENVELOPES = st.lists(st.dictionaries(st.text(), st.text()).map(lambda each: {"event_type": "é", "properties": each}))
 
