@@ -16,7 +16,7 @@ from currents_core.entry import Entry, Span, entry_size
 from currents_core.limits import Limits
 from currents_core.ports import SENT, Done
 from currents_core.setup.settings import Connector
-from currents_core.shaping.normalise import SPLIT_INTO
+from currents_core.shaping.envelope import SPLIT_INTO
 from currents_core.shaping.personal_data import REDACTED
 
 _SAMPLES = 3

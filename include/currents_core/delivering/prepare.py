@@ -19,12 +19,14 @@ from currents_core.file_key import SourceFile
 from currents_core.limits import Limits
 from currents_core.mode import Mode
 from currents_core.setup.settings import Connector
+from currents_core.shaping.columns import arrow
 from currents_core.shaping.drift import drift
 from currents_core.shaping.encode import encode
+from currents_core.shaping.envelope import Events
 from currents_core.shaping.filter import matching
 from currents_core.shaping.json_text import nested_bytes
 from currents_core.shaping.marking import marked
-from currents_core.shaping.normalise import Events, arrow, by_event_type, normalise
+from currents_core.shaping.normalise import by_event_type, normalise
 from currents_core.shaping.personal_data import PersonalData
 
 _UNNAMED = "unnamed"

@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 
 from currents_core.catalog import catalog
-from currents_core.shaping.json_text import is_text
+from currents_core.shaping.columns import is_text
 
 _is = pa.types
 

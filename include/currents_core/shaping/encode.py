@@ -10,8 +10,9 @@ from collections import Counter
 
 import pyarrow as pa
 
+from currents_core.shaping.columns import arrow
+from currents_core.shaping.envelope import USER_FIELDS, Events
 from currents_core.shaping.json_text import concat, join_members, json_text, nested, nested_member, nested_texts, quote
-from currents_core.shaping.normalise import USER_FIELDS, Events, arrow
 
 
 def encode(events: Events, notes: Counter[str]) -> pa.Array:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from currents_core.setup.settings import Condition
-from currents_core.shaping.normalise import Events
+from currents_core.shaping.envelope import Events
 
 
 def matching(events: Events, conditions: Sequence[Condition]) -> pd.Series:

@@ -14,6 +14,8 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from currents_core.shaping.columns import is_text
+
 TEXT = pa.large_string()
 NOT_FINITE = "not_finite"
 _EMPTY, _COMMA = pa.scalar("", TEXT), pa.scalar(",", TEXT)
@@ -100,13 +102,6 @@ def nested_texts(texts: pa.Array) -> pa.Array:
 def nested_bytes(texts: pa.Array) -> pa.Array:
     """The bytes of each JSON text that stands within a JSON string, before it was escaped."""
     return pc.subtract(pc.binary_length(texts), pc.count_substring_regex(texts, r"\\."))
-
-
-def is_text(kind: pa.DataType) -> bool:
-    """Whether a type holds strings, however wide, dictionary-encoded or not."""
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
 
 
 def _number(values: pa.Array, _notes: Counter[str]) -> pa.Array:

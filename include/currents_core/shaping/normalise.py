@@ -1,8 +1,4 @@
-"""Normalises the rows of one event type, so that every value stands where and as the envelope has it.
-
-The envelope's rules: https://www.braze.com/docs/partners/data_and_analytics/data_warehouses/amazon_eventbridge and
-https://www.braze.com/docs/user_guide/data/distribution/braze_currents/event_glossary
-"""
+"""Normalises the rows of one event type, so that every value stands where, and as, the envelope has it."""
 
 from __future__ import annotations
 
@@ -16,30 +12,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from currents_core.catalog import catalog
-from currents_core.shaping.json_text import is_text, quote
-
-USER_FIELDS = ("user_id", "external_user_id", "device_id", "timezone")
-
-# Event types whose `properties` column is the customer's own JSON, and the name it has in the envelope.
-SPLIT_INTO = {
-    "users.behaviors.CustomEvent": "custom_properties",
-    "users.behaviors.Purchase": "purchase_properties",
-}
-
-# Storage name → envelope name, for the event types where Braze's two forms differ.
-_BANNER = {"canvas_step_message_variation_id": "canvas_step_message_variation_api_id"}
-RENAMED = {f"users.messages.banner.{action}": _BANNER for action in ("Abort", "Click", "Dismiss", "Impression")}
+from currents_core.shaping.columns import arrow, decoded, is_bytes, is_text, series, text, whole_seconds
+from currents_core.shaping.envelope import RENAMED, SPLIT_INTO, Events
+from currents_core.shaping.json_text import quote
 
 KEPT_AS_STRING = "properties_kept_as_string"
 
 _EVENT_TYPE = "event_type"
-_NOT_UTF8 = object()
 # What pandas calls an index without a name when it writes one.
 _PANDAS_INDEX = "__index_level_"
 _RAW = msgspec.json.Decoder(msgspec.Raw)
 _JSON_SPACE = " \t\r\n"
-# Years 1 to 9999, in seconds: what a timestamp of EventBridge can say. Milliseconds given as seconds fall outside.
-_FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,32 +35,12 @@ class Rejection:
 
 
 @dataclass(frozen=True, slots=True)
-class Events:
-    """Rows of one event type, ready to encode.
-
-    ``frame`` has one row per event, indexed by its place in the file, with ``id`` (string), ``time`` (whole
-    seconds) and one column per field. The text of the ``json_columns`` already is JSON.
-    """
-
-    event_type: str
-    frame: pd.DataFrame
-    json_columns: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
 class Normalised:
     """The events of a frame, the rows that are none, and how often a rule worth knowing was applied."""
 
     events: Events
     rejections: list[Rejection]
     notes: Counter[str]
-
-
-def envelope_name(event_type: str, column: str) -> str:
-    """The name in the envelope of a column of a storage file."""
-    if column == "properties":
-        return SPLIT_INTO.get(event_type, column)
-    return RENAMED.get(event_type, {}).get(column, column)
 
 
 def by_event_type(frame: pd.DataFrame, file_event_type: str | None) -> Iterator[tuple[str | None, pd.DataFrame]]:
@@ -88,7 +51,7 @@ def by_event_type(frame: pd.DataFrame, file_event_type: str | None) -> Iterator[
     if _EVENT_TYPE not in frame.columns:
         yield file_event_type, frame
         return
-    column = _text(frame[_EVENT_TYPE])
+    column = text(frame[_EVENT_TYPE])
     named = column.where(column != "", pd.NA)
     types = named.fillna(file_event_type) if file_event_type else named
     rest = frame.drop(columns=_EVENT_TYPE)
@@ -119,20 +82,6 @@ def normalise(
     return Normalised(Events(event_type, frame, json_columns), rejections, notes)
 
 
-def _text(column: pd.Series) -> pd.Series:
-    return column.astype(pd.ArrowDtype(pa.string()))
-
-
-def arrow(column: pd.Series) -> pa.Array:
-    """The Arrow array behind a column."""
-    return pa.chunked_array(column.array.__arrow_array__()).combine_chunks()
-
-
-def series(values: pa.Array, like: pd.Series) -> pd.Series:
-    """A column of other values, under the rows and the name of ``like``."""
-    return pd.Series(pd.arrays.ArrowExtensionArray(values), index=like.index, name=like.name)
-
-
 def _without_partition_columns(frame: pd.DataFrame, event_type: str, folders: Mapping[str, str]) -> pd.DataFrame:
     """Blanks what only repeats the key's folders, as engines that write key=value folders do.
 
@@ -142,7 +91,7 @@ def _without_partition_columns(frame: pd.DataFrame, event_type: str, folders: Ma
     frame = frame.drop(columns=[name for name in frame.columns if name.startswith(_PANDAS_INDEX)])
     documented = catalog()[event_type].fields if event_type in catalog() else {}
     for name in [each for each in folders if each in frame.columns and each not in documented]:
-        repeats = _text(frame[name]) == folders[name]
+        repeats = text(frame[name]) == folders[name]
         if repeats.fillna(value=True).all():
             frame = frame.drop(columns=name)
         else:
@@ -160,28 +109,14 @@ def _renamed(frame: pd.DataFrame, old: str, new: str) -> pd.DataFrame:
 
 
 def _with_text(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[Rejection]]:
-    """Columns of bytes as the text that they are; rows with bytes that are no UTF-8 are rejected."""
+    """Columns of bytes as the text they hold; rows with bytes that are not UTF-8 are rejected."""
     bad = pd.Series(data=False, index=frame.index)
-    for name in [each for each in frame.columns if _is_bytes(frame[each].dtype.pyarrow_dtype)]:
-        texts = [_decoded(value) for value in arrow(frame[name]).to_pylist()]
-        bad |= pd.Series([text is _NOT_UTF8 for text in texts], index=frame.index, dtype=bool)
-        kept = pa.array([None if text is _NOT_UTF8 else text for text in texts], pa.large_string())
-        frame = frame.assign(**{name: series(kept, frame[name])})
-    rejections = [Rejection(row, "not_utf8", "a field holds bytes that are no UTF-8") for row in frame.index[bad]]
+    for name in [each for each in frame.columns if is_bytes(frame[each].dtype.pyarrow_dtype)]:
+        texts, undecodable = decoded(frame[name])
+        bad |= undecodable
+        frame = frame.assign(**{name: texts})
+    rejections = [Rejection(row, "not_utf8", "a field holds bytes that are not UTF-8") for row in frame.index[bad]]
     return (frame[~bad] if rejections else frame), rejections
-
-
-def _is_bytes(kind: pa.DataType) -> bool:
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind)
-
-
-def _decoded(value: bytes | None) -> object:
-    try:
-        return None if value is None else value.decode()
-    except UnicodeDecodeError:
-        return _NOT_UTF8
 
 
 def _with_id_and_time(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[Rejection]]:
@@ -202,41 +137,15 @@ def _ids(frame: pd.DataFrame) -> pd.Series:
     """The ids as text; null where there is none or where it is no string."""
     if "id" not in frame.columns or not is_text(frame["id"].dtype.pyarrow_dtype):
         return pd.Series(pd.NA, index=frame.index, dtype=pd.ArrowDtype(pa.string()))
-    ids = _text(frame["id"])
+    ids = text(frame["id"])
     return ids.where(ids != "", pd.NA)
 
 
 def _times(frame: pd.DataFrame) -> pd.Series:
-    """The times as whole seconds since the epoch, whatever type the writer gave them; null where unusable."""
-    nothing = pd.Series(pd.NA, index=frame.index, dtype=pd.ArrowDtype(pa.int64()))
-    if "time" not in frame.columns:
-        return nothing
-    values = arrow(frame["time"])
-    if pa.types.is_dictionary(values.type):
-        values = values.dictionary_decode()
-    seconds = _seconds(values)
-    if seconds is None:
-        return nothing
-    sayable = pc.and_(pc.greater_equal(seconds, _FIRST_SECOND), pc.less_equal(seconds, _LAST_SECOND))
-    return series(pc.if_else(sayable, seconds, None), frame["time"])
-
-
-def _seconds(values: pa.Array) -> pa.Array | None:
-    kind = values.type
-    if pa.types.is_uint64(kind):
-        values = pc.if_else(pc.less_equal(values, pa.scalar(_LAST_SECOND, kind)), values, None)
-    if pa.types.is_integer(kind):
-        return values.cast(pa.int64())
-    if pa.types.is_timestamp(kind):
-        floored = pc.floor_temporal(values, unit="second")
-        return floored.cast(pa.timestamp("s", tz=kind.tz), safe=False).cast(pa.int64())
-    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        floored = pc.floor(values.cast(pa.float64()))
-        return pc.if_else(pc.less_equal(pc.abs(floored), float(_LAST_SECOND)), floored, None).cast(pa.int64())
-    if is_text(kind):
-        numeric = pc.match_substring_regex(values, r"^\s*-?\d{1,18}\s*$")
-        return pc.utf8_trim_whitespace(pc.if_else(numeric, values, None)).cast(pa.int64())
-    return None
+    """The times as whole seconds; null where there is none or where it is unusable."""
+    if "time" in frame.columns:
+        return whole_seconds(frame["time"])
+    return pd.Series(pd.NA, index=frame.index, dtype=pd.ArrowDtype(pa.int64()))
 
 
 def _split(frame: pd.DataFrame, event_type: str, notes: Counter[str]) -> tuple[pd.DataFrame, frozenset[str]]:

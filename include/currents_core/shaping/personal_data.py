@@ -16,8 +16,9 @@ import pyarrow.compute as pc
 
 from currents_core.catalog import catalog
 from currents_core.setup.settings import PersonalDataRule
-from currents_core.shaping.json_text import TEXT, is_text, json_text, quote
-from currents_core.shaping.normalise import SPLIT_INTO, Events, arrow, envelope_name, series
+from currents_core.shaping.columns import arrow, is_text, series
+from currents_core.shaping.envelope import SPLIT_INTO, Events, envelope_name
+from currents_core.shaping.json_text import TEXT, json_text, quote
 
 REDACTED = "[REDACTED]"
 

@@ -1,4 +1,4 @@
-"""The import law between the rooms of the core: a room is a folder, and the modules beside the folders are its words."""
+"""The import law between the rooms of the core. A room is a folder; the modules beside the folders are the words."""
 
 from __future__ import annotations
 

@@ -8,8 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from currents_core.setup.settings import Condition
+from currents_core.shaping.envelope import Events
 from currents_core.shaping.filter import matching
-from currents_core.shaping.normalise import Events
 
 TABLE = pa.table(
     {

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from currents_core.shaping.columns import arrow, decoded, series, whole_seconds
+
+AT = dt.datetime(2026, 11, 23, 8, 0, 1, 999_999)
+SECONDS = 1_795_420_801
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        pa.array([SECONDS], pa.int32()),
+        pa.array([SECONDS], pa.int64()),
+        pa.array([AT], pa.timestamp("us")),
+        pa.array([AT], pa.timestamp("ns")),
+        pa.array([AT], pa.timestamp("ms")),
+        pa.array([AT.replace(microsecond=0)], pa.timestamp("s")),
+        pa.array([AT.replace(tzinfo=dt.UTC)], pa.timestamp("us", tz="Europe/Berlin")),
+        pa.array([str(SECONDS)]),
+        pa.array([f" {SECONDS} "], pa.large_string()),
+        pa.array([str(SECONDS)]).dictionary_encode(),
+        pa.array([float(SECONDS)]),
+        pa.array([Decimal(SECONDS)]),
+    ],
+    ids=lambda times: str(times.type),
+)
+def test_time_is_whole_seconds_whatever_the_writer_made_of_it(times: pa.Array) -> None:
+    assert seconds(times) == [SECONDS]
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        pa.array([None], pa.int32()),
+        pa.array([SECONDS * 1000 * 1000], pa.int64()),
+        pa.array(["yesterday"]),
+        pa.array([float("nan")]),
+        pa.array([True]),
+        pa.array([None], pa.null()),
+    ],
+    ids=str,
+)
+def test_a_time_that_cannot_be_told_is_null(times: pa.Array) -> None:
+    assert seconds(times) == [None]
+
+
+def seconds(times: pa.Array) -> list[int | None]:
+    found = whole_seconds(column(times))
+    assert found.dtype == pd.ArrowDtype(pa.int64())
+    return list(arrow(found).to_pylist())
+
+
+def column(values: pa.Array) -> pd.Series:
+    return pd.Series(pd.arrays.ArrowExtensionArray(values), index=pd.RangeIndex(7, 7 + len(values)), name="it")
+
+
+@pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary(), pa.dictionary(pa.int32(), pa.binary())], ids=str)
+def test_bytes_are_decoded_and_those_that_are_not_utf_8_told(kind: pa.DataType) -> None:
+    texts, bad = decoded(column(pa.array([b"\xc3\xa9", None, b"\xff"]).cast(kind)))
+    assert arrow(texts).to_pylist() == ["é", None, None]
+    assert bad.tolist() == [False, False, True]
+    assert texts.index.tolist() == bad.index.tolist() == [7, 8, 9]
+
+
+def test_a_column_of_other_values_keeps_index_and_name() -> None:
+    found = series(pa.array(["a", "b"]), column(pa.array([1, 2])))
+    assert (found.index.tolist(), found.name, arrow(found).to_pylist()) == ([7, 8], "it", ["a", "b"])
