@@ -41,6 +41,7 @@ from currents_aws.choose_transport import transport_for
 from currents_aws.event_bus import EventBus
 from currents_aws.memory import MemoryObjects
 from currents_core.books.dead_letter import DeadLetters
+from currents_core.books.layout import Layout
 from currents_core.books.ledger import Ledger
 from currents_core.books.seen_ids import DeliveredIds
 from currents_core.delivering.deliver import Delivery
@@ -105,9 +106,9 @@ def ours(event_type: str, files: list[bytes], rate: float | None) -> tuple[int, 
         source=source,
         target=target,
         pacer=Pacer(rate, None),
-        ledger=Ledger(state, "ledger/"),
-        dead_letters=DeadLetters(state, "dead_letters/"),
-        delivered_ids=DeliveredIds(state, "ids/"),
+        ledger=Ledger(state, Layout()),
+        dead_letters=DeadLetters(state, Layout()),
+        delivered_ids=DeliveredIds(state, Layout()),
     )
     sent = delivery.deliver(listed).totals.sent
     target.close()

@@ -17,6 +17,7 @@ import pytest
 
 from currents_aws.s3 import S3Objects
 from currents_core.books.account import Counts
+from currents_core.books.layout import Layout
 from currents_core.books.ledger import Ledger
 from currents_core.file_key import SourceFile
 from tests.tools.delivering import ENDED_EARLY, start
@@ -60,12 +61,12 @@ class Stage:
         return Counter(json.loads(entry["Detail"])["id"] for entry in self.aws.accepted())
 
     def totals(self) -> Counts:
-        return Ledger(self.store, "ledger/").account(HOUR).account.totals
+        return Ledger(self.store, Layout()).account(HOUR).account.totals
 
     def saved_rows(self) -> int:
         """The rows that the ledger holds as acknowledged, of all files."""
         leases = [self.store.read(each.key) for each in self.store.objects(f"ledger/date={HOUR}/leases/")]
-        done = Ledger(self.store, "ledger/").done(HOUR)
+        done = Ledger(self.store, Layout()).done(HOUR)
         open_rows = [json.loads(body)["acknowledged"]["rows"] for body in leases if body and not _is_done(body, done)]
         return sum(open_rows) + self.totals().read
 

@@ -21,6 +21,7 @@ from currents_aws.choose_transport import transport_for
 from currents_aws.event_bus import EventBus
 from currents_aws.s3 import S3Objects
 from currents_core.books.dead_letter import DeadLetters
+from currents_core.books.layout import Layout
 from currents_core.books.ledger import Ledger
 from currents_core.books.seen_ids import DeliveredIds
 from currents_core.delivering.deliver import Delivery
@@ -51,9 +52,9 @@ def main(source: str, state: str, bus: str, *, rate: float, lease: float, owner:
         source=files,
         target=EventBus(events, transport_for(events), bus),
         pacer=Pacer(rate, None),
-        ledger=Ledger(store, "ledger/", lease=timedelta(seconds=lease)),
-        dead_letters=DeadLetters(store, "dead_letters/"),
-        delivered_ids=DeliveredIds(store, "ids/"),
+        ledger=Ledger(store, Layout(), lease=timedelta(seconds=lease)),
+        dead_letters=DeadLetters(store, Layout()),
+        delivered_ids=DeliveredIds(store, Layout()),
         owner=owner,
     )
     signal.signal(signal.SIGTERM, lambda *_: delivery.stop())

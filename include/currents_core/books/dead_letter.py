@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from currents_core.books.layout import Layout, file_id_of
 from currents_core.entry import Entry
 from currents_core.file_key import SourceFile
 from currents_core.mode import Mode
@@ -31,20 +32,15 @@ class DeadLetter:
 
 
 class DeadLetters:
-    """The dead letters of one connector: gzipped JSON lines, one object per file, below ``folder``."""
+    """The dead letters of one connector: gzipped JSON lines, one object per file."""
 
-    def __init__(self, store: ObjectStore, folder: str) -> None:
+    def __init__(self, store: ObjectStore, layout: Layout) -> None:
         self._store = store
-        self._folder = folder
-
-    def key(self, file: SourceFile) -> str:
-        """Where the dead letters of a file are."""
-        return f"{self._folder}date={file.hour}/{file.id}.jsonl.gz"
+        self._layout = layout
 
     def ids(self, hour: str) -> set[str]:
         """The ids of the files of an hour that have dead letters."""
-        found = self._store.objects(f"{self._folder}date={hour}/")
-        return {each.key.rsplit("/", 1)[-1].removesuffix(".jsonl.gz") for each in found}
+        return {file_id_of(each.key) for each in self._store.objects(self._layout.letters(hour))}
 
     def write(self, file: SourceFile, letters: Iterable[DeadLetter], now: datetime, mode: Mode = "live") -> None:
         """Parks the letters of a whole file. Writing them again replaces them, so none is parked twice."""
@@ -63,15 +59,15 @@ class DeadLetters:
         lines = [orjson.dumps(letter, default=str, option=options) for letter in letters]
         if lines:
             # No time in the gzip header: the same letters give the same bytes.
-            self._store.write(self.key(file), gzip.compress(b"".join(lines), mtime=0))
+            self._store.write(self._layout.letters_of(file), gzip.compress(b"".join(lines), mtime=0))
 
     def remove(self, file: SourceFile) -> None:
         """Takes back what a delivery parked that did not end."""
-        self._store.delete(self.key(file))
+        self._store.delete(self._layout.letters_of(file))
 
     def read(self, file: SourceFile) -> list[dict[str, Any]]:
         """The letters of a file, empty where there are none."""
-        body = self._store.read(self.key(file))
+        body = self._store.read(self._layout.letters_of(file))
         return [orjson.loads(line) for line in gzip.decompress(body).splitlines()] if body else []
 
 

@@ -1,9 +1,5 @@
 """The ledger: what became of every file of a connector, kept per hour.
 
-    <folder>date=<hour>/leases/<file id>.json    who delivers it or did, and which rows are acknowledged
-    <folder>date=<hour>/done/<file id>.json      delivered; the account of its rows
-    <folder>date=<hour>/failed/<file id>.json    can't be read; why
-
 The names alone tell which files are done, so that a listing answers for a thousand files at once. A lease is written
 with S3's conditional writes: whoever reads it can only replace the version that was read, so a task that lost its
 lease can't write over its successor. It stays when the file is done, and then only says who did it.
@@ -22,6 +18,7 @@ from typing import Any
 import orjson
 
 from currents_core.books.account import Account, total
+from currents_core.books.layout import Layout, State, file_id_of
 from currents_core.books.row_set import RowSet
 from currents_core.errors import ConflictError, FencedError, SetupError
 from currents_core.file_key import SourceFile
@@ -58,20 +55,20 @@ class Done:
 
 
 class Ledger:
-    """The ledger of one connector, below ``folder`` of a store. ``lease`` is how long a claim lasts."""
+    """The ledger of one connector. ``lease`` is how long a claim lasts."""
 
-    def __init__(self, store: ObjectStore, folder: str, *, lease: timedelta = LEASE) -> None:
+    def __init__(self, store: ObjectStore, layout: Layout, *, lease: timedelta = LEASE) -> None:
         self._store = store
-        self._folder = folder
+        self._layout = layout
         self.lease = lease
 
     def done(self, hour: str) -> set[str]:
         """The ids of the files of an hour that are delivered."""
-        return {_id(each.key) for each in self._store.objects(self._below(hour, "done"))}
+        return {file_id_of(each.key) for each in self._store.objects(self._layout.records(hour, "done"))}
 
     def failed(self, hour: str) -> dict[str, dict[str, str]]:
         """The files of an hour that can't be read, by id: their key and the reason."""
-        return {_id(key): orjson.loads(body)["failed"] for key, body in self._records(hour, "failed")}
+        return {file_id_of(key): orjson.loads(body)["failed"] for key, body in self._records(hour, "failed")}
 
     def account(self, hour: str) -> HourAccount:
         """What was delivered of an hour."""
@@ -82,7 +79,7 @@ class Ledger:
 
     def file(self, hour: str, file_id: str) -> SourceFile | None:
         """A file that is delivered, by its id; None where it is not."""
-        body = self._store.read(f"{self._below(hour, 'done')}{file_id}.json")
+        body = self._store.read(self._layout.record(hour, "done", file_id))
         return SourceFile(**orjson.loads(body)["file"]) if body else None
 
     def account_of(self, file: SourceFile) -> Account | None:
@@ -169,18 +166,15 @@ class Ledger:
             self._key(file, "failed"), _record(file, {"failed": {"key": file.key, "reason": reason}}, now)
         )
 
-    def _records(self, hour: str, state: str) -> list[tuple[str, bytes]]:
-        keys = [each.key for each in self._store.objects(self._below(hour, state))]
+    def _records(self, hour: str, state: State) -> list[tuple[str, bytes]]:
+        keys = [each.key for each in self._store.objects(self._layout.records(hour, state))]
         with ThreadPoolExecutor(_PARALLEL_READS) as pool:
             bodies = pool.map(self._store.read, keys)
             # A record may go between the listing and the reading: a failed file that was just delivered.
             return [(key, body) for key, body in zip(keys, bodies, strict=True) if body is not None]
 
-    def _below(self, hour: str, state: str) -> str:
-        return f"{self._folder}date={hour}/{state}/"
-
-    def _key(self, file: SourceFile, state: str) -> str:
-        return f"{self._below(file.hour, state)}{file.id}.json"
+    def _key(self, file: SourceFile, state: State) -> str:
+        return self._layout.record(file.hour, state, file.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +199,3 @@ def _lease_record(lease: Lease, now: datetime) -> bytes:
     acknowledged = {"position": lease.rows.position, "rows": len(lease.rows), "ranges": lease.rows.ranges}
     held = {"owner": lease.owner, "expires_at": lease.expires_at.isoformat(timespec="milliseconds")}
     return _record(lease.file, {"lease": held, "acknowledged": acknowledged}, now)
-
-
-def _id(key: str) -> str:
-    return key.rsplit("/", 1)[-1].removesuffix(".json")

@@ -9,6 +9,7 @@ from datetime import datetime
 import orjson
 
 from currents_core.books.account import Account
+from currents_core.books.layout import Layout
 from currents_core.books.ledger import HourAccount, Ledger
 from currents_core.file_key import SourceFile
 from currents_core.hour import hour_end
@@ -68,15 +69,15 @@ def reconcile(connector: str, hour: str, planned: Iterable[SourceFile], ledger: 
 
 
 class Manifests:
-    """The manifests of one connector, at `<folder>date=<hour>.json`."""
+    """The manifests of one connector, an object for each hour."""
 
-    def __init__(self, store: ObjectStore, folder: str) -> None:
+    def __init__(self, store: ObjectStore, layout: Layout) -> None:
         self._store = store
-        self._folder = folder
+        self._layout = layout
 
     def key(self, hour: str) -> str:
         """Where the manifest of an hour is."""
-        return f"{self._folder}date={hour}.json"
+        return self._layout.manifest(hour)
 
     def write(self, manifest: Manifest, now: datetime, *, announce: bool = False) -> bool:
         """Writes the manifest over the hour's last one.

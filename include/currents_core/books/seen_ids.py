@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from currents_core.books.layout import Layout, file_id_of
 from currents_core.file_key import SourceFile
 from currents_core.ports import ObjectStore
 
@@ -58,29 +59,26 @@ class SeenIds:
 
 
 class DeliveredIds:
-    """The fingerprints of delivered files, at `<folder>date=<hour>/event_type=<type>/<file id>`, 16 bytes an id."""
+    """The fingerprints of delivered files, an object for each file and event type, 16 bytes an id."""
 
-    def __init__(self, store: ObjectStore, folder: str) -> None:
+    def __init__(self, store: ObjectStore, layout: Layout) -> None:
         self._store = store
-        self._folder = folder
+        self._layout = layout
 
     def write(self, file: SourceFile, event_type: str, found: Iterable[Fingerprints]) -> None:
         """Keeps the ids that a file brought. They count once the ledger calls the file done."""
         body = b"".join(each.astype(_STORED).tobytes() for each in found)
         if body:
-            self._store.write(f"{self._below(file.hour, event_type)}{file.id}", body)
+            self._store.write(self._layout.ids_of(file, event_type), body)
 
     def read(self, hour: str, event_type: str, done: Collection[str]) -> SeenIds:
         """The ids that the files ``done`` brought to an event type and hour."""
         seen = SeenIds()
         if not done:
             return seen
-        keys = [each.key for each in self._store.objects(self._below(hour, event_type))]
-        delivered = [key for key in keys if key.rsplit("/", 1)[-1] in done]
+        keys = [each.key for each in self._store.objects(self._layout.ids(hour, event_type))]
+        delivered = [key for key in keys if file_id_of(key) in done]
         with ThreadPoolExecutor(_PARALLEL_READS) as pool:
             for body in pool.map(self._store.read, delivered):
                 seen.add(np.frombuffer(body or b"", dtype=_STORED).reshape(-1, len(_HASH_KEYS)))
         return seen
-
-    def _below(self, hour: str, event_type: str) -> str:
-        return f"{self._folder}date={hour}/event_type={event_type}/"

@@ -6,25 +6,26 @@ import hashlib
 
 import orjson
 
+from currents_core.books.layout import Layout
 from currents_core.errors import SetupError
 from currents_core.finding.shard import Shard
 from currents_core.ports import ObjectStore
 
 
 class Plans:
-    """The planned shards of one connector, at `<folder>date=<hour>/<hash of the content>.json`.
+    """The planned shards of one connector, an object for each.
 
-    The name follows from the content: a run that is planned again finds the same shards under the same names.
+    Its name follows from the content: a run that is planned again finds the same shards under the same names.
     """
 
-    def __init__(self, store: ObjectStore, folder: str) -> None:
+    def __init__(self, store: ObjectStore, layout: Layout) -> None:
         self._store = store
-        self._folder = folder
+        self._layout = layout
 
     def write(self, hour: str, shard: Shard) -> str:
         """Stores a shard and returns the key that ``read`` takes."""
         body = orjson.dumps(shard.as_json())
-        key = f"{self._folder}date={hour}/{hashlib.sha256(body).hexdigest()[:32]}.json"
+        key = self._layout.plan(hour, hashlib.sha256(body).hexdigest()[:32])
         self._store.write(key, body)
         return key
 

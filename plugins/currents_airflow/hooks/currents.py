@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ if TYPE_CHECKING:
     from currents_aws.event_bus import EventBus
     from currents_aws.s3 import S3Objects
     from currents_core.books.dead_letter import DeadLetters
+    from currents_core.books.layout import Layout
     from currents_core.books.ledger import Ledger
     from currents_core.books.manifest import Manifests
     from currents_core.books.seen_ids import DeliveredIds
@@ -89,21 +89,21 @@ class CurrentsHook:
         """Which files are delivered."""
         from currents_core.books.ledger import Ledger
 
-        return Ledger(self.state, self._folder("ledger"))
+        return Ledger(self.state, self._books)
 
     @cached_property
     def dead_letters(self) -> DeadLetters:
         """The records that could not go."""
         from currents_core.books.dead_letter import DeadLetters
 
-        return DeadLetters(self.state, self._folder("dead_letters"))
+        return DeadLetters(self.state, self._books)
 
     @cached_property
     def delivered_ids(self) -> DeliveredIds:
         """The ids that delivered files brought."""
         from currents_core.books.seen_ids import DeliveredIds
 
-        return DeliveredIds(self.state, self._folder("ids"))
+        return DeliveredIds(self.state, self._books)
 
     @cached_property
     def personal_data(self) -> PersonalData:
@@ -132,7 +132,7 @@ class CurrentsHook:
         """The accounts of the hours."""
         from currents_core.books.manifest import Manifests
 
-        return Manifests(self.state, self._folder("manifests"))
+        return Manifests(self.state, self._books)
 
     @cached_property
     def plans(self) -> Plans:
@@ -140,34 +140,32 @@ class CurrentsHook:
         from currents_core.finding.plan import Plans
 
         # Also a dry run's are kept, since its tasks hand them on.
-        return Plans(self._kept, self._folder("plans"))
+        return Plans(self._kept, self._books)
 
     @cached_property
     def hours_manifests(self) -> Manifests:
         """The accounts of the hours, whichever books the run has."""
         from currents_core.books.manifest import Manifests
 
-        return Manifests(self.state, f"{self._hours_folder}manifests/")
+        return Manifests(self.state, self._hours_books)
 
     @cached_property
     def redrive(self) -> Redrive:
         """The sending again of dead letters."""
         from currents_core.books.dead_letter import DeadLetters
+        from currents_core.books.layout import run_name
         from currents_core.books.ledger import Ledger
         from currents_core.delivering.redrive import Redrive
 
         return Redrive(
-            self._name,
-            Ledger(self.state, f"{self._hours_folder}ledger/"),
-            DeadLetters(self.state, f"{self._hours_folder}dead_letters/"),
+            run_name(self._run_id),
+            Ledger(self.state, self._hours_books),
+            DeadLetters(self.state, self._hours_books),
             self.ledger,
             self.dead_letters,
             # Also a dry run's are kept, since its tasks hand them on.
-            DeadLetters(self._kept, self._folder("planned")),
+            DeadLetters(self._kept, self._books.planned),
         )
-
-    def _folder(self, name: str) -> str:
-        return f"{self._hours_folder}{self._own_folder}{name}/"
 
     def addresses(self, prefix: str | None = None, hour: str | None = None) -> dict[str, str]:
         """Pages of the AWS console, by the names of the links that go there."""
@@ -185,17 +183,15 @@ class CurrentsHook:
         return found
 
     @property
-    def _hours_folder(self) -> str:
-        return f"{self.connector.state.prefix}{self.connector.name}/"
+    def _hours_books(self) -> Layout:
+        from currents_core.books.layout import Layout
+
+        return Layout(f"{self.connector.state.prefix}{self.connector.name}/")
 
     @property
-    def _own_folder(self) -> str:
-        books = self.request.own_books
-        return f"{books}/{self._name}/" if books else ""
-
-    @property
-    def _name(self) -> str:
-        return re.sub(r"[^0-9A-Za-z._-]", "_", self._run_id)
+    def _books(self) -> Layout:
+        own = self.request.own_books
+        return self._hours_books.of_run(own, self._run_id) if own else self._hours_books
 
 
 def _objects(location: Location) -> S3Objects:

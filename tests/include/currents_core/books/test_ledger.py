@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from currents_aws.memory import MemoryObjects
 from currents_core.books.account import Account, Counts
+from currents_core.books.layout import Layout
 from currents_core.books.ledger import LEASE, Done, Held, Lease, Ledger
 from currents_core.books.row_set import RowSet
 from currents_core.errors import ConflictError, FencedError
@@ -21,7 +22,7 @@ FILE = SourceFile("braze", f"event_type=a/date={HOUR}/1", "e", 1)
 
 
 def ledger(store: MemoryObjects | None = None) -> Ledger:
-    return Ledger(store or MemoryObjects("state"), "ledger/")
+    return Ledger(store or MemoryObjects("state"), Layout())
 
 
 def claimed(books: Ledger, owner: str = "first", now: datetime = NOW) -> Lease:

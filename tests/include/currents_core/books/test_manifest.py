@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from currents_aws.memory import MemoryObjects
 from currents_core.books.account import Account, Counts
+from currents_core.books.layout import Layout
 from currents_core.books.ledger import Lease, Ledger
 from currents_core.books.manifest import Manifests, reconcile
 from currents_core.file_key import SourceFile
@@ -29,7 +30,7 @@ def settle(ledger: Ledger, settled: SourceFile, counts: Account) -> None:
 
 
 def test_an_hour_is_the_sum_of_its_delivered_files() -> None:
-    ledger = Ledger(MemoryObjects(), "ledger/")
+    ledger = Ledger(MemoryObjects(), Layout())
     first, second = account("a", 3, 3), account("b", 2, 2)
     first.differs("a", ["new field x"])
     second.differs("a", ["new field y", "new field x"])
@@ -39,7 +40,7 @@ def test_an_hour_is_the_sum_of_its_delivered_files() -> None:
     manifest = reconcile("demo", HOUR, [file("1"), file("2")], ledger)
     assert manifest.complete
     store = MemoryObjects()
-    manifests = Manifests(store, "export/demo/manifests/")
+    manifests = Manifests(store, Layout("export/demo/"))
     manifests.write(manifest, NOW)
     zero = {"duplicate": 0, "filtered": 0, "dead_lettered": 0}
     assert json.loads(store.contents[f"export/demo/manifests/date={HOUR}.json"]) == {
@@ -57,7 +58,7 @@ def test_an_hour_is_the_sum_of_its_delivered_files() -> None:
 
 
 def test_a_planned_file_that_the_ledger_does_not_hold_is_open() -> None:
-    ledger = Ledger(MemoryObjects(), "ledger/")
+    ledger = Ledger(MemoryObjects(), Layout())
     settle(ledger, file("1"), account("a", 1, 1))
     manifest = reconcile("demo", HOUR, [file("1"), file("2"), file("3", "2026-11-23-07")], ledger)
     assert not manifest.complete
@@ -65,24 +66,24 @@ def test_a_planned_file_that_the_ledger_does_not_hold_is_open() -> None:
 
 
 def test_a_file_that_failed_before_is_open_with_its_reason_even_when_this_run_had_nothing_planned() -> None:
-    ledger = Ledger(MemoryObjects(), "ledger/")
+    ledger = Ledger(MemoryObjects(), Layout())
     ledger.fail(file("1"), "unreadable", NOW)
     assert reconcile("demo", HOUR, [], ledger).open_files == {file("1").key: "unreadable"}
 
 
 def test_books_that_do_not_balance_are_not_complete() -> None:
-    ledger = Ledger(MemoryObjects(), "ledger/")
+    ledger = Ledger(MemoryObjects(), Layout())
     settle(ledger, file("1"), account("a", 2, 1))
     assert not reconcile("demo", HOUR, [file("1")], ledger).complete
 
 
 def test_an_hour_without_files_is_complete_and_empty() -> None:
-    manifest = reconcile("demo", HOUR, [], Ledger(MemoryObjects(), "ledger/"))
+    manifest = reconcile("demo", HOUR, [], Ledger(MemoryObjects(), Layout()))
     assert (manifest.complete, manifest.delivered.files, manifest.account.totals) == (True, 0, Counts())
 
 
 def test_a_key_that_was_delivered_in_two_versions_is_named() -> None:
-    ledger = Ledger(MemoryObjects(), "ledger/")
+    ledger = Ledger(MemoryObjects(), Layout())
     first = file("1")
     settle(ledger, first, account("a", 1, 1))
     settle(ledger, SourceFile("b", first.key, "another", 1), account("a", 2, 2))
@@ -90,7 +91,7 @@ def test_a_key_that_was_delivered_in_two_versions_is_named() -> None:
 
 
 def test_a_complete_hour_is_announced_once_and_again_when_more_was_delivered() -> None:
-    ledger, manifests = Ledger(MemoryObjects(), "ledger/"), Manifests(MemoryObjects(), "manifests/")
+    ledger, manifests = Ledger(MemoryObjects(), Layout()), Manifests(MemoryObjects(), Layout())
 
     def announced(*planned: SourceFile, announce: bool = True, later: int = 0) -> bool:
         return manifests.write(

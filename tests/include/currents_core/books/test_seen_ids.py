@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from currents_aws.memory import MemoryObjects
+from currents_core.books.layout import Layout
 from currents_core.books.seen_ids import DeliveredIds, SeenIds, fingerprints
 from currents_core.file_key import SourceFile
 
@@ -53,7 +54,7 @@ def test_fingerprints_do_not_change_between_releases() -> None:
 
 
 def test_ids_of_delivered_files_are_read_back_and_those_of_others_are_not() -> None:
-    delivered = DeliveredIds(MemoryObjects(), "ids/")
+    delivered = DeliveredIds(MemoryObjects(), Layout())
     for name, ids in {"a": ["x", "y"], "b": ["z"]}.items():
         delivered.write(file(name), TYPE, [fingerprints(pa.array([each])) for each in ids])
     seen = delivered.read(HOUR, TYPE, {file("a").id})

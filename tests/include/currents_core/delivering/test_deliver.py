@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from currents_aws.memory import MemoryObjects, MemoryTarget
 from currents_core.books.account import Account, Counts
 from currents_core.books.dead_letter import DeadLetters
+from currents_core.books.layout import Layout
 from currents_core.books.ledger import LEASE, Lease, Ledger
 from currents_core.books.row_set import RowSet
 from currents_core.books.seen_ids import DeliveredIds, fingerprints
@@ -56,9 +57,9 @@ class House:
         self.source, self.state = MemoryObjects("braze"), MemoryObjects("state")
         self.target = target or MemoryTarget()
         self.connector = connector(**settings)
-        self.ledger = Ledger(self.state, "ledger/")
-        self.dead_letters = DeadLetters(self.state, "dead/")
-        self.delivered_ids = DeliveredIds(self.state, "ids/")
+        self.ledger = Ledger(self.state, Layout())
+        self.dead_letters = DeadLetters(self.state, Layout())
+        self.delivered_ids = DeliveredIds(self.state, Layout())
         self.personal_data = PersonalData(())
         self.now = NOW
 
@@ -310,13 +311,13 @@ def test_a_file_that_is_mended_is_no_longer_recorded_as_failed() -> None:
 def test_dead_letters_are_written_before_the_file_is_called_done() -> None:
     class Full(MemoryObjects):
         def write(self, key: str, body: bytes) -> None:
-            if key.startswith("dead/"):
+            if key.startswith("dead_letters/"):
                 raise TransientError("no room")
             super().write(key, body)
 
     house = House()
     house.state = Full("state")
-    house.ledger, house.dead_letters = Ledger(house.state, "ledger/"), DeadLetters(house.state, "dead/")
+    house.ledger, house.dead_letters = Ledger(house.state, Layout()), DeadLetters(house.state, Layout())
     with pytest.raises(TransientError):
         house.deliver(house.put(OPEN, "a.parquet", table([None])))
     assert house.ledger.done(HOUR) == set()
@@ -327,7 +328,7 @@ def test_the_same_letters_written_twice_are_the_same_bytes() -> None:
     for house in (first, second):
         house.deliver(house.put(OPEN, "a.parquet", table([None, "x"])))
     assert first.state.contents == second.state.contents
-    assert any(gzip.decompress(body) for key, body in first.state.contents.items() if key.startswith("dead/"))
+    assert any(gzip.decompress(body) for key, body in first.state.contents.items() if key.startswith("dead_letters/"))
 
 
 def test_bytes_that_are_no_text_cost_their_row_and_show_in_no_message(caplog: pytest.LogCaptureFixture) -> None:
@@ -465,7 +466,7 @@ def test_a_checkpoint_that_fails_is_made_up_for_by_the_next(caplog: pytest.LogCa
 
     house = House()
     house.state = Flaky("state")
-    house.ledger = Ledger(house.state, "ledger/")
+    house.ledger = Ledger(house.state, Layout())
     file = house.put(OPEN, "a.parquet", table([f"{row}" for row in range(200)]))
 
     def slowly(_entry: Entry) -> Result:
@@ -524,7 +525,7 @@ def test_dead_letters_of_a_delivery_that_did_not_end_do_not_stay_when_the_rows_g
             raise TransientError("no room")
 
     with pytest.raises(TransientError):
-        house.delivery(ledger=Full(house.state, "ledger/")).deliver([file])
+        house.delivery(ledger=Full(house.state, Layout())).deliver([file])
     assert letters(house, file) == ["MalformedDetail"]
     house.target = MemoryTarget()
     assert house.deliver(file) == Counts(read=1, sent=1)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from currents_aws.memory import MemoryTarget
 from currents_core.books.account import Counts
 from currents_core.books.dead_letter import DeadLetters
+from currents_core.books.layout import Layout
 from currents_core.books.ledger import Ledger
 from currents_core.books.seen_ids import DeliveredIds
 from currents_core.delivering.redrive import Redrive
@@ -41,14 +42,14 @@ class Redriven(House):
         return Invalid("MalformedDetail", "no") if json.loads(entry.detail)["id"] in self.refused else SENT
 
     def redrive(self, name: str) -> Redrive:
-        own = f"redrives/{name}"
+        own = Layout().of_run("redrives", name)
         return Redrive(
             name,
             self.ledger,
             self.dead_letters,
-            Ledger(self.state, f"{own}/ledger/"),
-            DeadLetters(self.state, f"{own}/dead/"),
-            DeadLetters(self.state, f"{own}/planned/"),
+            Ledger(self.state, own),
+            DeadLetters(self.state, own),
+            DeadLetters(self.state, own.planned),
         )
 
     def send_again(self, redrive: Redrive, wants: Any = every) -> Counts:
@@ -60,7 +61,7 @@ class Redriven(House):
                 self.running = self.delivery(
                     ledger=redrive.own_ledger,
                     dead_letters=redrive.own_letters,
-                    delivered_ids=DeliveredIds(self.state, f"redrives/{redrive.name}/ids/"),
+                    delivered_ids=DeliveredIds(self.state, Layout().of_run("redrives", redrive.name)),
                     rows_of=redrive.rows,
                     mode=mode,
                 )

@@ -7,6 +7,7 @@ import pytest
 
 from currents_aws.memory import MemoryObjects
 from currents_core.books.account import Account
+from currents_core.books.layout import Layout
 from currents_core.books.ledger import Lease, Ledger
 from currents_core.errors import SetupError
 from currents_core.file_key import SourceFile
@@ -74,7 +75,7 @@ def asked(hour: str, **settings: Any) -> RunRequest:
 
 def test_what_the_ledger_holds_is_not_found_again_and_late_files_are() -> None:
     source = store(*(f"in/event_type={OPEN}/date={hour}/{name}" for hour in (HOUR, BEFORE) for name in "ab"))
-    ledger = Ledger(MemoryObjects("state"), "ledger/")
+    ledger = Ledger(MemoryObjects("state"), Layout())
     settings = connector()
     done, *rest = undelivered(settings, source, ledger, asked(HOUR))
     assert len(rest) == 3
@@ -86,7 +87,7 @@ def test_what_the_ledger_holds_is_not_found_again_and_late_files_are() -> None:
 
 def test_a_damaged_file_is_tried_again_by_its_own_hour_only() -> None:
     source = store(f"in/event_type={OPEN}/date={BEFORE}/damaged")
-    ledger = Ledger(MemoryObjects("state"), "ledger/")
+    ledger = Ledger(MemoryObjects("state"), Layout())
     [damaged] = undelivered(connector(), source, ledger, asked(HOUR))
     ledger.fail(damaged, "unreadable", NOW)
     assert undelivered(connector(), source, ledger, asked(HOUR)) == []
@@ -97,15 +98,13 @@ def test_a_damaged_file_is_tried_again_by_its_own_hour_only() -> None:
 
 def test_the_lookback_is_the_connectors() -> None:
     source = store(f"in/event_type={OPEN}/date={BEFORE}/a")
-    assert (
-        undelivered(connector(lookback_hours=0), source, Ledger(MemoryObjects(), "l/"), asked(HOUR, lookback_hours=0))
-        == []
-    )
+    none, ledger = connector(lookback_hours=0), Ledger(MemoryObjects(), Layout())
+    assert undelivered(none, source, ledger, asked(HOUR, lookback_hours=0)) == []
 
 
 def test_a_file_that_changed_since_it_was_delivered_is_told(caplog: pytest.LogCaptureFixture) -> None:
     source = store(f"in/event_type={OPEN}/date={HOUR}/a", f"in/event_type={OPEN}/date={HOUR}/b")
-    ledger = Ledger(MemoryObjects("state"), "ledger/")
+    ledger = Ledger(MemoryObjects("state"), Layout())
     for file in undelivered(connector(), source, ledger, asked(HOUR)):
         lease = ledger.claim(file, "task", NOW)
         assert isinstance(lease, Lease)
@@ -119,7 +118,7 @@ def test_a_file_that_changed_since_it_was_delivered_is_told(caplog: pytest.LogCa
 
 
 def test_an_event_type_that_is_not_exported_can_not_be_asked_for() -> None:
-    source, ledger = store(f"in/event_type=braze.new.Type/date={HOUR}/a"), Ledger(MemoryObjects(), "l/")
+    source, ledger = store(f"in/event_type=braze.new.Type/date={HOUR}/a"), Ledger(MemoryObjects(), Layout())
 
     def ask(event_type: str, **settings: Any) -> list[SourceFile]:
         return undelivered(connector(**settings), source, ledger, RunRequest((HOUR,), event_types=(event_type,)))
@@ -144,6 +143,6 @@ def test_a_prefix_below_which_nothing_is_gets_a_warning(caplog: pytest.LogCaptur
 def test_event_types_that_are_asked_for_take_no_file_that_may_hold_others(caplog: pytest.LogCaptureFixture) -> None:
     source = store(f"in/event_type={OPEN}/date={HOUR}/a", f"in/event_type=other/date={HOUR}/b", f"in/date={HOUR}/c")
     request = RunRequest((HOUR,), event_types=("users.messages.*",))
-    found = undelivered(connector(), source, Ledger(MemoryObjects(), "l/"), request)
+    found = undelivered(connector(), source, Ledger(MemoryObjects(), Layout()), request)
     assert [file.key for file in found] == [f"in/event_type={OPEN}/date={HOUR}/a"]
     assert caplog.messages == ["1 files are left out, since no folder tells their event type"]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from currents_aws.memory import MemoryObjects
+from currents_core.books.layout import Layout
 from currents_core.errors import SetupError
 from currents_core.file_key import SourceFile
 from currents_core.finding.plan import Plans
@@ -12,7 +13,7 @@ SHARD = Shard((SourceFile("b", "event_type=é/date=2026-11-23-08/1", "e", 1),))
 
 
 def test_a_plan_is_read_back_and_planning_again_finds_the_same_key() -> None:
-    plans = Plans(MemoryObjects(), "plans/")
+    plans = Plans(MemoryObjects(), Layout())
     key = plans.write("2026-11-23-08", SHARD)
     assert plans.read(key) == SHARD
     assert plans.write("2026-11-23-08", SHARD) == key
@@ -21,4 +22,4 @@ def test_a_plan_is_read_back_and_planning_again_finds_the_same_key() -> None:
 
 def test_a_plan_that_is_gone_says_how_to_get_it_back() -> None:
     with pytest.raises(SetupError, match=r"s3://memory/plans/x is gone; clear the run's `discover`"):
-        Plans(MemoryObjects(), "plans/").read("plans/x")
+        Plans(MemoryObjects(), Layout()).read("plans/x")
