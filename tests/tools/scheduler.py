@@ -28,15 +28,20 @@ class Scheduler:
     port: int
 
     def ask(self, method: str, path: str, **json: Any) -> Any:
-        """An answer of the API. SQLite has one writer at a time; who finds it busy asks again, as a person would."""
+        """An answer of the API, which has to be a success."""
+        found = self.answer(method, path, **json)
+        assert found.is_success, found.text
+        return found.json() if found.content else None
+
+    def answer(self, method: str, path: str, **json: Any) -> httpx.Response:
+        """Whatever the API answers. SQLite has one writer; whoever finds it busy asks again, as a person would."""
 
         def answer() -> httpx.Response | None:
             found = self.client.request(method, path, json=json or None)
             return None if found.status_code == 500 and "Database error" in found.text else found
 
-        found = wait_for(90, answer)
-        assert found.is_success, found.text
-        return found.json() if found.content else None
+        found: httpx.Response = wait_for(90, answer)
+        return found
 
 
 @dataclass
@@ -111,8 +116,10 @@ class RunningDag:
             return runs if all(run["state"] in ENDED for run in runs) else []
 
         runs: list[Any] = wait_for(150, ended)
-        # The scheduler looks only every 30 seconds whether a backfill is complete, before which there is no other.
-        self.scheduler.ask("PUT", f"backfills/{number}/cancel")
+        # The scheduler looks only every 30 seconds whether a backfill is complete, before which there is no other. It may
+        # just have looked: a complete one can't be cancelled.
+        cancelled = self.scheduler.answer("PUT", f"backfills/{number}/cancel")
+        assert cancelled.is_success or "already completed" in cancelled.text, cancelled.text
         return runs
 
     def start_backfill(self, first: str, last: str, **options: Any) -> int:
