@@ -116,8 +116,8 @@ class RunningDag:
             return runs if all(run["state"] in ENDED for run in runs) else []
 
         runs: list[Any] = wait_for(150, ended)
-        # The scheduler looks only every 30 seconds whether a backfill is complete, before which there is no other. It may
-        # just have looked: a complete one can't be cancelled.
+        # The scheduler only looks every 30 seconds whether a backfill is complete, before which there is no other. It
+        # may just have looked: a complete one can't be cancelled.
         cancelled = self.scheduler.answer("PUT", f"backfills/{number}/cancel")
         assert cancelled.is_success or "already completed" in cancelled.text, cancelled.text
         return runs

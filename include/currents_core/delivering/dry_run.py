@@ -1,20 +1,17 @@
-"""A dry run: all of a delivery but the sending, and what that would come to."""
+"""What a dry run reports: what sending would come to."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from threading import Lock
 from typing import Any, Self
 
 import orjson
 
 from currents_core.books.account import Account, total
 from currents_core.catalog import catalog
-from currents_core.entry import Entry, Span, entry_size
-from currents_core.limits import Limits
-from currents_core.ports import SENT, Done
+from currents_core.entry import Entry, entry_size
 from currents_core.setup.settings import Connector
 from currents_core.shaping.envelope import SPLIT_INTO
 from currents_core.shaping.personal_data import REDACTED
@@ -35,6 +32,15 @@ class Forecast:
     dead_letters: Counter[str] = field(default_factory=Counter)
     account: Account = field(default_factory=Account)
     samples: list[dict[str, Any]] = field(default_factory=list)
+
+    def count(self, entry: Entry) -> None:
+        """Takes in an entry that would be sent."""
+        size = entry_size(entry.source, entry.detail_type, len(entry.detail.encode()), entry.resource)
+        self.events += 1
+        self.bytes += size
+        self.billed += -(-size // _BILLED_BYTES)
+        if len(self.samples) < _SAMPLES:
+            self.samples.append(masked(entry))
 
     def as_json(self) -> dict[str, Any]:
         """The forecast as it travels between tasks."""
@@ -75,41 +81,6 @@ def total_forecast(forecasts: Iterable[Forecast]) -> Forecast:
         account=total(one.account for one in each),
         samples=[sample for one in each for sample in one.samples][:_SAMPLES],
     )
-
-
-class DryRunTarget:
-    """A destination that accepts everything and only counts it, in ``forecast``."""
-
-    in_flight = 8
-
-    def __init__(self, limits: Limits) -> None:
-        self.limits = limits
-        self.forecast = Forecast()
-        self._lock = Lock()
-
-    def preflight(self) -> None:
-        """Nothing is sent, so nothing has to be there."""
-
-    def send(self, chunk: Sequence[Span], done: Done) -> None:
-        """Counts the chunk."""
-        entries = [entry for span in chunk for entry in span]
-        with self._lock:
-            self.forecast.requests += 1
-            for entry in entries:
-                self._count(entry)
-        done([SENT] * len(entries))
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-    def _count(self, entry: Entry) -> None:
-        found = self.forecast
-        size = entry_size(entry.source, entry.detail_type, len(entry.detail.encode()), entry.resource)
-        found.events += 1
-        found.bytes += size
-        found.billed += -(-size // _BILLED_BYTES)
-        if len(found.samples) < _SAMPLES:
-            found.samples.append(masked(entry))
 
 
 def masked(entry: Entry) -> dict[str, Any]:

@@ -52,7 +52,7 @@ class CurrentsHook:
     @cached_property
     def state(self) -> ObjectStore:
         """Where the exporter keeps what it knows."""
-        from currents_aws.overlay import Overlay
+        from currents_aws.dry_run import Overlay
 
         return Overlay(self._kept) if self.request.is_dry else self._kept
 
@@ -63,7 +63,7 @@ class CurrentsHook:
     @cached_property
     def target(self) -> Target:
         """Where the events go."""
-        from currents_core.delivering.dry_run import DryRunTarget
+        from currents_aws.dry_run import DryRunTarget
 
         return DryRunTarget(self.connector.destination.request_limits) if self.request.is_dry else self.bus
 

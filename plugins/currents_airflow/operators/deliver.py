@@ -110,7 +110,7 @@ def _measure(connector: str, stats: SendStats) -> None:
 
 def _forecast(hook: CurrentsHook, shard: Shard, account: Account) -> dict[str, Any]:
     """What the dry run of a shard found. Its dead letters are in the hook's state, which forgets them."""
-    from currents_core.delivering.dry_run import DryRunTarget
+    from currents_aws.dry_run import DryRunTarget
 
     assert isinstance(hook.target, DryRunTarget)
     found = hook.target.forecast

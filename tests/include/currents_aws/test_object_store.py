@@ -6,8 +6,8 @@ from io import BytesIO
 
 import pytest
 
+from currents_aws.dry_run import Overlay
 from currents_aws.memory import MemoryObjects
-from currents_aws.overlay import Overlay
 from currents_aws.s3 import S3Objects
 from currents_core.errors import ConflictError, FileError
 from currents_core.ports import ObjectStore

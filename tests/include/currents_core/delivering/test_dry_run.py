@@ -2,28 +2,22 @@ from __future__ import annotations
 
 import json
 
-import pyarrow as pa
-
 from currents_core.books.account import Account, Counts
-from currents_core.delivering.dry_run import DryRunTarget, Forecast, total_forecast
-from currents_core.entry import Entries, Span, entry_size
-from currents_core.limits import EVENT_BUS
+from currents_core.delivering.dry_run import Forecast, total_forecast
+from currents_core.entry import Entry, entry_size
 from tests.include.currents_core.delivering.test_deliver import OPEN, PURCHASE, connector
 
 
-def span(*details: str, event_type: str = OPEN) -> Span:
-    strings = pa.array([json.dumps(each) for each in details], pa.large_string())
-    count = len(details)
-    return Span(Entries(list(range(count)), "s", event_type, strings, [0] * count, "r", [0] * count), 0, count)
+def entry(detail: str, event_type: str = OPEN) -> Entry:
+    return Entry(0, "s", event_type, detail, 0, "r")
 
 
-def test_events_bytes_and_requests_are_counted_and_large_events_as_the_bill_counts_them() -> None:
-    target = DryRunTarget(EVENT_BUS)
+def test_events_and_bytes_are_counted_and_large_events_as_the_bill_counts_them() -> None:
+    found = Forecast()
     large = json.dumps({"text": "é" * 64 * 1024}, ensure_ascii=False)
-    target.send([span("{}", large)], print)
-    target.send([span("{}")], print)
-    found = target.forecast
-    assert (found.events, found.requests, found.billed) == (3, 2, 5)
+    for detail in ("{}", large, "{}"):
+        found.count(entry(detail))
+    assert (found.events, found.billed) == (3, 5)
     assert found.bytes == 2 * entry_size("s", OPEN, 2, "r") + entry_size("s", OPEN, len(large.encode()), "r")
 
 
@@ -35,11 +29,12 @@ def test_samples_show_no_personal_data_and_nothing_of_the_customers_own() -> Non
         "user": {"user_id": "anna", "new_field": "anna"},
         "properties": {"currency": "EUR", "purchase_properties": {"who": "anna"}, "unheard_of": "anna"},
     }
-    target = DryRunTarget(EVENT_BUS)
-    target.send([span(*[json.dumps(envelope)] * 5, event_type=PURCHASE)], print)
-    assert len(target.forecast.samples) == 3
-    assert "anna" not in json.dumps(target.forecast.samples)
-    assert target.forecast.samples[0]["properties"]["currency"] == "EUR"
+    found = Forecast()
+    for _ in range(5):
+        found.count(entry(json.dumps(envelope), PURCHASE))
+    assert len(found.samples) == 3
+    assert "anna" not in json.dumps(found.samples)
+    assert found.samples[0]["properties"]["currency"] == "EUR"
 
 
 def test_forecasts_travel_and_add_up() -> None:

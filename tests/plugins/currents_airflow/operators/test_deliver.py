@@ -12,8 +12,8 @@ from typing import Any, cast
 import pytest
 
 from currents_airflow.operators.deliver import CurrentsToEventBridgeOperator
+from currents_aws.dry_run import DryRunTarget
 from currents_aws.memory import MemoryTarget
-from currents_core.delivering.dry_run import DryRunTarget
 from currents_core.errors import CurrentsError, StoppedError
 from currents_core.finding.shard import Shard
 from currents_core.limits import EVENT_BUS

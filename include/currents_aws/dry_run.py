@@ -1,17 +1,50 @@
-"""A bucket that can be written to without a trace: what is written stays in memory, over what the bucket holds."""
+"""What a dry run works with instead of the destination and of its state: nothing is sent, and nothing is kept."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from threading import Lock
 from typing import IO
 
 from currents_aws.memory import MemoryObjects
+from currents_core.delivering.dry_run import Forecast
+from currents_core.entry import Span
 from currents_core.errors import ConflictError
-from currents_core.ports import ObjectStore, StoredObject
+from currents_core.limits import Limits
+from currents_core.ports import SENT, Done, ObjectStore, StoredObject
+
+
+class DryRunTarget:
+    """A destination that accepts everything and only counts it, in ``forecast``."""
+
+    in_flight = 8
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.forecast = Forecast()
+        self._lock = Lock()
+
+    def preflight(self) -> None:
+        """Nothing is sent, so nothing has to be there."""
+
+    def send(self, chunk: Sequence[Span], done: Done) -> None:
+        """Counts the chunk."""
+        entries = [entry for span in chunk for entry in span]
+        with self._lock:
+            self.forecast.requests += 1
+            for entry in entries:
+                self.forecast.count(entry)
+        done([SENT] * len(entries))
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 class Overlay:
-    """What a dry run takes for its state. Safe to share between threads as far as ``MemoryObjects`` is."""
+    """A bucket that can be written to without a trace: what is written stays in memory, over what the bucket holds.
+
+    Safe to share between threads as far as ``MemoryObjects`` is.
+    """
 
     def __init__(self, below: ObjectStore) -> None:
         self.bucket = below.bucket
