@@ -112,7 +112,7 @@ def ours(event_type: str, files: list[bytes], rate: float | None) -> tuple[int, 
     )
     sent = delivery.deliver(listed).totals.sent
     target.close()
-    return sent, delivery.stats.requests
+    return sent, delivery.figures.requests
 
 
 def stock(event_type: str, files: list[bytes], _rate: float | None) -> tuple[int, int]:

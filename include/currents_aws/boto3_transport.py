@@ -21,7 +21,7 @@ from botocore.exceptions import (
 
 from currents_aws.aws_errors import code_of, translate
 from currents_aws.aws_json import UNREADABLE
-from currents_aws.transport import Answer, Done, NoAnswer
+from currents_aws.transport import Answer, Completion, NoAnswer
 from currents_core.errors import CurrentsError
 
 _NEVER_SENT = (EndpointConnectionError, ConnectTimeoutError, ProxyConnectionError, SSLError)
@@ -41,14 +41,14 @@ class Boto3Transport:
         self.in_flight = min(threads, config.max_pool_connections)
         self._threads = ThreadPoolExecutor(self.in_flight, thread_name_prefix="boto3-transport")
 
-    def send(self, operation: str, body: bytes, done: Done) -> None:
+    def send(self, operation: str, body: bytes, complete: Completion) -> None:
         """Starts one request; see ``Transport``."""
         try:
             call = self._threads.submit(self._call, operation, body)
         except RuntimeError:
-            done(NoAnswer("Closed", maybe_accepted=False))
+            complete(NoAnswer("Closed", maybe_accepted=False))
             return
-        call.add_done_callback(partial(self._settle, operation, done))
+        call.add_done_callback(partial(self._complete, operation, complete))
 
     def close(self) -> None:
         """Ends every connection, after the requests under way, which end with their read timeout at the latest."""
@@ -64,13 +64,13 @@ class Boto3Transport:
             return UNREADABLE
         return Answer(about.get("HTTPStatusCode", 200), output)
 
-    def _settle(self, operation: str, done: Done, call: Future[Answer | NoAnswer]) -> None:
+    def _complete(self, operation: str, complete: Completion, call: Future[Answer | NoAnswer]) -> None:
         # Of a future, since it holds every kind of failure, and never forgets to tell.
         if call.cancelled():
-            done(NoAnswer("Closed", maybe_accepted=False))
+            complete(NoAnswer("Closed", maybe_accepted=False))
             return
         error = call.exception()
-        done(call.result() if error is None else self._failure(operation, error))
+        complete(call.result() if error is None else self._failure(operation, error))
 
     def _failure(self, operation: str, error: BaseException) -> Answer | NoAnswer | CurrentsError:
         if isinstance(error, ClientError) and error.operation_name == operation:

@@ -7,21 +7,31 @@ from typing import Any
 from awscrt.http import HttpClientConnection, HttpRequest
 
 from currents_aws.aws_json import Operation, read
-from currents_aws.transport import Answer, Done, NoAnswer
+from currents_aws.transport import Answer, Completion, NoAnswer
 
 
 class Exchange:
-    """A request, from being sent until its ``done`` was called. The transport's lock guards its fields.
+    """A request, from being sent until its ``complete`` was called. The transport's lock guards its fields.
 
     ``deadline`` is on the monotonic clock; ``connection`` is None until there is one; ``overdue`` is empty, or says why
     the request was given up.
     """
 
-    __slots__ = ("_headers", "_operation", "_parts", "_status", "connection", "deadline", "done", "overdue", "request")
+    __slots__ = (
+        "_headers",
+        "_operation",
+        "_parts",
+        "_status",
+        "complete",
+        "connection",
+        "deadline",
+        "overdue",
+        "request",
+    )
 
-    def __init__(self, operation: Operation, request: HttpRequest, done: Done) -> None:
+    def __init__(self, operation: Operation, request: HttpRequest, complete: Completion) -> None:
         self.request = request
-        self.done = done
+        self.complete = complete
         self.connection: HttpClientConnection | None = None
         self.deadline = float("inf")
         self.overdue = ""

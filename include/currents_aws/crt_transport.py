@@ -22,7 +22,7 @@ from currents_aws.crt_connections import Connections
 from currents_aws.crt_exchange import Exchange, reason
 from currents_aws.crt_settings import CrtSettings
 from currents_aws.crt_signer import CrtSigner
-from currents_aws.transport import Answer, Done, NoAnswer
+from currents_aws.transport import Answer, Completion, NoAnswer
 from currents_core.errors import SetupError
 
 _CLOSED = "Closed"
@@ -62,27 +62,27 @@ class CrtTransport:
         self._watch = Thread(target=self._watch_deadlines, name="crt-transport", daemon=True)
         self._watch.start()
 
-    def send(self, operation: str, body: bytes, done: Done) -> None:
-        """Starts one request; see ``Transport``. The threads that carry all others call ``done``: it must be quick."""
+    def send(self, operation: str, body: bytes, complete: Completion) -> None:
+        """Starts one request; see ``Transport``. Threads that carry all others call ``complete``: it must be quick."""
         try:
             known = self._operations.get(operation) or self._operation(operation)
-            exchange = Exchange(known, self._signer.request(known, body), done)
+            exchange = Exchange(known, self._signer.request(known, body), complete)
         except (BotoCoreError, ClientError) as error:
-            done(translate(error, f"calling {operation} in {self._client.meta.region_name}"))
+            complete(translate(error, f"calling {operation} in {self._client.meta.region_name}"))
             return
-        except Exception as error:  # noqa: BLE001 - credentials may come from anybody's code, and done must be called
-            done(SetupError(f"preparing {operation}: {type(error).__name__}; check the Airflow connection"))
+        except Exception as error:  # noqa: BLE001 - credentials may come from anybody's code, and complete must be called
+            complete(SetupError(f"preparing {operation}: {type(error).__name__}; check the Airflow connection"))
             return
         with self._lock:
             closing = self._closing
             placed = not closing and self._place(exchange)
         if closing:
-            done(NoAnswer(_CLOSED, maybe_accepted=False))
+            complete(NoAnswer(_CLOSED, maybe_accepted=False))
         elif placed:
             self._start(exchange)
 
     def close(self) -> None:
-        """Ends every connection and thread; see ``Transport``. Not to be called from a ``done``."""
+        """Ends every connection and thread; see ``Transport``. Not to be called from a ``complete``."""
         with self._lock:
             if self._closing:
                 return
@@ -131,7 +131,7 @@ class CrtTransport:
             stream = connection.request(exchange.request, exchange.on_response, exchange.on_body)
             stream.completion_future.add_done_callback(partial(self._completed, exchange, connection))
             stream.activate()
-        except Exception as error:  # noqa: BLE001 - the runtime raises errors of many classes, and done must be called
+        except Exception as error:  # noqa: BLE001 - the runtime raises errors of many classes, and complete must be called
             self._free(exchange, connection)
             self._finish(exchange, NoAnswer(reason(error), maybe_accepted=False))
 
@@ -173,7 +173,7 @@ class CrtTransport:
 
     def _finish(self, exchange: Exchange, outcome: Answer | NoAnswer) -> None:
         try:
-            exchange.done(outcome)
+            exchange.complete(outcome)
         finally:
             with self._lock:
                 self._under_way.discard(exchange)

@@ -11,7 +11,7 @@ from currents_core.delivering.dry_run import Forecast
 from currents_core.entry import Span
 from currents_core.errors import ConflictError
 from currents_core.limits import Limits
-from currents_core.ports import SENT, Done, ObjectStore, StoredObject
+from currents_core.ports import SENT, Completion, ObjectStore, StoredObject
 
 
 class DryRunTarget:
@@ -27,14 +27,14 @@ class DryRunTarget:
     def preflight(self) -> None:
         """Nothing is sent, so nothing has to be there."""
 
-    def send(self, chunk: Sequence[Span], done: Done) -> None:
+    def send(self, chunk: Sequence[Span], complete: Completion) -> None:
         """Counts the chunk."""
         entries = [entry for span in chunk for entry in span]
         with self._lock:
             self.forecast.requests += 1
             for entry in entries:
                 self.forecast.count(entry)
-        done([SENT] * len(entries))
+        complete([SENT] * len(entries))
 
     def close(self) -> None:
         """Nothing is open."""

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import orjson
 from botocore.exceptions import BotoCoreError, ClientError
 
 from currents_aws.aws_errors import THROTTLING, is_passing, remedy, translate
+from currents_aws.entry_result import entry_result
 from currents_aws.transport import Answer, NoAnswer, Transport
 from currents_core.entry import Span
 from currents_core.errors import CurrentsError, SetupError
 from currents_core.limits import EVENT_BUS, Limits
-from currents_core.ports import SENT, Done, Failed, Invalid, Result
-from currents_core.sending.retry import FINAL_CODES
+from currents_core.ports import SENT, Completion, Failed, Invalid, Result
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
@@ -41,14 +41,14 @@ class EventBus:
         except (ClientError, BotoCoreError) as error:
             raise translate(error, self._doing("looking for")) from error
 
-    def send(self, chunk: Sequence[Span], done: Done) -> None:
+    def send(self, chunk: Sequence[Span], complete: Completion) -> None:
         """Sends one chunk in one request, and answers entry by entry, in order.
 
         Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
         """
         items = [item for span in chunk for item in self._items(span)]
         body = orjson.dumps({"Entries": items})
-        self._transport.send("PutEvents", body, lambda answer: done(self._results(answer, len(items))))
+        self._transport.send("PutEvents", body, lambda answer: complete(self._results(answer, len(items))))
 
     def _items(self, span: Span) -> list[dict[str, Any]]:
         entries, resources = span.entries, [span.entries.resource]
@@ -68,35 +68,26 @@ class EventBus:
         if isinstance(answer, CurrentsError):
             return answer
         if isinstance(answer, NoAnswer):
-            return [Failed("InternalFailure", f"no answer ({answer.reason})", answer.maybe_accepted)] * count
+            return [Failed("InternalFailure", f"no answer ({answer.reason})", "outage", answer.maybe_accepted)] * count
         if answer.code:
             refusal = self._refusal(answer)
             return refusal if isinstance(refusal, CurrentsError) else [refusal] * count
         results = answer.output.get("Entries", ())
         if len(results) != count:
-            return [
-                Failed("InternalFailure", "an answer without a result for every entry", maybe_accepted=True)
-            ] * count
+            incomplete = "an answer without a result for every entry"
+            return [Failed("InternalFailure", incomplete, "outage", maybe_accepted=True)] * count
         if not answer.output.get("FailedEntryCount"):
             return [SENT] * count
-        return [_result(each) for each in results]
+        return [entry_result(each.get("ErrorCode") or "", each.get("ErrorMessage") or "") for each in results]
 
     def _refusal(self, answer: Answer) -> Result | SetupError:
         """What the failure of a request as a whole means for each of its entries."""
         if is_passing(answer.code, answer.status):
             code = "ThrottlingException" if answer.code in THROTTLING else "InternalFailure"
-            return Failed(code, f"{answer.code} {answer.message}".strip())
+            return entry_result(code, f"{answer.code} {answer.message}".strip())
         if answer.code in ("ValidationException", "SerializationException"):
             return Invalid(answer.code, answer.message, whole_request=True)
         return SetupError(f"{self._doing('sending to')}: {answer.code}: {answer.message}; {remedy(answer.code)}")
 
     def _doing(self, verb: str) -> str:
         return f"{verb} the event bus {self._name} in {self._client.meta.region_name}"
-
-
-def _result(answer: Mapping[str, str]) -> Result:
-    code = answer.get("ErrorCode")
-    if not code:
-        return SENT
-    kind = Invalid if code in FINAL_CODES else Failed
-    return kind(code, answer.get("ErrorMessage") or "")

@@ -10,7 +10,7 @@ from typing import IO
 from currents_core.entry import Entry, Span
 from currents_core.errors import ConflictError, FileError
 from currents_core.limits import EVENT_BUS, Limits
-from currents_core.ports import CHANGED, SENT, Done, Result, Sent, StoredObject
+from currents_core.ports import CHANGED, SENT, Completion, Result, Sent, StoredObject
 
 
 class MemoryObjects:
@@ -80,13 +80,13 @@ class MemoryTarget:
     def preflight(self) -> None:
         """A destination in memory is always there."""
 
-    def send(self, chunk: Sequence[Span], done: Done) -> None:
+    def send(self, chunk: Sequence[Span], complete: Completion) -> None:
         """Accepts the entries that ``answer`` lets through, at once."""
         entries = [entry for span in chunk for entry in span]
         results = [self.answer(entry) if self.answer else SENT for entry in entries]
         self.requests.append(len(entries))
         self.accepted += [entry for entry, result in zip(entries, results, strict=True) if isinstance(result, Sent)]
-        done(results)
+        complete(results)
 
     def close(self) -> None:
         """Nothing is open."""

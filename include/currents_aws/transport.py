@@ -27,7 +27,8 @@ class NoAnswer:
     maybe_accepted: bool
 
 
-Done = Callable[[Answer | NoAnswer | CurrentsError], None]
+# How a request completes.
+Completion = Callable[[Answer | NoAnswer | CurrentsError], None]
 
 
 class Transport(Protocol):
@@ -35,8 +36,8 @@ class Transport(Protocol):
 
     in_flight: int
 
-    def send(self, operation: str, body: bytes, done: Done) -> None:
-        """Starts one request and returns at once; ``done`` is called once, from any thread, with what came of it.
+    def send(self, operation: str, body: bytes, complete: Completion) -> None:
+        """Starts one request and returns at once; ``complete`` is called once, from any thread, with what came of it.
 
         ``body`` has the parameters of the operation as JSON, times in seconds since the epoch.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import IO, Protocol
+from typing import IO, Literal, Protocol
 
 from currents_core.entry import Span
 from currents_core.errors import CurrentsError
@@ -63,25 +63,35 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The entry may be sent again. ``maybe_accepted``: no answer came, so it may be at its destination already."""
+    """The entry may be sent again. ``maybe_accepted``: no answer came, so it may be at its destination already.
+
+    ``cause`` says what kind of failure ``code`` is: too fast, a fault that passes by itself, or a code that the
+    destination does not document.
+    """
 
     code: str
     message: str
+    cause: Literal["throttled", "outage", "undocumented"]
     maybe_accepted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Invalid:
-    """The entry will never be accepted. ``whole_request``: its request was refused, maybe for another entry's sake."""
+    """The entry will never be accepted. ``whole_request``: its request was refused, maybe because of another entry.
+
+    ``by_policy``: a policy refused it. One such entry may be special; a row of them says that nothing can go.
+    """
 
     code: str
     message: str
     whole_request: bool = False
+    by_policy: bool = False
 
 
 SENT = Sent()
 Result = Sent | Failed | Invalid
-Done = Callable[[Sequence[Result] | CurrentsError], None]
+# How a request completes: with a result for each of its entries, in their order, or with what ends all sending.
+Completion = Callable[[Sequence[Result] | CurrentsError], None]
 
 
 class Target(Protocol):
@@ -93,10 +103,11 @@ class Target(Protocol):
     def preflight(self) -> None:
         """Raises SetupError where the destination can't take events."""
 
-    def send(self, chunk: Sequence[Span], done: Done) -> None:
-        """Starts to send one chunk; ``done`` is called once, from any thread, with a result for every entry, in order.
+    def send(self, chunk: Sequence[Span], complete: Completion) -> None:
+        """Starts to send one chunk, and returns at once.
 
-        It is called with a SetupError where no chunk could ever go.
+        ``complete`` is called once, from any thread: with a result for every entry, in order, or with a SetupError
+        where no chunk could ever go.
         """
 
     def close(self) -> None:

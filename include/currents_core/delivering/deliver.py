@@ -34,10 +34,11 @@ from currents_core.file_key import SourceFile
 from currents_core.mode import Mode
 from currents_core.ports import ObjectStore, Target
 from currents_core.reading.read import read
+from currents_core.sending.figures import SendFigures
 from currents_core.sending.pacer import Pacer
 from currents_core.sending.retry import Backoff
 from currents_core.sending.send import Sender
-from currents_core.sending.verdict import Refused, SendStats
+from currents_core.sending.verdict import Refused
 from currents_core.setup.settings import Connector
 from currents_core.shaping.personal_data import PersonalData
 
@@ -131,13 +132,13 @@ class Delivery:
                 f"delivered: {'; '.join(failures[:5])}"
             )
         account = total(self._settlement.accounts)
-        account.notes.update(self.stats.notes())
+        account.notes.update(self.figures.notes())
         return account
 
     @property
-    def stats(self) -> SendStats:
+    def figures(self) -> SendFigures:
         """What the sending came to so far."""
-        return self._sender.stats
+        return self._sender.figures
 
     def stop(self) -> None:
         """Asks the delivery to end as soon as it can, in good order. May be called by a signal handler."""
@@ -308,4 +309,4 @@ class Delivery:
                 step(opened)
 
     def _log_line(self) -> None:
-        log.info("%s: %s", self.connector.name, self._progress.line(self.stats, self.pacer.pace))
+        log.info("%s: %s", self.connector.name, self._progress.line(self.figures, self.pacer.pace))

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from currents_core.sending.verdict import SendStats
+from currents_core.sending.figures import SendFigures
 
 
 @dataclass
@@ -29,17 +29,18 @@ class Progress:
         self.files_done += 1
         self._bytes_done += size
 
-    def line(self, stats: SendStats, pace: float) -> str:
+    def line(self, figures: SendFigures, pace: float) -> str:
         """Files, rows, rate, throttling, pace, and the time that is left if it goes on like this."""
         seconds = max(self.clock() - self._began, 1e-3)
         part = self._bytes_done / self.size if self.size else 1.0
-        tried = stats.sent + stats.failed
-        throttled = stats.throttled / tried if tried else 0.0
+        tried = figures.sent + figures.failed
+        throttled = figures.throttled / tried if tried else 0.0
         left = f", about {_time(seconds * (1 - part) / part)} left" if 0 < part < 1 else ""
         return (
-            f"{self.files_done} of {self.files} files ({part:.0%}), {self.rows_read:,} rows read, {stats.sent:,} sent, "
-            f"{stats.sent / seconds:,.0f} events/s in {stats.requests / seconds:,.0f} requests/s, "
-            f"throttled {throttled:.1%}, pace {pace:.0%}, waited {stats.waited:.0f} s{left}"
+            f"{self.files_done} of {self.files} files ({part:.0%}), "
+            f"{self.rows_read:,} rows read, {figures.sent:,} sent, "
+            f"{figures.sent / seconds:,.0f} events/s in {figures.requests / seconds:,.0f} requests/s, "
+            f"throttled {throttled:.1%}, pace {pace:.0%}, waited {figures.waited:.0f} s{left}"
         )
 
 

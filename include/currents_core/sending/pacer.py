@@ -9,7 +9,7 @@ from collections.abc import Callable
 # second then holds more than a twentieth over the share.
 _BURST_SECONDS = 0.04
 # After throttling the pace falls by twice the share of entries that were throttled, at most by half, and comes back by
-# a tenth of the task's share a second: multiplicative decrease and additive increase let tasks settle side by side.
+# a tenth of the task's share a second: multiplicative decrease and additive increase let tasks share fairly.
 # Source: https://datatracker.ietf.org/doc/html/rfc5681 (the same rule keeps TCP fair)
 _DECREASE = 2.0
 _LEAST_FACTOR = 0.5

@@ -1,24 +1,10 @@
-"""Which failures are tried again, how often, and how long after."""
+"""How often a failure is tried again, and after how long."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-
-# Error codes of single entries: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsResultEntry.html
-THROTTLED_CODES = frozenset({"ThrottlingException"})
-TRANSIENT_CODES = THROTTLED_CODES | {"InternalFailure", "InternalException"}
-# Somebody has to change a policy: one entry may be special, a row of them says that nothing can go.
-SETUP_CODES = frozenset(
-    {
-        "AccessDeniedException",
-        "InvalidAccountIdException",
-        "NotAuthorizedForSourceException",
-        "NotAuthorizedForDetailTypeException",
-    }
-)
-FINAL_CODES = SETUP_CODES | {"InvalidArgument", "MalformedDetail", "RedactionFailure"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,11 +21,12 @@ from currents_core.errors import CurrentsError, TransientError
 from currents_core.ports import Result, Target
 from currents_core.sending.chunk import next_chunk, remove
 from currents_core.sending.circuit import Circuit
+from currents_core.sending.figures import SendFigures
 from currents_core.sending.pacer import Pacer
 from currents_core.sending.retry import Backoff
 from currents_core.sending.tries import Tries
 from currents_core.sending.turn import Turn
-from currents_core.sending.verdict import Refused, SendStats, Verdicts, throttled
+from currents_core.sending.verdict import Refused, Verdicts, throttled
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ class Sender:
         clock: Callable[[], float] = time.monotonic,
         time_of_day: Callable[[], float] = time.time,
     ) -> None:
-        self.stats = SendStats()
+        self.figures = SendFigures()
         self._target = target
         self._pacer = pacer
         self._circuit = circuit or Circuit()
@@ -78,7 +79,7 @@ class Sender:
         self._next: list[Span] = []
         self._tries = Tries(clock, time_of_day)
         self._verdicts = Verdicts(
-            self.stats, self._tries, backoff or Backoff(), self._circuit, acknowledge=acknowledge, refuse=refuse
+            self.figures, self._tries, backoff or Backoff(), self._circuit, acknowledge=acknowledge, refuse=refuse
         )
         self._in_flight = 0
         self._lingers_until = 0.0
@@ -173,7 +174,7 @@ class Sender:
                 # After the end nobody is there to be told of an answer.
                 if (answer := news.popleft()) and not self._ended:
                     self._in_flight -= 1
-                    self._settle(answer)
+                    self._judge(answer)
             if not self._error:
                 self._look_at = self._clock() + self._send_what_may_go()
         except Exception as error:
@@ -198,7 +199,7 @@ class Sender:
             if wait > 0:
                 return self._blocked(wait)
             if self._blocked_at is not None:
-                self.stats.waited += self._clock() - self._blocked_at
+                self.figures.waited += self._clock() - self._blocked_at
                 self._blocked_at = None
             self._start(self._next)
             self._next = []
@@ -226,15 +227,15 @@ class Sender:
 
     def _start(self, chunk: list[Span]) -> None:
         self._in_flight += 1
-        self.stats.requests += 1
+        self.figures.requests += 1
         self._target.send(chunk, lambda results: self._turn.bring(_Answered(chunk, results)))
 
-    def _settle(self, answer: _Answered) -> None:
+    def _judge(self, answer: _Answered) -> None:
         chunk, results = answer
         try:
             if isinstance(results, CurrentsError):
                 raise results
             self._pacer.answered(len(results), throttled(results))
-            self._waiting -= self._verdicts.settle(chunk, results)
+            self._waiting -= self._verdicts.judge(chunk, results)
         except CurrentsError as error:
             self.fail(error)

@@ -10,13 +10,14 @@ from currents_core.entry import Entry, Span
 from currents_core.errors import SetupError, TransientError
 from currents_core.ports import SENT, Failed, Invalid, Result
 from currents_core.sending.circuit import Circuit
-from currents_core.sending.retry import SETUP_CODES, THROTTLED_CODES, TRANSIENT_CODES, Backoff
+from currents_core.sending.figures import SendFigures
+from currents_core.sending.retry import Backoff
 from currents_core.sending.tries import Tries, Try
 
 log = logging.getLogger(__name__)
 
 # Refusals in a row, none accepted between, that mean that the set-up is wrong and not some entries.
-_SETUP_REFUSALS = 100
+_POLICY_REFUSALS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,38 +31,22 @@ class Refused:
     first_try: float
 
 
-@dataclass(slots=True)
-class SendStats:
-    """What sending came to: requests, entries accepted, what went wrong with how many of them, seconds waited."""
-
-    requests: int = 0
-    sent: int = 0
-    throttled: int = 0
-    failed: int = 0
-    maybe_accepted: int = 0
-    waited: float = 0.0
-
-    def notes(self) -> dict[str, int]:
-        """What is worth a note in an account."""
-        return {"sent again though maybe accepted": self.maybe_accepted} if self.maybe_accepted else {}
-
-
 @dataclass
 class Verdicts:
-    """Counts in ``stats``, and has ``tries`` keep what is to be tried again.
+    """Counts in ``figures``, and has ``tries`` keep what is to be tried again.
 
     ``acknowledge`` is told of accepted entries and ``refuse`` of those that never will be.
     """
 
-    stats: SendStats
+    figures: SendFigures
     tries: Tries
     backoff: Backoff
     circuit: Circuit
     acknowledge: Callable[[Span], None]
     refuse: Callable[[Refused], None]
-    _setup_refusals: int = 0
+    _policy_refusals: int = 0
 
-    def settle(self, chunk: Sequence[Span], results: Sequence[Result]) -> int:
+    def judge(self, chunk: Sequence[Span], results: Sequence[Result]) -> int:
         """Takes in the answer for a chunk; returns how many of its entries need no more sending.
 
         Raises the CurrentsError that is to end the sending.
@@ -78,15 +63,15 @@ class Verdicts:
                 through += self._failed(span, result)
             elif isinstance(result, Invalid):
                 through += self._invalid(span, result, alone=len(each) == 1)
-        self._judge(each[0], results)
+        self._tell_circuit(each[0], results)
         return through
 
     def _accepted(self, spans: Sequence[Span], count: int) -> None:
         if not count:
             return
         self.circuit.succeeded()
-        self._setup_refusals = 0
-        self.stats.sent += count
+        self._policy_refusals = 0
+        self.figures.sent += count
         for span in spans:
             self.tries.forget(span)
             self.acknowledge(span)
@@ -94,14 +79,14 @@ class Verdicts:
     def _failed(self, span: Span, result: Failed) -> bool:
         """Whether the entry is through."""
         tried = self.tries.count(span)
-        self.stats.failed += 1
-        self.stats.throttled += result.code in THROTTLED_CODES
-        self.stats.maybe_accepted += result.maybe_accepted
+        self.figures.failed += 1
+        self.figures.throttled += result.cause == "throttled"
+        self.figures.maybe_accepted += result.maybe_accepted
         if tried.attempts < self.backoff.attempts or self.circuit.is_open:
             self.tries.again(span, self.backoff.delay(tried.attempts - 1))
             return False
-        if result.code in TRANSIENT_CODES:
-            # A known fault that passes is the task's to retry; codes that nobody documents become dead letters.
+        if result.cause != "undocumented":
+            # A known fault that passes is the task's to retry; undocumented codes become dead letters.
             raise TransientError(
                 f"{_name(span)} was still refused after {tried.attempts} attempts: "
                 f"{result.code} {result.message}; clear the task to resume"
@@ -116,10 +101,10 @@ class Verdicts:
             self.tries.again(replace(span, alone=True), 0.0)
             return False
         self._refused(span, result, tried)
-        self._setup_refusals += result.code in SETUP_CODES
-        if self._setup_refusals >= _SETUP_REFUSALS:
+        self._policy_refusals += result.by_policy
+        if self._policy_refusals >= _POLICY_REFUSALS:
             raise SetupError(
-                f"{self._setup_refusals} entries in a row were refused with {result.code} {result.message}; "
+                f"{self._policy_refusals} entries in a row were refused with {result.code} {result.message}; "
                 "correct the policy of the bus or of the sender's role, then clear the task to resume"
             )
         return True
@@ -130,7 +115,7 @@ class Verdicts:
         self.refuse(Refused(entry, result.code, result.message, *tried))
         return True
 
-    def _judge(self, first: Span, results: Sequence[Result]) -> None:
+    def _tell_circuit(self, first: Span, results: Sequence[Result]) -> None:
         """Tells the circuit of a request of which nothing got through, and ends where patience does."""
         if not all(isinstance(result, Failed) for result in results):
             self.circuit.succeeded()
@@ -148,7 +133,7 @@ class Verdicts:
 
 def throttled(results: Sequence[Result]) -> int:
     """How many entries of an answer were throttled."""
-    return sum(isinstance(result, Failed) and result.code in THROTTLED_CODES for result in results)
+    return sum(isinstance(result, Failed) and result.cause == "throttled" for result in results)
 
 
 def _name(span: Span) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from currents_core.books.account import Account
     from currents_core.delivering.deliver import Delivery
     from currents_core.finding.shard import Shard
-    from currents_core.sending.verdict import SendStats
+    from currents_core.sending.figures import SendFigures
 
 
 class CurrentsToEventBridgeOperator(CurrentsOperator):
@@ -73,7 +73,7 @@ class CurrentsToEventBridgeOperator(CurrentsOperator):
         finally:
             hook.target.close()
             if not request.is_dry:
-                _measure(hook.connector.name, self._delivery.stats)
+                _measure(hook.connector.name, self._delivery.figures)
         notes = (f"{note} {count}" for note, count in sorted(account.notes.items()))
         self.log.info("%s: %s", self.shard["label"], ", ".join([str(account.totals), *notes]))
         return _forecast(hook, shard, account) if request.is_dry else asdict(account.totals)
@@ -101,10 +101,14 @@ class CurrentsToEventBridgeOperator(CurrentsOperator):
             self._delivery.stop()
 
 
-def _measure(connector: str, stats: SendStats) -> None:
+def _measure(connector: str, figures: SendFigures) -> None:
     """Counts what was sent, also by a delivery that did not end well."""
     metrics.count(
-        connector, events_sent=stats.sent, requests=stats.requests, throttled=stats.throttled, failed=stats.failed
+        connector,
+        events_sent=figures.sent,
+        requests=figures.requests,
+        throttled=figures.throttled,
+        failed=figures.failed,
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from currents_aws.choose_transport import transport_for
 from currents_aws.event_bus import EventBus
-from currents_aws.transport import Answer, Done, NoAnswer
+from currents_aws.transport import Answer, Completion, NoAnswer
 from currents_core.entry import Entries, Span
 from currents_core.errors import CurrentsError, SetupError
 from currents_core.ports import SENT, Failed, Invalid, Result
@@ -98,10 +98,10 @@ class Saying:
     def __init__(self, said: Answer | NoAnswer | CurrentsError) -> None:
         self._said = said
 
-    def send(self, operation: str, body: bytes, done: Done) -> None:
+    def send(self, operation: str, body: bytes, complete: Completion) -> None:
         assert operation == "PutEvents"
         assert len(orjson.loads(body)["Entries"]) == 2
-        done(self._said)
+        complete(self._said)
 
     def close(self) -> None:
         pass
@@ -112,13 +112,16 @@ class Saying:
     [
         (
             Answer(400, code="ThrottlingException", message="slow"),
-            Failed("ThrottlingException", "ThrottlingException slow"),
+            Failed("ThrottlingException", "ThrottlingException slow", "throttled"),
         ),
-        (Answer(400, code="Throttling"), Failed("ThrottlingException", "Throttling")),
-        (Answer(500, code="InternalException"), Failed("InternalFailure", "InternalException")),
-        (Answer(503, code="503"), Failed("InternalFailure", "503")),
-        (NoAnswer("cut", maybe_accepted=True), Failed("InternalFailure", "no answer (cut)", maybe_accepted=True)),
-        (NoAnswer("no route", maybe_accepted=False), Failed("InternalFailure", "no answer (no route)")),
+        (Answer(400, code="Throttling"), Failed("ThrottlingException", "Throttling", "throttled")),
+        (Answer(500, code="InternalException"), Failed("InternalFailure", "InternalException", "outage")),
+        (Answer(503, code="503"), Failed("InternalFailure", "503", "outage")),
+        (
+            NoAnswer("cut", maybe_accepted=True),
+            Failed("InternalFailure", "no answer (cut)", "outage", maybe_accepted=True),
+        ),
+        (NoAnswer("no route", maybe_accepted=False), Failed("InternalFailure", "no answer (no route)", "outage")),
         (Answer(400, code="ValidationException", message="m"), Invalid("ValidationException", "m", whole_request=True)),
     ],
 )
@@ -145,4 +148,4 @@ def test_a_request_that_never_could_go_is_a_wrong_set_up(code: str, aws: LocalAw
 def test_codes_of_entries_that_nobody_documents_may_be_tried_again(aws: LocalAws) -> None:
     entries = [{"ErrorCode": "Brandnew", "ErrorMessage": "?"}, {"EventId": "1"}]
     target = EventBus(aws.client("events"), Saying(Answer(200, {"FailedEntryCount": 1, "Entries": entries})), "bus")
-    assert answer(target, TWO) == [Failed("Brandnew", "?"), SENT]
+    assert answer(target, TWO) == [Failed("Brandnew", "?", "undocumented"), SENT]

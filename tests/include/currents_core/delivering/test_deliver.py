@@ -287,7 +287,7 @@ def test_what_is_settled_before_a_passing_fault_stays_settled() -> None:
 
     def answer(entry: Entry) -> Result:
         down["now"] = down["now"] or "b.parquet" in entry.resource
-        return Failed("InternalFailure", "") if down["now"] else Sent()
+        return Failed("InternalFailure", "", "outage") if down["now"] else Sent()
 
     house = House(MemoryTarget(answer=answer))
     files = [house.put(OPEN, name, table([name])) for name in ("a.parquet", "b.parquet")]
@@ -354,7 +354,7 @@ def ending(house: House, refused: set[str], *, after: int, by_stop: bool) -> Cal
             return Invalid("MalformedDetail", "no")
         if next(left, None) is None:
             if not by_stop:
-                return Failed("InternalFailure", "down")
+                return Failed("InternalFailure", "down", "outage")
             house.running.stop()
         return Sent()
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from currents_core.delivering.progress import Progress
-from currents_core.sending.verdict import SendStats
+from currents_core.sending.figures import SendFigures
 
 
 class Clock:
@@ -17,19 +17,19 @@ def test_a_line_tells_files_rows_rate_throttling_and_what_is_left() -> None:
     progress.file_done(250)
     progress.rows_read = 1_200
     clock.now = 10.0
-    stats = SendStats(requests=100, sent=900, throttled=50, failed=100, waited=2.4)
-    assert progress.line(stats, 0.7) == (
+    figures = SendFigures(requests=100, sent=900, throttled=50, failed=100, waited=2.4)
+    assert progress.line(figures, 0.7) == (
         "1 of 4 files (25%), 1,200 rows read, 900 sent, 90 events/s in 10 requests/s, throttled 5.0%, pace 70%, "
         "waited 2 s, about 30 s left"
     )
 
 
 def test_nothing_and_everything_have_no_time_left() -> None:
-    assert Progress(0, 0).line(SendStats(), 1.0).endswith("pace 100%, waited 0 s")
+    assert Progress(0, 0).line(SendFigures(), 1.0).endswith("pace 100%, waited 0 s")
     done = Progress(1, 10)
     done.file_done(10)
-    assert done.line(SendStats(), 1.0).startswith("1 of 1 files (100%)")
-    assert "left" not in done.line(SendStats(), 1.0)
+    assert done.line(SendFigures(), 1.0).startswith("1 of 1 files (100%)")
+    assert "left" not in done.line(SendFigures(), 1.0)
 
 
 def test_long_times_are_told_in_minutes() -> None:
@@ -37,4 +37,4 @@ def test_long_times_are_told_in_minutes() -> None:
     progress = Progress(2, 1_000, clock=clock)
     progress.file_done(100)
     clock.now = 60.0
-    assert progress.line(SendStats(), 1.0).endswith("about 9 min left")
+    assert progress.line(SendFigures(), 1.0).endswith("about 9 min left")

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from currents_core.sending.retry import FINAL_CODES, TRANSIENT_CODES, Backoff
+from currents_core.sending.retry import Backoff
 
 
 @given(st.integers(0, 40))
@@ -17,7 +17,3 @@ def test_the_delay_grows_to_its_cap_and_is_jittered_over_its_whole_width(attempt
     delay = Backoff(base=0.5, cap=8, uniform=uniform).delay(attempt)
     assert asked == [(0.0, min(8, 0.5 * 2**attempt))]
     assert delay == asked[0][1]
-
-
-def test_no_code_is_both_final_and_passing() -> None:
-    assert not FINAL_CODES & TRANSIENT_CODES

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from currents_aws.memory import MemoryTarget
 from currents_core.entry import Entry, Span
 from currents_core.errors import SetupError, StoppedError, TransientError
-from currents_core.ports import Done, Failed, Invalid, Result, Sent
+from currents_core.ports import Completion, Failed, Invalid, Result, Sent
 from currents_core.sending.circuit import Circuit
 from currents_core.sending.pacer import Pacer
 from currents_core.sending.retry import Backoff
@@ -66,8 +66,8 @@ def test_every_entry_is_accepted_once_or_refused_whatever_is_answered(script: li
     answers = {row: list(each) for row, each in enumerate(script)}
     meanings: dict[str, Result] = {
         "ok": Sent(),
-        "fail": Failed("ThrottlingException", ""),
-        "odd": Failed("NobodyKnows", ""),
+        "fail": Failed("ThrottlingException", "", "throttled"),
+        "odd": Failed("NobodyKnows", "", "undocumented"),
         "final": Invalid("MalformedDetail", "no"),
     }
     target = MemoryTarget(answer=lambda entry: meanings[answers[entry.row].pop(0) if answers[entry.row] else "ok"])
@@ -84,13 +84,13 @@ def test_only_the_failed_entries_go_again_together() -> None:
     def answer(entry: Entry) -> Result:
         left = failing.get(entry.row, 0)
         failing[entry.row] = left - 1
-        return Failed("InternalFailure", "") if left > 0 else Sent()
+        return Failed("InternalFailure", "", "outage") if left > 0 else Sent()
 
     target = MemoryTarget(answer=answer)
     told, sending = send(target, 10)
     assert sorted(told.accepted) == list(range(10))
     assert sum(target.requests) == 12
-    assert (sending.stats.sent, sending.stats.failed, sending.stats.throttled) == (10, 2, 0)
+    assert (sending.figures.sent, sending.figures.failed, sending.figures.throttled) == (10, 2, 0)
 
 
 def test_requests_are_filled_from_whatever_was_put() -> None:
@@ -113,26 +113,26 @@ def test_a_request_that_is_not_full_goes_after_a_moment() -> None:
 
 
 def test_known_passing_faults_are_left_to_the_task_after_the_last_attempt() -> None:
-    target = MemoryTarget(answer=lambda entry: Failed("ThrottlingException", "slow down"))
+    target = MemoryTarget(answer=lambda entry: Failed("ThrottlingException", "slow down", "throttled"))
     with pytest.raises(TransientError, match=r"row 0 of r .* 3 attempts: ThrottlingException.*resume"):
         send(target, 1, attempts=3)
     assert target.requests == [1, 1, 1]
 
 
 def test_codes_that_nobody_documents_become_dead_letters_after_the_last_attempt() -> None:
-    told, _ = send(MemoryTarget(answer=lambda entry: Failed("Brandnew", "?")), 2, attempts=3)
+    told, _ = send(MemoryTarget(answer=lambda entry: Failed("Brandnew", "?", "undocumented")), 2, attempts=3)
     assert [(each.code, each.attempts) for each in told.refused] == [("Brandnew", 3)] * 2
 
 
 def test_one_entry_that_spoils_its_request_is_refused_alone() -> None:
     class Strict(MemoryTarget):
-        def send(self, chunk: Sequence[Span], done: Done) -> None:
+        def send(self, chunk: Sequence[Span], complete: Completion) -> None:
             count = sum(map(len, chunk))
             if any(4 in span.rows for span in chunk):
                 self.requests.append(count)
-                done([Invalid("ValidationException", "no", whole_request=True)] * count)
+                complete([Invalid("ValidationException", "no", whole_request=True)] * count)
             else:
-                super().send(chunk, done)
+                super().send(chunk, complete)
 
     told, _ = send(Strict(), 10)
     assert sorted(told.accepted) == [0, 1, 2, 3, 5, 6, 7, 8, 9]
@@ -141,8 +141,8 @@ def test_one_entry_that_spoils_its_request_is_refused_alone() -> None:
 
 def test_a_wrong_set_up_ends_the_sending() -> None:
     class Refusing(MemoryTarget):
-        def send(self, chunk: Sequence[Span], done: Done) -> None:
-            done(SetupError("no permission"))
+        def send(self, chunk: Sequence[Span], complete: Completion) -> None:
+            complete(SetupError("no permission"))
 
     with pytest.raises(SetupError, match="no permission"):
         send(Refusing(), random.randint(1, 50))
@@ -150,7 +150,7 @@ def test_a_wrong_set_up_ends_the_sending() -> None:
 
 def test_a_row_of_refusals_by_policy_ends_the_sending_instead_of_parking_the_hour() -> None:
     told = Told()
-    target = MemoryTarget(answer=lambda entry: Invalid("AccessDeniedException", "not you"))
+    target = MemoryTarget(answer=lambda entry: Invalid("AccessDeniedException", "not you", by_policy=True))
     with pytest.raises(SetupError, match=r"100 entries in a row .* AccessDeniedException not you; correct the policy"):
         send(target, 5_000, told=told)
     assert len(target.accepted) == 0
@@ -159,14 +159,14 @@ def test_a_row_of_refusals_by_policy_ends_the_sending_instead_of_parking_the_hou
 
 def test_some_refusals_by_policy_are_those_entries_own() -> None:
     def answer(entry: Entry) -> Result:
-        return Invalid("NotAuthorizedForDetailTypeException", "") if entry.row % 2 else Sent()
+        return Invalid("NotAuthorizedForDetailTypeException", "", by_policy=True) if entry.row % 2 else Sent()
 
     told, _ = send(MemoryTarget(answer=answer), 1_000)
     assert (len(told.accepted), len(told.refused)) == (500, 500)
 
 
 def test_when_nothing_gets_through_probes_go_until_patience_ends() -> None:
-    target = MemoryTarget(answer=lambda entry: Failed("InternalFailure", "down"))
+    target = MemoryTarget(answer=lambda entry: Failed("InternalFailure", "down", "outage"))
     circuit = Circuit(patience=0.5, backoff=Backoff(base=0.05, cap=0.1))
     with pytest.raises(TransientError, match="nothing got through"):
         send(target, 10_000, attempts=100, circuit=circuit)
@@ -176,16 +176,17 @@ def test_when_nothing_gets_through_probes_go_until_patience_ends() -> None:
 
 def test_a_service_that_comes_back_is_used_again() -> None:
     left = list(range(600))
-    target = MemoryTarget(answer=lambda entry: Failed("InternalFailure", "") if left and left.pop() >= 0 else Sent())
+    down = Failed("InternalFailure", "", "outage")
+    target = MemoryTarget(answer=lambda entry: down if left and left.pop() >= 0 else Sent())
     told, _ = send(target, 500, attempts=100, circuit=Circuit(backoff=Backoff(base=0.01, cap=0.02)))
     assert sorted(told.accepted) == list(range(500))
 
 
 def test_entries_that_were_maybe_accepted_are_counted() -> None:
-    answers: list[Result] = [Failed("InternalFailure", "cut", maybe_accepted=True)] * 10
+    answers: list[Result] = [Failed("InternalFailure", "cut", "outage", maybe_accepted=True)] * 10
     target = MemoryTarget(answer=lambda entry: answers.pop() if answers else Sent())
     told, sending = send(target, 10)
-    assert sending.stats.maybe_accepted == 10
+    assert sending.figures.maybe_accepted == 10
     assert sorted(told.accepted) == list(range(10))
 
 
@@ -196,8 +197,8 @@ class Slow(MemoryTarget):
         super().__init__()
         self.held: list[Callable[[], None]] = []
 
-    def send(self, chunk: Sequence[Span], done: Done) -> None:
-        self.held.append(lambda: super(Slow, self).send(chunk, done))
+    def send(self, chunk: Sequence[Span], complete: Completion) -> None:
+        self.held.append(lambda: super(Slow, self).send(chunk, complete))
 
 
 def test_no_more_requests_are_under_way_than_the_target_takes() -> None:

@@ -8,9 +8,10 @@ from currents_core.entry import Span
 from currents_core.errors import SetupError, TransientError
 from currents_core.ports import SENT, Failed, Invalid, Result
 from currents_core.sending.circuit import Circuit
+from currents_core.sending.figures import SendFigures
 from currents_core.sending.retry import Backoff
 from currents_core.sending.tries import Tries
-from currents_core.sending.verdict import Refused, SendStats, Verdicts, throttled
+from currents_core.sending.verdict import Refused, Verdicts, throttled
 from tests.tools.entries import make_entries
 
 
@@ -24,9 +25,9 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.tries = Tries(lambda: 0.0, lambda: 7.0)
-        self.stats = SendStats()
+        self.figures = SendFigures()
         self.verdicts = Verdicts(
-            self.stats,
+            self.figures,
             self.tries,
             Backoff(attempts=self.attempts, base=0.0),
             Circuit(),
@@ -34,49 +35,50 @@ class Bench:
             refuse=self.refused.append,
         )
 
-    def settle(self, *results: Result) -> int:
-        return self.verdicts.settle([Span(make_entries(len(results)), 0, len(results))], results)
+    def judge(self, *results: Result) -> int:
+        return self.verdicts.judge([Span(make_entries(len(results)), 0, len(results))], results)
 
 
 def test_each_entry_gets_its_own_verdict() -> None:
     bench = Bench()
-    through = bench.settle(SENT, Failed("ThrottlingException", ""), Invalid("MalformedDetail", "no"), SENT)
+    through = bench.judge(SENT, Failed("ThrottlingException", "", "throttled"), Invalid("MalformedDetail", "no"), SENT)
     assert through == 3
     assert bench.accepted == [0, 3]
     assert [(each.entry.row, each.code, each.attempts, each.first_try) for each in bench.refused] == [
         (2, "MalformedDetail", 1, 7.0)
     ]
     assert [span.rows for span in bench.tries.take_due()] == [[1]]
-    assert (bench.stats.sent, bench.stats.failed, bench.stats.throttled) == (2, 1, 1)
+    assert (bench.figures.sent, bench.figures.failed, bench.figures.throttled) == (2, 1, 1)
 
 
 def test_entries_of_a_request_that_was_refused_whole_go_again_alone() -> None:
     bench = Bench()
-    assert bench.settle(*[Invalid("ValidationException", "", whole_request=True)] * 3) == 0
+    assert bench.judge(*[Invalid("ValidationException", "", whole_request=True)] * 3) == 0
     again = list(bench.tries.take_due())
     assert [(span.rows, span.alone) for span in again] == [([0], True), ([1], True), ([2], True)]
-    assert bench.settle(Invalid("ValidationException", "", whole_request=True)) == 1
+    assert bench.judge(Invalid("ValidationException", "", whole_request=True)) == 1
     assert [each.attempts for each in bench.refused] == [2]
 
 
 def test_the_last_attempt_ends_the_sending_or_the_entry() -> None:
     bench = Bench(attempts=2)
-    assert bench.settle(Failed("Brandnew", "?"), SENT) == 1
-    assert bench.settle(Failed("Brandnew", "?"), SENT) == 2
-    bench.settle(Failed("InternalFailure", "down"))
+    assert bench.judge(Failed("Brandnew", "?", "undocumented"), SENT) == 1
+    assert bench.judge(Failed("Brandnew", "?", "undocumented"), SENT) == 2
+    bench.judge(Failed("InternalFailure", "down", "outage"))
     with pytest.raises(TransientError, match="2 attempts: InternalFailure down; clear the task to resume"):
-        bench.settle(Failed("InternalFailure", "down"))
+        bench.judge(Failed("InternalFailure", "down", "outage"))
 
 
 def test_refusals_by_policy_count_only_in_a_row() -> None:
     bench = Bench()
-    refusals: list[Result] = [Invalid("AccessDeniedException", "not you")] * 99
-    bench.settle(*refusals)
-    bench.settle(SENT)
-    bench.settle(*refusals)
+    refusals: list[Result] = [Invalid("AccessDeniedException", "not you", by_policy=True)] * 99
+    bench.judge(*refusals)
+    bench.judge(SENT)
+    bench.judge(*refusals)
     with pytest.raises(SetupError, match="100 entries in a row"):
-        bench.settle(*refusals)
+        bench.judge(*refusals)
 
 
 def test_throttled_entries_are_told_apart() -> None:
-    assert throttled([SENT, Failed("ThrottlingException", ""), Failed("InternalFailure", ""), Invalid("x", "")]) == 1
+    slow, down = Failed("ThrottlingException", "", "throttled"), Failed("InternalFailure", "", "outage")
+    assert throttled([SENT, slow, down, Invalid("x", "")]) == 1
