@@ -41,8 +41,10 @@ def entry_size(source: str, detail_type: str, detail_bytes: int, resource: str) 
 class Entries:
     """Entries of one file and event type, in the order of their rows.
 
-    A Python object for each of them, made ahead, would cost as much as all the rest of preparing them; so details
-    stay in an Arrow array, as the JSON strings that a request holds. ``sizes`` are in bytes.
+    A Python object for each of them, made ahead, would cost as much as all the rest of preparing them; so ``details``
+    stay in an Arrow array: large_string, without nulls, each a JSON string as a request holds it, quotes and all.
+    ``rows``, ``times`` (seconds since the epoch) and ``sizes`` (bytes, as ``entry_size`` counts them) have as many
+    items. Raises TypeError for another array.
     """
 
     def __init__(  # noqa: PLR0917 - one column after the other, as in Entry
@@ -55,6 +57,11 @@ class Entries:
         resource: str,
         sizes: list[int],
     ) -> None:
+        # The buffers are read as they are: offsets of another width, or a null's, would give the wrong texts.
+        if not pa.types.is_large_string(details.type) or details.null_count:
+            raise TypeError(f"details are {details.type} with {details.null_count} nulls, not large_string without")
+        if not len(rows) == len(details) == len(times) == len(sizes):
+            raise TypeError(f"{len(rows)} rows, {len(details)} details, {len(times)} times and {len(sizes)} sizes")
         self.rows = rows
         self.detail_type = detail_type
         self.resource = resource

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -82,3 +82,26 @@ class DeliveredIds:
             for body in pool.map(self._store.read, delivered):
                 seen.add(np.frombuffer(body or b"", dtype=_STORED).reshape(-1, len(_HASH_KEYS)))
         return seen
+
+
+class KnownIds:
+    """The ids that were delivered, or came before in this delivery, read when they are first asked for.
+
+    ``files`` has the ids of the delivered files by hour.
+    """
+
+    def __init__(self, delivered: DeliveredIds) -> None:
+        self.files: Mapping[str, Collection[str]] = {}
+        self._delivered = delivered
+        self._seen: dict[tuple[str, str], SeenIds] = {}
+
+    def of(self, hour: str, event_type: str) -> SeenIds:
+        """Those of an hour and event type, to which more may be added."""
+        place = (hour, event_type)
+        if place not in self._seen:
+            self._seen[place] = self._delivered.read(*place, self.files.get(hour, ()))
+        return self._seen[place]
+
+    def forget(self, hour: str) -> None:
+        """Lets go of an hour's ids, of which no more files come: a task of many hours would hold them all."""
+        self._seen = {place: ids for place, ids in self._seen.items() if place[0] != hour}

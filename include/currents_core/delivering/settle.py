@@ -24,9 +24,8 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Settlement:
-    """``connector`` is its name, for messages. ``accounts`` and ``failures`` tell what came of the files."""
+    """``accounts`` and ``failures`` tell what came of the files."""
 
-    connector: str
     source: ObjectStore
     ledger: Ledger
     dead_letters: DeadLetters
@@ -49,7 +48,7 @@ class Settlement:
     def _fail(self, opened: OpenFile, reason: str) -> None:
         self.ledger.checkpoint(opened.lease, opened.progress(), self.clock(), release=True)
         self.ledger.fail(opened.file, reason, self.clock())
-        log.error("%s: %s", self.connector, reason)
+        log.error("%s: %s", self.preparation.connector.name, reason)
         self.failures.append(reason)
 
     def _close(self, opened: OpenFile) -> None:
@@ -65,7 +64,7 @@ class Settlement:
         for event_type, found in opened.brought.items():
             self.delivered_ids.write(file, event_type, found)
         self.ledger.settle(opened.lease, account, self.clock())
-        log.debug("%s: %s: %s", self.connector, file.uri, account.totals)
+        log.debug("%s: %s: %s", self.preparation.connector.name, file.uri, account.totals)
         self.accounts.append(account)
 
     def _hold(self, opened: OpenFile) -> None:
