@@ -53,14 +53,15 @@ def remedy(code: str) -> str:
     return _REMEDIES.get(code, "correct the set-up")
 
 
-def translate(error: BotoCoreError | ClientError, doing: str) -> CurrentsError:
-    """Our error for one of botocore's. ``doing`` names the call and its object, such as `reading s3://bucket/key`."""
+def translate(error: BotoCoreError | ClientError, action: str, uri: str) -> CurrentsError:
+    """Our error for one of botocore's. ``action`` is what failed, such as `read`, and ``uri`` what it is about."""
     if isinstance(error, ClientError):
-        text = f"{doing}: {code_of(error)}: {error.response.get('Error', {}).get('Message', '')}".rstrip(": ")
+        code = code_of(error)
+        text = f"{action} failed: {code}: {error.response.get('Error', {}).get('Message', '')}".rstrip(": ")
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        if is_passing(code_of(error), status):
-            return TransientError(f"{text}; it passes by itself, clear the task to resume")
-        return SetupError(f"{text}; {remedy(code_of(error))}")
+        if is_passing(code, status):
+            return TransientError(f"{text}; it passes by itself, clear the task to resume", uri=uri, code=code)
+        return SetupError(f"{text}; {remedy(code)}", uri=uri, code=code)
     if isinstance(error, HTTPClientError | AwsConnectionError):
-        return TransientError(f"{doing}: {error}; check the network, the region and the endpoint")
-    return SetupError(f"{doing}: {error}; {_CREDENTIALS}")
+        return TransientError(f"{action} failed: {error}; check the network, the region and the endpoint", uri=uri)
+    return SetupError(f"{action} failed: {error}; {_CREDENTIALS}", uri=uri)

@@ -120,5 +120,7 @@ def _tls(client: BaseClient) -> ClientTlsContext:
         try:
             options.override_default_trust_store(Path(bundle).read_bytes())
         except OSError as error:
-            raise SetupError(f"reading the CA bundle {bundle}: {error}; correct `verify` or AWS_CA_BUNDLE") from error
+            raise SetupError(
+                f"reading the CA bundle failed: {error}; correct `verify` or AWS_CA_BUNDLE", uri=bundle
+            ) from error
     return ClientTlsContext(options)

@@ -39,7 +39,7 @@ class EventBus:
         try:
             self._client.describe_event_bus(Name=self._name)
         except (ClientError, BotoCoreError) as error:
-            raise translate(error, self._doing("looking for")) from error
+            raise translate(error, "lookup", self._uri) from error
 
     def send(self, chunk: Sequence[Span], complete: Completion) -> None:
         """Sends one chunk in one request, and answers entry by entry, in order.
@@ -87,7 +87,9 @@ class EventBus:
             return entry_result(code, f"{answer.code} {answer.message}".strip())
         if answer.code in ("ValidationException", "SerializationException"):
             return Invalid(answer.code, answer.message, whole_request=True)
-        return SetupError(f"{self._doing('sending to')}: {answer.code}: {answer.message}; {remedy(answer.code)}")
+        text = f"send failed: {answer.code}: {answer.message}; {remedy(answer.code)}"
+        return SetupError(text, uri=self._uri, code=answer.code)
 
-    def _doing(self, verb: str) -> str:
-        return f"{verb} the event bus {self._name} in {self._client.meta.region_name}"
+    @property
+    def _uri(self) -> str:
+        return f"event bus {self._name} in {self._client.meta.region_name}"

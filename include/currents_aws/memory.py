@@ -48,7 +48,7 @@ class MemoryObjects:
         """Puts the object over the version that has this ETag; raises ConflictError where there is another."""
         with self._lock:
             if (self.etag(key) if key in self.contents else None) != replaces:
-                raise ConflictError(f"s3://{self.bucket}/{key}: another version is there")
+                raise ConflictError("another version is there", uri=f"s3://{self.bucket}/{key}")
             self.write(key, body)
             return self.etag(key)
 
@@ -59,7 +59,7 @@ class MemoryObjects:
     def download(self, key: str, etag: str, into: IO[bytes]) -> None:
         """Copies an object into a file; raises FileError where it is another one by now."""
         if key not in self.contents or self.etag(key) != etag:
-            raise FileError(f"s3://{self.bucket}/{key}: {CHANGED}")
+            raise FileError(CHANGED, uri=f"s3://{self.bucket}/{key}")
         into.write(self.contents[key])
 
     def etag(self, key: str) -> str:

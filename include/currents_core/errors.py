@@ -9,15 +9,25 @@
     ├── FileError         this file can't be read: deliver the others, then fail the task
     └── DeliveryError     the task did what it could and some files are open: fail at once; a rerun resumes
 
-Faults of single rows are no exceptions but data (see ``dead_letter.Rejection``). Messages name the place and the
-remedy, and never hold a secret or a value of a record.
+Faults of single rows are data and not exceptions: see ``Rejection`` and ``DeadLetter``. Messages name the place and
+the remedy, and never hold a secret or a value of a record.
 """
 
 from __future__ import annotations
 
 
 class CurrentsError(Exception):
-    """Base of every fault that this project raises on purpose."""
+    """Base of every fault that this project raises on purpose. Its text is one line.
+
+    ``uri`` is what the fault is about, such as `s3://bucket/key`, and stands first in the text; empty where it is about
+    no single thing. ``code`` is the error code that a service answered with, if any.
+    """
+
+    def __init__(self, message: str, *, uri: str = "", code: str = "") -> None:
+        super().__init__(f"{uri}: {message}" if uri else message)
+        self.message = message
+        self.uri = uri
+        self.code = code
 
 
 class SetupError(CurrentsError):

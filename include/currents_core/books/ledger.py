@@ -100,7 +100,7 @@ class Ledger:
         key = self._key(file, "done")
         found = self._store.read_version(key)
         if found is None:
-            raise SetupError(f"{file.uri}: the ledger does not hold it any more; nothing to add its dead letters to")
+            raise SetupError("the ledger no longer holds it; nothing to add its dead letters to", uri=file.uri)
         record = orjson.loads(found[0])
         record.setdefault("redrives", {})[redrive] = change.as_json() | {"at": now.isoformat(timespec="seconds")}
         self._store.write_version(key, orjson.dumps(record), found[1])
@@ -142,7 +142,7 @@ class Ledger:
             found = self._store.read_version(key)
             if found is None or found[0] != record:
                 raise FencedError(
-                    f"{lease.file.uri}: another task took it over while this one was away; it goes on there"
+                    "another task took it over while this one was away, and carries on with it", uri=lease.file.uri
                 ) from None
             # Our own write had arrived, and only its answer was lost.
             lease.etag = found[1]
@@ -156,7 +156,7 @@ class Ledger:
             self._store.write_version(self._key(file, "done"), record, None)
         except ConflictError:
             if self._store.read(self._key(file, "done")) != record:
-                raise FencedError(f"{file.uri}: another task has delivered it meanwhile") from None
+                raise FencedError("another task has delivered it in the meantime", uri=file.uri) from None
         if lease.resumed:
             self._store.delete(self._key(file, "failed"))
 

@@ -104,8 +104,9 @@ class Fetcher:
             log.info("%s: %s has it until %s; waiting for that", file.uri, held.owner, held.until)
         if self.clock() - began > _PATIENCE:
             raise TransientError(
-                f"{file.uri}: {held.owner} has had it for {_PATIENCE.seconds // 60} minutes and goes on; look whether "
-                "that task hangs, then clear this one to resume"
+                f"{held.owner} has held it for {_PATIENCE.seconds // 60} minutes and keeps renewing its lease; check "
+                "whether that task is stuck, then clear this one to resume",
+                uri=file.uri,
             )
         self.sleep(1.0)
 

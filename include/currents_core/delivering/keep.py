@@ -133,4 +133,4 @@ class Keeper:
             self._fail(error)
         except Exception as error:
             log.exception("%s: settling broke", opened.file.uri)
-            self._fail(CurrentsError(f"{opened.file.uri}: {error!r}; please report this"))
+            self._fail(CurrentsError(f"{error!r}; please report this", uri=opened.file.uri))

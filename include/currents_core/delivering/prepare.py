@@ -74,7 +74,7 @@ class Preparation:
     def _no_event_type(self, file: SourceFile, frame: pd.DataFrame, rows: pd.DataFrame) -> list[DeadLetter]:
         if "event_type" not in frame.columns:
             raise FileError(
-                f"{file.uri}: neither a column event_type, nor the key, nor an Avro schema names the event type"
+                "neither a column event_type, nor the key, nor an Avro schema names the event type", uri=file.uri
             )
         reason = "event_type is missing, and no folder of the key names it"
         return [DeadLetter(row, _UNNAMED, "no_event_type", reason) for row in rows.index]

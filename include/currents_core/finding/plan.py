@@ -33,7 +33,6 @@ class Plans:
         """The shard that ``write`` stored. Raises SetupError where it is gone."""
         body = self._store.read(key)
         if body is None:
-            raise SetupError(
-                f"the plan s3://{self._store.bucket}/{key} is gone; clear the run's `discover` to plan anew"
-            )
+            uri = f"s3://{self._store.bucket}/{key}"
+            raise SetupError("the plan is gone; clear the run's `discover` task to plan again", uri=uri)
         return Shard.from_json(orjson.loads(body))

@@ -33,35 +33,36 @@ class Contents:
     batches: Iterator[pd.DataFrame]
 
 
-def read(path: Path, name: str, *, batch_rows: int = BATCH_ROWS) -> Contents:
-    """Opens a Parquet or Avro file, which ``name`` names in messages.
+def read(path: Path, uri: str, *, batch_rows: int = BATCH_ROWS) -> Contents:
+    """Opens a Parquet or Avro file, which messages call ``uri``.
 
     Raises FileError, here or while the batches are read, where the file is damaged, of another format, or holds none
     of the fields of Currents.
     """
-    file = _open(path, name)
-    _check_schema(file.schema, name)
-    return Contents(file.schema, file.event_type, _frames(file, name, batch_rows))
+    file = _open(path, uri)
+    _check_schema(file.schema, uri)
+    return Contents(file.schema, file.event_type, _frames(file, uri, batch_rows))
 
 
-def _open(path: Path, name: str) -> ParquetFile | AvroFile:
+def _open(path: Path, uri: str) -> ParquetFile | AvroFile:
     with path.open("rb") as body:
         magic = body.read(len(PARQUET_MAGIC))
     formats: dict[bytes, type[ParquetFile | AvroFile]] = {PARQUET_MAGIC: ParquetFile, AVRO_MAGIC: AvroFile}
     if magic not in formats:
-        raise FileError(f"{name}: neither a Parquet nor an Avro file: it begins with {magic!r}; {_REMEDY}")
+        raise FileError(f"neither a Parquet nor an Avro file: it begins with {magic!r}; {_REMEDY}", uri=uri)
     try:
         return formats[magic](path)
     except FileError as error:
-        raise FileError(f"{name}: {error}; {_REMEDY}") from error
+        raise FileError(f"{error}; {_REMEDY}", uri=uri) from error
 
 
-def _check_schema(schema: pa.Schema, name: str) -> None:
+def _check_schema(schema: pa.Schema, uri: str) -> None:
     if known_fields().isdisjoint(schema.names):
         found = ", ".join(schema.names[:10]) or "no column"
         raise FileError(
-            f"{name}: no column of a Currents event in it: expected id, time, user_id or others of the event glossary, "
-            f"found {found}; {_REMEDY}"
+            f"no column of a Currents event in it: expected id, time, user_id or others of the event glossary, "
+            f"found {found}; {_REMEDY}",
+            uri=uri,
         )
 
 
@@ -71,7 +72,7 @@ def known_fields() -> frozenset[str]:
     return frozenset(field for event_type in catalog().values() for field in event_type.fields)
 
 
-def _frames(file: ParquetFile | AvroFile, name: str, batch_rows: int) -> Iterator[pd.DataFrame]:
+def _frames(file: ParquetFile | AvroFile, uri: str, batch_rows: int) -> Iterator[pd.DataFrame]:
     row = 0
     try:
         for batch in file.batches(batch_rows):
@@ -80,4 +81,4 @@ def _frames(file: ParquetFile | AvroFile, name: str, batch_rows: int) -> Iterato
             yield frame.set_axis(pd.RangeIndex(row, row + len(frame)))
             row += len(frame)
     except FileError as error:
-        raise FileError(f"{name}: {error}; {_REMEDY}") from error
+        raise FileError(f"{error}; {_REMEDY}", uri=uri) from error

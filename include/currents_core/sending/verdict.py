@@ -88,8 +88,10 @@ class Verdicts:
         if result.cause != "undocumented":
             # A known fault that passes is the task's to retry; undocumented codes become dead letters.
             raise TransientError(
-                f"{_name(span)} was still refused after {tried.attempts} attempts: "
-                f"{result.code} {result.message}; clear the task to resume"
+                f"still refused after {tried.attempts} attempts: {result.code} {result.message}; "
+                "clear the task to resume",
+                uri=_name(span),
+                code=result.code,
             )
         return self._refused(span, result, tried)
 
@@ -105,7 +107,8 @@ class Verdicts:
         if self._policy_refusals >= _POLICY_REFUSALS:
             raise SetupError(
                 f"{self._policy_refusals} entries in a row were refused with {result.code} {result.message}; "
-                "correct the policy of the bus or of the sender's role, then clear the task to resume"
+                "correct the policy of the bus or of the sender's role, then clear the task to resume",
+                code=result.code,
             )
         return True
 
@@ -137,4 +140,4 @@ def throttled(results: Sequence[Result]) -> int:
 
 
 def _name(span: Span) -> str:
-    return f"row {span.entries.rows[span.start]} of {span.entries.resource}"
+    return f"{span.entries.resource}, row {span.entries.rows[span.start]}"

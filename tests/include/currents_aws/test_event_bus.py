@@ -82,7 +82,7 @@ def test_a_missing_bus_is_found_before_events_are_lost_on_it(aws: LocalAws) -> N
     client = aws.client("events")
     target = EventBus(client, transport_for(client), "no-such-bus")
     with pytest.raises(
-        SetupError, match=r"the event bus no-such-bus in us-east-1: ResourceNotFoundException.*create it"
+        SetupError, match=r"event bus no-such-bus in us-east-1: lookup failed: ResourceNotFoundException.*create it"
     ):
         target.preflight()
     assert answer(target, ONE) == [SENT], "the service takes the event"
@@ -142,7 +142,7 @@ def test_an_answer_that_leaves_entries_out_is_no_answer_for_any(aws: LocalAws) -
 def test_a_request_that_never_could_go_is_a_wrong_set_up(code: str, aws: LocalAws) -> None:
     result = answer(EventBus(aws.client("events"), Saying(Answer(400, code=code, message="no")), "bus"), TWO)
     assert isinstance(result, SetupError)
-    assert str(result).startswith(f"sending to the event bus bus in us-east-1: {code}: no; ")
+    assert str(result).startswith(f"event bus bus in us-east-1: send failed: {code}: no; ")
 
 
 def test_codes_of_entries_that_nobody_documents_may_be_tried_again(aws: LocalAws) -> None:

@@ -40,7 +40,7 @@ def test_missing_credentials_are_told_as_such(aws: LocalAws, bucket: str, monkey
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
     with pytest.raises(
-        SetupError, match=rf"reading s3://{bucket}/k: Unable to locate credentials; check the credentials"
+        SetupError, match=rf"s3://{bucket}/k: read failed: Unable to locate credentials; check the credentials"
     ):
         S3Objects(client(), bucket).read("k")
 

@@ -429,9 +429,8 @@ def test_missing_credentials_are_a_wrong_set_up(
     client = boto3.Session(region_name="us-east-1").client("events", endpoint_url=service.url)
     found = outcome(make(client))
     assert isinstance(found, SetupError)
-    assert str(found) == (
-        "calling PutEvents in us-east-1: Unable to locate credentials; check the credentials of the Airflow connection"
-    )
+    said = "Unable to locate credentials; check the credentials of the Airflow connection"
+    assert str(found) == f"PutEvents in us-east-1: call failed: {said}"
     assert service.seen == []
 
 

@@ -21,5 +21,5 @@ def test_a_plan_is_read_back_and_planning_again_finds_the_same_key() -> None:
 
 
 def test_a_plan_that_is_gone_says_how_to_get_it_back() -> None:
-    with pytest.raises(SetupError, match=r"s3://memory/plans/x is gone; clear the run's `discover`"):
+    with pytest.raises(SetupError, match=r"s3://memory/plans/x: the plan is gone; clear the run's `discover` task"):
         Plans(MemoryObjects(), Layout()).read("plans/x")

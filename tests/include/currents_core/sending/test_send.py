@@ -114,7 +114,7 @@ def test_a_request_that_is_not_full_goes_after_a_moment() -> None:
 
 def test_known_passing_faults_are_left_to_the_task_after_the_last_attempt() -> None:
     target = MemoryTarget(answer=lambda entry: Failed("ThrottlingException", "slow down", "throttled"))
-    with pytest.raises(TransientError, match=r"row 0 of r .* 3 attempts: ThrottlingException.*resume"):
+    with pytest.raises(TransientError, match=r"r, row 0: .* 3 attempts: ThrottlingException.*resume"):
         send(target, 1, attempts=3)
     assert target.requests == [1, 1, 1]
 
