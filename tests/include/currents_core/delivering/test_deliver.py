@@ -503,7 +503,8 @@ def test_thousands_of_tiny_files_share_their_requests() -> None:
     house = House()
     files = [house.put(OPEN, f"{number:04}.parquet", table([f"{number}"])) for number in range(500)]
     assert house.deliver(*files) == Counts(read=500, sent=500)
-    assert len(house.target.requests) <= 60
+    # Fifty would do. On a busy machine some go before they are full; unshared, there would be 500.
+    assert len(house.target.requests) <= 100
     assert len(house.ledger.done(HOUR)) == 500
 
 
