@@ -14,7 +14,7 @@ CONNECTOR = "test"
 
 
 @dag(
-    # The hour that is exported is the start of the data interval; a trigger form with a field `hour` would do as well.
+    # Exports the hour at the start of the data interval. A trigger form with a field `hour` works as well.
     schedule=CronDataIntervalTimetable("30 * * * *", timezone="UTC"),
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
