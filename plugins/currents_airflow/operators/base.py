@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import BaseOperator, ExceptionRetryPolicy, RetryAction, RetryRule
 
-from currents_airflow.hooks.currents import CurrentsHook
+from currents_airflow.parts import RunParts
 from currents_core.errors import DeliveryError, SetupError
 from currents_core.hour import resolve_hour
 from currents_core.setup.connectors_file import load_connector
@@ -81,7 +81,7 @@ class CurrentsOperator(BaseOperator):
             settings = self.settings()
             request = self._request(context, settings)
             request.require_begun(datetime.now(UTC))
-            return self.run_step(context, CurrentsHook(settings, request, context["dag_run"].run_id, self.verify))
+            return self.run_step(context, RunParts(settings, request, context["dag_run"].run_id, self.verify))
         except (SetupError, DeliveryError) as error:
             # The UI cuts off the message of an exception, but not a line. It says it all; where it came from would only
             # bury it.
@@ -96,7 +96,7 @@ class CurrentsOperator(BaseOperator):
         return connector.model_copy(update={"destination": connector.destination.model_copy(update=told)})
 
     @abstractmethod
-    def run_step(self, _context: Context, _hook: CurrentsHook, /) -> Any:
+    def run_step(self, _context: Context, _parts: RunParts, /) -> Any:
         """What this operator does."""
 
     def _request(self, context: Context, connector: Connector) -> RunRequest:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Context
 
-    from currents_airflow.hooks.currents import CurrentsHook
+    from currents_airflow.parts import RunParts
     from currents_core.books.account import Account
     from currents_core.delivering.deliver import Delivery
     from currents_core.finding.shard import Shard
@@ -39,7 +39,7 @@ class CurrentsToEventBridgeOperator(CurrentsOperator):
         self._delivery: Delivery | None = None
         self._datasets: list[str] = []
 
-    def run_step(self, context: Context, hook: CurrentsHook, /) -> dict[str, Any]:
+    def run_step(self, context: Context, parts: RunParts, /) -> dict[str, Any]:
         """Returns the counts of the rows delivered by this try; of a dry run, the forecast."""
         from currents_core.delivering.deliver import Delivery
         from currents_core.sending.pacer import Pacer
@@ -47,36 +47,36 @@ class CurrentsToEventBridgeOperator(CurrentsOperator):
         # What this process has loaded by now stays: looking through it for garbage again and again takes a twentieth of
         # the time.
         gc.freeze()
-        request = hook.request
-        shard = hook.plans.read(self.shard["key"])
-        self.addresses = hook.addresses(shard.prefix)
+        request = parts.request
+        shard = parts.plans.read(self.shard["key"])
+        self.addresses = parts.addresses(shard.prefix)
         if not request.is_dry:
             self._datasets = sorted({file.dataset for file in shard.files})
-        rates = hook.connector.rates(self.pool_slots * request.pace)
+        rates = parts.connector.rates(self.pool_slots * request.pace)
         self._delivery = Delivery(
-            connector=hook.connector,
-            source=hook.source,
-            target=hook.target,
+            connector=parts.connector,
+            source=parts.source,
+            target=parts.target,
             pacer=Pacer(*rates) if not request.is_dry else Pacer(None, None),
-            ledger=hook.ledger,
-            dead_letters=hook.dead_letters,
-            delivered_ids=hook.delivered_ids,
+            ledger=parts.ledger,
+            dead_letters=parts.dead_letters,
+            delivered_ids=parts.delivered_ids,
             owner=_name(context),
-            personal_data=hook.personal_data,
+            personal_data=parts.personal_data,
             # Dead letters stay what they were: those of a backfill are sent again as such.
             mode=self.shard.get("mark", request.mark),
             max_events=request.max_events,
-            rows_of=hook.redrive.rows if request.is_redrive else None,
+            rows_of=parts.redrive.rows if request.is_redrive else None,
         )
         try:
             account = self._delivery.deliver(shard.files)
         finally:
-            hook.target.close()
+            parts.target.close()
             if not request.is_dry:
-                _measure(hook.connector.name, self._delivery.figures)
+                _measure(parts.connector.name, self._delivery.figures)
         notes = (f"{note} {count}" for note, count in sorted(account.notes.items()))
         self.log.info("%s: %s", self.shard["label"], ", ".join([str(account.totals), *notes]))
-        return _forecast(hook, shard, account) if request.is_dry else asdict(account.totals)
+        return _forecast(parts, shard, account) if request.is_dry else asdict(account.totals)
 
     def get_openlineage_facets_on_complete(self, _task_instance: Any) -> OperatorLineage[Any, Any]:
         """The datasets of what was sent: a folder for each event type, and the bus. OpenLineage's provider calls this.
@@ -112,15 +112,15 @@ def _measure(connector: str, figures: SendFigures) -> None:
     )
 
 
-def _forecast(hook: CurrentsHook, shard: Shard, account: Account) -> dict[str, Any]:
-    """What the dry run of a shard found. Its dead letters are in the hook's state, which forgets them."""
+def _forecast(parts: RunParts, shard: Shard, account: Account) -> dict[str, Any]:
+    """What the dry run of a shard found. Its dead letters are in a state that forgets them."""
     from currents_aws.dry_run import DryRunTarget
 
-    assert isinstance(hook.target, DryRunTarget)
-    found = hook.target.forecast
+    assert isinstance(parts.target, DryRunTarget)
+    found = parts.target.forecast
     found.account = account
     for file in shard.files:
-        found.dead_letters.update(str(letter["code"]) for letter in hook.dead_letters.read(file))
+        found.dead_letters.update(str(letter["code"]) for letter in parts.dead_letters.read(file))
     return found.as_json()
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowSkipException
 
 from currents_airflow import metrics
-from currents_airflow.hooks.currents import CurrentsHook
 from currents_airflow.links import EventBusLink, SourceFilesLink
 from currents_airflow.operators.base import CurrentsOperator, is_backfill
+from currents_airflow.parts import RunParts
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -29,30 +29,30 @@ class CurrentsDiscoverOperator(CurrentsOperator):
         super().__init__(**kwargs)
         self.skip_backfills = skip_backfills
 
-    def run_step(self, context: Context, hook: CurrentsHook, /) -> list[dict[str, object]]:
+    def run_step(self, context: Context, parts: RunParts, /) -> list[dict[str, object]]:
         """Also looks whether the destination exists, since EventBridge drops what is sent to a missing bus."""
         from currents_core.finding.discover import undelivered
         from currents_core.finding.shard import MAX_SHARDS, plan_shards
 
         if self.skip_backfills and is_backfill(context):
             raise AirflowSkipException("backfills have tasks and slots of their own")
-        request = hook.request
-        self.addresses = hook.addresses()
-        hook.bus.preflight()
-        files = undelivered(hook.connector, hook.source, hook.ledger, request)
+        request = parts.request
+        self.addresses = parts.addresses()
+        parts.bus.preflight()
+        files = undelivered(parts.connector, parts.source, parts.ledger, request)
         # One task counts the events where they are limited.
         shards = plan_shards(files, max_shards=1 if request.max_events else MAX_SHARDS)
         late = sum(file.hour in request.past for file in files)
-        metrics.count(hook.connector.name, files_found=len(files), files_late=late)
-        self.log.info("%s", _said(hook, files, late, len(shards)))
-        return [{"key": hook.plans.write(shard.files[0].hour, shard), "label": shard.label} for shard in shards]
+        metrics.count(parts.connector.name, files_found=len(files), files_late=late)
+        self.log.info("%s", _said(parts, files, late, len(shards)))
+        return [{"key": parts.plans.write(shard.files[0].hour, shard), "label": shard.label} for shard in shards]
 
 
-def _said(hook: CurrentsHook, files: list[Any], late: int, shards: int) -> str:
-    request = hook.request
+def _said(parts: RunParts, files: list[Any], late: int, shards: int) -> str:
+    request = parts.request
     hours = [*request.hours] or [*request.past]
     when = hours[0] if len(hours) == 1 else f"{hours[0]} to {hours[-1]}"
-    place = f"s3://{hook.source.bucket}/{hook.connector.source.prefix}"
+    place = f"s3://{parts.source.bucket}/{parts.connector.source.prefix}"
     if not files:
         return f"{when}: nothing to deliver: every file below {place} is delivered, or there is none"
     return f"{when}: {len(files)} files ({late} late) in {shards} shards below {place}"

@@ -19,7 +19,7 @@ from currents_core.hour import hour_end
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from currents_airflow.hooks.currents import CurrentsHook
+    from currents_airflow.parts import RunParts
     from currents_core.books.manifest import Manifest
     from currents_core.file_key import SourceFile
 
@@ -44,47 +44,47 @@ class CurrentsReconcileOperator(CurrentsOperator):
         super().__init__(**kwargs)
         self.plans = plans
 
-    def run_step(self, context: Context, hook: CurrentsHook, /) -> dict[str, Any]:
+    def run_step(self, context: Context, parts: RunParts, /) -> dict[str, Any]:
         """Returns the totals and the place of each manifest. Raises DeliveryError where an hour is not complete.
 
         Airflow takes the run's state from this task alone, as the last one that counts: so it must fail with the
         tasks before it, also where no hole shows in the books.
         """
-        self.addresses = hook.addresses(hour=(*hook.request.hours, None)[0])
+        self.addresses = parts.addresses(hour=(*parts.request.hours, None)[0])
         planned = {task: list(plans) for task, plans in self.plans.items() if plans is not None}
         failed = self._failed_upstream(context)
         if not planned:
             raise DeliveryError(f"{self.connector}: nothing was planned; the log of the first task says why")
-        if hook.request.is_dry:
+        if parts.request.is_dry:
             self.outlets = []
-            return self._forecast(context, hook, planned, failed)
-        files = [file for plans in planned.values() for plan in plans for file in hook.plans.read(plan["key"]).files]
-        return self.close(context, hook, files, failed)
+            return self._forecast(context, parts, planned, failed)
+        files = [file for plans in planned.values() for plan in plans for file in parts.plans.read(plan["key"]).files]
+        return self.close(context, parts, files, failed)
 
     def close(
-        self, context: Context, hook: CurrentsHook, files: Sequence[SourceFile], failed: Sequence[str]
+        self, context: Context, parts: RunParts, files: Sequence[SourceFile], failed: Sequence[str]
     ) -> dict[str, Any]:
         """Accounts for the files that the run had; ``failed`` are the names of its tasks that did."""
         from currents_core.books.manifest import reconcile
 
-        request = hook.request
+        request = parts.request
         hours = sorted({*request.hours, *(file.hour for file in files)})
-        manifests = [reconcile(self.connector, each, files, hook.ledger) for each in hours]
+        manifests = [reconcile(self.connector, each, files, parts.ledger) for each in hours]
         open_hours = [] if request.is_partial else [each for each in manifests if not each.complete]
         faults = [_complaint(each) for each in open_hours] or [f"{name} failed; its log says why" for name in failed]
         announces = bool(self.outlets) and not (faults or request.is_partial or request.own_books)
         complete, now = [], datetime.now(UTC)
         for manifest in manifests:
-            if hook.manifests.write(manifest, now, announce=announces):
+            if parts.manifests.write(manifest, now, announce=announces):
                 complete.append(manifest.hour)
             self.log.info("%s: %s", manifest.hour, manifest.account.totals)
-        self._measure(context, hook, manifests)
+        self._measure(context, parts, manifests)
         if faults:
             raise DeliveryError(f"{self.connector}: {'; '.join(faults)}")
         self._announce(context, complete)
         return {
             manifest.hour: {
-                "manifest": f"s3://{hook.state.bucket}/{hook.manifests.key(manifest.hour)}",
+                "manifest": f"s3://{parts.state.bucket}/{parts.manifests.key(manifest.hour)}",
                 "totals": asdict(manifest.account.totals),
             }
             for manifest in manifests
@@ -97,18 +97,18 @@ class CurrentsReconcileOperator(CurrentsOperator):
             # An outlet of which nothing is told makes an event all the same.
             self.outlets = []
 
-    def _measure(self, context: Context, hook: CurrentsHook, manifests: Sequence[Manifest]) -> None:
-        if hook.request.own_books:
+    def _measure(self, context: Context, parts: RunParts, manifests: Sequence[Manifest]) -> None:
+        if parts.request.own_books:
             return
-        name, open_files = hook.connector.name, sum(len(each.open_files) for each in manifests)
+        name, open_files = parts.connector.name, sum(len(each.open_files) for each in manifests)
         metrics.gauge(name, files_open=open_files, hours_incomplete=sum(not each.complete for each in manifests))
         metrics.count(name, hours_complete=sum(each.complete for each in manifests))
         if context["dag_run"].run_type == "scheduled" and self.kind == "export":
-            lag = datetime.now(UTC) - hour_end(hook.request.hours[0])
+            lag = datetime.now(UTC) - hour_end(parts.request.hours[0])
             metrics.gauge(name, lag_seconds=lag.total_seconds())
 
     def _forecast(
-        self, context: Context, hook: CurrentsHook, planned: Mapping[str, Sequence[Any]], failed: Sequence[str]
+        self, context: Context, parts: RunParts, planned: Mapping[str, Sequence[Any]], failed: Sequence[str]
     ) -> dict[str, Any]:
         """The report of a dry run, of which nothing is written down."""
         from currents_core.delivering.dry_run import Forecast, total_forecast
@@ -123,7 +123,7 @@ class CurrentsReconcileOperator(CurrentsOperator):
                 found = context["ti"].xcom_pull(task_ids=task, map_indexes=indexes) if indexes else []
                 yield from (Forecast.from_json(each) for each in found)
 
-        report = total_forecast(forecasts()).report(hook.connector, hook.request.pace)
+        report = total_forecast(forecasts()).report(parts.connector, parts.request.pace)
         self.log.info("Nothing was sent. Sending would come to:\n%s", json.dumps(report, indent=2, ensure_ascii=False))
         return report
 

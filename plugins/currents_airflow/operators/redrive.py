@@ -15,7 +15,7 @@ from currents_core.errors import DeliveryError
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from currents_airflow.hooks.currents import CurrentsHook
+    from currents_airflow.parts import RunParts
     from currents_core.file_key import SourceFile
 
 
@@ -28,18 +28,18 @@ class CurrentsSelectLettersOperator(CurrentsOperator):
 
     operator_extra_links = (EventBusLink(),)
 
-    def run_step(self, _context: Context, hook: CurrentsHook, /) -> list[dict[str, object]]:
+    def run_step(self, _context: Context, parts: RunParts, /) -> list[dict[str, object]]:
         """Also looks whether the destination exists, since EventBridge drops what is sent to a missing bus."""
         from currents_core.finding.shard import plan_shards
 
-        self.addresses = hook.addresses()
-        hook.bus.preflight()
-        request, redrive = hook.request, hook.redrive
+        self.addresses = parts.addresses()
+        parts.bus.preflight()
+        request, redrive = parts.request, parts.redrive
         plans: list[dict[str, object]] = []
         for mark, files in redrive.plan(request.hours, request.wants_letter).items():
             for shard in plan_shards(files):
                 letters = sum(len(redrive.rows(file)) for file in shard.files)
-                key = hook.plans.write(shard.files[0].hour, shard)
+                key = parts.plans.write(shard.files[0].hour, shard)
                 plans.append({"key": key, "label": f"{letters} letters of {shard.label}", "mark": mark})
                 self.log.info("%s", plans[-1]["label"])
         if not plans:
@@ -51,16 +51,16 @@ class CurrentsSettleLettersOperator(CurrentsReconcileOperator):
     """Moves the dead letters that went through out of their hours' books, and notes the try of those that did not."""
 
     def close(
-        self, _context: Context, hook: CurrentsHook, files: Sequence[SourceFile], failed: Sequence[str]
+        self, _context: Context, parts: RunParts, files: Sequence[SourceFile], failed: Sequence[str]
     ) -> dict[str, Any]:
         """Returns what became of the letters' rows. Raises DeliveryError where not all of them were tried."""
         from currents_core.books.manifest import reconcile
 
         now = datetime.now(UTC)
-        self.addresses = hook.addresses(hour=hook.request.hours[0])
-        totals = hook.redrive.settle(files, now).totals
+        self.addresses = parts.addresses(hour=parts.request.hours[0])
+        totals = parts.redrive.settle(files, now).totals
         for hour in sorted({file.hour for file in files}):
-            hook.hours_manifests.write(reconcile(self.connector, hour, [], hook.redrive.ledger), now)
+            parts.hours_manifests.write(reconcile(self.connector, hour, [], parts.redrive.ledger), now)
         self.log.info("of %d letters: %s", totals.read, totals)
         if totals.dead_lettered:
             self.log.warning("%d stay dead letters; their `reason` says why", totals.dead_lettered)

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
-from currents_airflow.hooks.currents import CurrentsHook
 from currents_airflow.operators.base import CurrentsOperator
 from currents_airflow.operators.discover import CurrentsDiscoverOperator
+from currents_airflow.parts import RunParts
 from currents_core.setup.run_request import run_request
 from tests.tools.local_aws import LocalAws
 
@@ -48,6 +48,6 @@ def test_the_client_of_the_bus_verifies_as_it_is_told(
     monkeypatch.setenv("AIRFLOW_CONN_THEIRS", "aws://")
     monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
     settings = CurrentsDiscoverOperator(task_id="t", connector="orders", aws_conn_id="theirs").settings()
-    hook = CurrentsHook(settings, run_request({}, "2026-11-23-08", settings), "run", verify)
-    client: Any = hook.bus._client
+    parts = RunParts(settings, run_request({}, "2026-11-23-08", settings), "run", verify)
+    client: Any = parts.bus._client
     assert client._endpoint.http_session._verify == used

@@ -45,7 +45,7 @@ class Step:
     def run(self, run_type: str = "scheduled", **params: Any) -> Any:
         house = self.house
         request = run_request(params, HOUR, house.connector, is_backfill=run_type == "backfill")
-        hook = SimpleNamespace(
+        parts = SimpleNamespace(
             connector=house.connector,
             request=request,
             source=house.source,
@@ -59,7 +59,7 @@ class Step:
         )
         task = SimpleNamespace(dag_id="d", run_id="r", task_id="deliver", map_index=3, try_number=2)
         context: Any = {"dag_run": SimpleNamespace(run_type=run_type), "ti": task}
-        return self.operator.run_step(context, cast(Any, hook))
+        return self.operator.run_step(context, cast(Any, parts))
 
 
 def operator(house: House, *files: Any, **options: Any) -> Step:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from currents_airflow.hooks.currents import CurrentsHook
+from currents_airflow.parts import RunParts
 from currents_core.books import ledger, seen_ids
 from currents_core.finding import discover
 from currents_core.setup.run_request import run_request
@@ -17,7 +17,7 @@ def s3_config(monkeypatch: pytest.MonkeyPatch, extra: dict[str, Any]) -> Any:
     """What a client is made with when the connection has this extra."""
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps({"conn_type": "aws", "extra": extra}))
     settings = connector()
-    client: Any = CurrentsHook(settings, run_request({}, HOUR, settings), "run").source._client
+    client: Any = RunParts(settings, run_request({}, HOUR, settings), "run").source._client
     return client.meta.config
 
 

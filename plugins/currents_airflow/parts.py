@@ -1,4 +1,4 @@
-"""Builds what an export works with, from a connector's settings and its Airflow connections."""
+"""Makes what a run works with, from a connector's settings and its Airflow connections."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 _S3_CONNECTIONS = 16
 
 
-class CurrentsHook:
-    """The places of one connector, for what one run is asked to do: its source, its state and its destination.
+class RunParts:
+    """The parts of one run of a connector: its source, its state, its books and its destination.
 
-    Clients come from the connector's Airflow connections, so credentials, endpoints, proxies and retries are theirs.
-    Everything is made when first asked for. A replay and a redrive have books of their own, under the name of their
-    run; a dry run sends to nowhere, and what it writes is forgotten. ``verify`` is for the TLS of the destination, as
-    boto3 takes it; None leaves it to the connection.
+    Each part is made when it is first asked for. Clients come from the connector's Airflow connections, which set their
+    credentials, endpoints, proxies and retries. Replays and redrives keep books of their own, named after their run. A
+    dry run sends nothing, and what it writes is forgotten. ``verify`` sets how the destination's TLS certificate is
+    checked, as in boto3; None leaves that to the connection.
     """
 
     def __init__(
