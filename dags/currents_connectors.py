@@ -7,10 +7,10 @@ A file of its own, so that a faulty connector breaks no valid one. (Airflow only
 from __future__ import annotations
 
 from currents_airflow import notices
+from currents_airflow.connectors import all_connectors
 from currents_core.errors import SetupError
-from currents_core.setup.connectors_file import load_connectors
 
-connectors = load_connectors()
+connectors = all_connectors()
 if connectors.faults:
     raise SetupError(connectors.report())
 if faults := list(notices.faults(connectors.valid.values())):

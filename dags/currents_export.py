@@ -11,13 +11,13 @@ from airflow.sdk import DAG, CronPartitionTimetable, CronTriggerTimetable, Trigg
 
 from currents_airflow import notices
 from currents_airflow.assets import hours_of
+from currents_airflow.connectors import all_connectors
 from currents_airflow.operators.base import TASK_DEFAULTS
 from currents_airflow.operators.deliver import CurrentsToEventBridgeOperator
 from currents_airflow.operators.discover import CurrentsDiscoverOperator
 from currents_airflow.operators.reconcile import CurrentsReconcileOperator
 from currents_airflow.params import export_params
 from currents_core.hour import HOUR_FORMAT
-from currents_core.setup.connectors_file import load_connectors
 from currents_core.setup.settings import POOL, Connector
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def _doc(text: str, connector: Connector) -> str:
     )
 
 
-connectors = load_connectors()
+connectors = all_connectors()
 if connectors.faults:
     # currents_connectors.py raises these, so that they show in the UI and the valid connectors still run.
     log.warning(connectors.report())

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 
 from airflow.sdk import DAG
 
+from currents_airflow.connectors import all_connectors
 from currents_airflow.operators.base import TASK_DEFAULTS
 from currents_airflow.operators.deliver import CurrentsToEventBridgeOperator
 from currents_airflow.operators.redrive import CurrentsSelectLettersOperator, CurrentsSettleLettersOperator
 from currents_airflow.params import redrive_params
-from currents_core.setup.connectors_file import load_connectors
 from currents_core.setup.settings import POOL
 
 _CONNECTOR = "{{ params.connector }}"
@@ -52,5 +52,5 @@ def redrive_dag(connectors: list[str]) -> DAG:
     return dag
 
 
-if names := list(load_connectors().valid):
+if names := list(all_connectors().valid):
     currents_redrive = redrive_dag(names)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.tools.airflow_env import ROOT, airflow_env
 
 # What each room may not import. A room is a folder, given as the beginning of its files' paths.
 FORBIDDEN = {
@@ -85,7 +85,7 @@ def test_what_every_airflow_process_imports_loads_nothing_heavy(module: str, tmp
     run = subprocess.run(
         [sys.executable, "-c", code],
         cwd=ROOT,
-        env={"PYTHONPATH": f"{ROOT / 'include'}:{ROOT / 'plugins'}:{ROOT}", "AIRFLOW_HOME": str(tmp_path), "PATH": ""},
+        env={**airflow_env(tmp_path), "PYTHONPATH": f"{ROOT / 'include'}:{ROOT / 'plugins'}:{ROOT}"},
         capture_output=True,
         text=True,
         check=True,

@@ -36,7 +36,9 @@ SECRETS = {
     "AIRFLOW__API_AUTH__JWT_SECRET",
     "_AIRFLOW_WWW_USER_PASSWORD",
 }
-FILLED = dict.fromkeys(SECRETS, "0" * 64)
+NEEDED = {*SECRETS, "CURRENTS_CONNECTORS"}
+CONNECTORS = "/opt/airflow/include/connectors.yaml"
+FILLED = {**dict.fromkeys(SECRETS, "0" * 64), "CURRENTS_CONNECTORS": CONNECTORS}
 
 # Settings that the local Airflow has too, with another value, and why.
 DIFFERENT = {
@@ -149,17 +151,18 @@ def test_interpolation_refuses_what_the_file_does_not_use(text: str) -> None:
         interpolate(text, {"A": "a"}, {})
 
 
-def test_each_missing_secret_is_named_with_the_way_to_make_it() -> None:
+def test_what_is_missing_is_named_with_the_way_to_make_it() -> None:
     missing: dict[str, str] = {}
     interpolate(RAW, {}, missing)
-    assert set(missing) == SECRETS
-    assert [name for name, message in missing.items() if "openssl rand" not in message] == []
+    assert set(missing) == NEEDED
+    assert [name for name in SECRETS if "openssl rand" not in missing[name]] == []
+    assert CONNECTORS in missing["CURRENTS_CONNECTORS"]
 
 
-def test_an_empty_secret_is_missing_too() -> None:
+def test_what_is_empty_is_missing_too() -> None:
     missing: dict[str, str] = {}
-    interpolate(RAW, dict.fromkeys(SECRETS, ""), missing)
-    assert set(missing) == SECRETS
+    interpolate(RAW, dict.fromkeys(NEEDED, ""), missing)
+    assert set(missing) == NEEDED
 
 
 def test_no_secret_has_a_default() -> None:
@@ -251,9 +254,9 @@ def test_mounted_folders_exist_and_cannot_be_written() -> None:
     assert {mount.split(":")[0] for mount in mounts - of_host} == set(RAW["volumes"])
 
 
-def test_the_connectors_file_is_among_the_mounted() -> None:
-    path = resolved()["services"]["airflow-worker"]["environment"]["CURRENTS_CONNECTORS"]
-    assert (ROOT / Path(path).relative_to("/opt/airflow")).is_file()
+def test_the_suggested_connectors_file_is_among_the_mounted() -> None:
+    assert (ROOT / Path(CONNECTORS).relative_to("/opt/airflow")).is_file()
+    assert f": {CONNECTORS}\n" in (ROOT / ".env.example").read_text("utf-8")
     given = resolved({"CURRENTS_CONNECTORS": "/opt/airflow/include/mine.yaml"})["services"]["airflow-worker"]
     assert given["environment"]["CURRENTS_CONNECTORS"] == "/opt/airflow/include/mine.yaml"
 

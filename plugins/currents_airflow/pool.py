@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.listeners import hookimpl
 
-from currents_core.setup.connectors_file import load_connectors
+from currents_airflow.connectors import all_connectors
 from currents_core.setup.settings import POOL, pool_slots
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def on_dag_run_running(dag_run: Any, msg: str) -> None:  # noqa: ARG001 - the na
 
     if not any(task.pool == POOL for task in dag_run.dag.tasks):
         return
-    connectors = load_connectors().valid.values()
+    connectors = all_connectors().valid.values()
     if (session := object_session(dag_run)) and connectors:
         keep_pool(session, pool_slots(connectors))
 

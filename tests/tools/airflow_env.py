@@ -6,16 +6,19 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+# The connectors file of the demo.
+EXAMPLE = ROOT / "include" / "connectors.yaml"
 # What has to be on the path to import the project and its tests; Airflow adds the plugins folder by itself.
 PYTHONPATH = f"{ROOT / 'include'}:{ROOT}"
 
 
 def airflow_env(home: Path) -> dict[str, str]:
-    """Environment variables for an Airflow that lives in ``home``, on SQLite, with this project's DAGs and plugins."""
+    """Environment variables for an Airflow in ``home``, on SQLite, with this project's DAGs, plugins and example."""
     return {
         "AIRFLOW_HOME": str(home),
         "PYTHONPATH": PYTHONPATH,
         "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
+        "CURRENTS_CONNECTORS": str(EXAMPLE),
         "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "false",

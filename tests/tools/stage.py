@@ -14,6 +14,7 @@ import pyarrow as pa
 from currents_core.hour import format_hour
 from currents_core.setup.connectors_file import load_connector
 from currents_core.setup.settings import Connector
+from tests.tools.airflow_env import EXAMPLE
 from tests.tools.local_aws import LocalAws
 from tests.tools.sample import SampleFile, make_files
 
@@ -55,7 +56,7 @@ def late_file(hour: str, *, prefix: str, rows: int = 250) -> SampleFile:
 
 def set_stage(aws: LocalAws) -> Connector:
     """Makes the demo connector's buckets, bus, rule and queue; files are put by ``put_files``."""
-    connector = load_connector(CONNECTOR)
+    connector = load_connector(EXAMPLE, CONNECTOR)
     s3 = aws.client("s3")
     for bucket in {connector.source.bucket, connector.state.bucket}:
         s3.create_bucket(Bucket=bucket)

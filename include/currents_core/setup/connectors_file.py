@@ -1,8 +1,7 @@
-"""Reads `connectors.yaml`. Every fault in it is reported at once, with its line, its place and the remedy."""
+"""Reads a connectors file. Every fault in it is reported at once, with its line, its place and the remedy."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,6 @@ from pydantic import ValidationError
 
 from currents_core.errors import SetupError
 from currents_core.setup.settings import Connector
-
-DEFAULT_PATH = Path(__file__).parents[2] / "connectors.yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +27,16 @@ class Connectors:
         return "\n".join([f"{self.path} has {len(self.faults)} fault(s):", *(f"  - {fault}" for fault in self.faults)])
 
 
-def load_connectors(path: Path | None = None) -> Connectors:
-    """Reads the connectors from ``path``, else from the file that CURRENTS_CONNECTORS names, else from the shipped one.
+def load_connectors(path: Path) -> Connectors:
+    """Reads the connectors from the file at ``path``.
 
     A faulty connector is left out and its faults are listed; the others stay usable. Raises SetupError where the file
     can't be read at all.
     """
-    path = path or Path(os.environ.get("CURRENTS_CONNECTORS") or DEFAULT_PATH)
     try:
         document = yaml.compose(path.read_text("utf-8"), Loader=yaml.SafeLoader)
     except OSError as error:
-        raise SetupError(f"{path}: {error.strerror}; name the connectors file in CURRENTS_CONNECTORS") from error
+        raise SetupError(f"the connectors file {path}: {error.strerror}; put it there, or name another one") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SetupError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
     items = _items(document, path)
@@ -60,9 +56,9 @@ def load_connectors(path: Path | None = None) -> Connectors:
     return Connectors(path, valid, tuple(faults))
 
 
-def load_connector(name: str) -> Connector:
-    """The connector called ``name``. Raises SetupError where there is none, or where it has a fault."""
-    connectors = load_connectors()
+def load_connector(path: Path, name: str) -> Connector:
+    """The connector called ``name`` in the file at ``path``. Raises SetupError where it is missing or has a fault."""
+    connectors = load_connectors(path)
     if name not in connectors.valid:
         known = ", ".join(connectors.valid) or "none"
         raise SetupError(

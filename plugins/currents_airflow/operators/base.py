@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import BaseOperator, ExceptionRetryPolicy, RetryAction, RetryRule
 
+from currents_airflow.connectors import one_connector
 from currents_airflow.parts import RunParts
 from currents_core.errors import DeliveryError, SetupError
 from currents_core.hour import resolve_hour
-from currents_core.setup.connectors_file import load_connector
 from currents_core.setup.run_request import RunRequest, redrive_request, run_request, sweep_request
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class CurrentsOperator(BaseOperator):
 
     def settings(self) -> Connector:
         """The connector's settings, with what the task was told of its bus."""
-        connector = load_connector(self.connector)
+        connector = one_connector(self.connector)
         told = {"aws_conn_id": self.aws_conn_id, "region": self.region_name}
         told = {name: value for name, value in told.items() if value}
         return connector.model_copy(update={"destination": connector.destination.model_copy(update=told)})

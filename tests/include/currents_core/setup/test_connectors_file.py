@@ -7,6 +7,7 @@ import pytest
 from currents_core.errors import SetupError
 from currents_core.limits import EVENT_BUS, Limits
 from currents_core.setup.connectors_file import load_connector, load_connectors
+from tests.tools.airflow_env import EXAMPLE
 
 GOOD = """
   - name: good
@@ -33,7 +34,7 @@ def write(tmp_path: Path, text: str) -> Path:
 
 
 def test_the_shipped_file_is_valid_and_holds_the_demo() -> None:
-    shipped = load_connectors()
+    shipped = load_connectors(EXAMPLE)
     assert shipped.faults == ()
     assert list(shipped.valid) == ["demo"]
 
@@ -109,16 +110,13 @@ def test_a_file_that_is_no_list_of_connectors_is_named(tmp_path: Path, text: str
         load_connectors(path)
 
 
-def test_a_missing_file_is_named_with_the_variable_that_names_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("CURRENTS_CONNECTORS", str(tmp_path / "none.yaml"))
-    with pytest.raises(SetupError, match=r"none\.yaml: No such file.*CURRENTS_CONNECTORS"):
-        load_connectors()
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match=r"the connectors file .*/none\.yaml: No such file or directory; put it there"):
+        load_connectors(tmp_path / "none.yaml")
 
 
-def test_an_unknown_connector_is_refused_with_the_known_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CURRENTS_CONNECTORS", str(write(tmp_path, f"connectors:{GOOD}")))
-    assert load_connector("good").name == "good"
+def test_an_unknown_connector_is_refused_with_the_known_ones(tmp_path: Path) -> None:
+    path = write(tmp_path, f"connectors:{GOOD}")
+    assert load_connector(path, "good").name == "good"
     with pytest.raises(SetupError, match=r"no valid connector 'other'.*valid: good"):
-        load_connector("other")
+        load_connector(path, "other")
