@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,15 @@ def test_no_room_imports_what_it_must_not(room: str) -> None:
         if is_in(name, package)
     ]
     assert broken == []
+
+
+def test_airflow_reads_the_dag_files_and_they_shadow_no_module() -> None:
+    for path in modules("dags/"):
+        text = path.read_text("utf-8").lower()
+        assert "airflow" in text, f"{path}: Airflow skips files without the word"
+        assert "dag" in text, f"{path}: Airflow skips files without the word"
+        # Airflow puts the folder on sys.path.
+        assert find_spec(path.stem) is None, f"{path} would be imported instead of {find_spec(path.stem)}"
 
 
 # What runs inside the scheduler, for which the SDK has nothing.

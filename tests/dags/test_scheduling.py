@@ -304,7 +304,7 @@ def test_a_backfill_leaves_the_live_hour_its_slots(export: Export) -> None:
         export.dag.ask("PATCH", f"/dagRuns/{run['dag_run_id']}", state="failed")
 
 
-def test_every_dag_and_task_says_what_it_does(stage: Stage) -> None:
+def test_every_dag_and_task_says_what_it_does_and_the_dag_belongs_to_the_file_that_asked_for_it(stage: Stage) -> None:
     dags = stage.scheduler.ask("GET", "dags?limit=100")["dags"]
     assert {each["dag_id"] for each in dags} >= {
         "currents_export_manual",
@@ -312,6 +312,8 @@ def test_every_dag_and_task_says_what_it_does(stage: Stage) -> None:
         "currents_redrive",
     }
     for dag in dags:
+        # Airflow stops scheduling a DAG whose file it no longer finds in the DAGs folder.
+        assert dag["relative_fileloc"] == "currents_export.py"
         told = {dag["dag_id"]: stage.scheduler.ask("GET", f"dags/{dag['dag_id']}/details")["doc_md"]}
         told |= {
             each["task_id"]: each["doc_md"]

@@ -1,12 +1,12 @@
-"""Sends dead letters again: select → deliver → settle."""
+"""The DAG that sends dead letters again: select → deliver → settle."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from airflow.sdk import DAG
 
-from currents_airflow.connectors import all_connectors
 from currents_airflow.operators.base import TASK_DEFAULTS
 from currents_airflow.operators.deliver import CurrentsToEventBridgeOperator
 from currents_airflow.operators.redrive import CurrentsSelectLettersOperator, CurrentsSettleLettersOperator
@@ -15,16 +15,16 @@ from currents_core.setup.settings import POOL
 
 _CONNECTOR = "{{ params.connector }}"
 _DOC = """
-Sends **dead letters** again: rows that could not go. Correct first what kept them, then press **Trigger**, and choose
-the connector and the hours. What goes through leaves the dead letters; what does not stays, with the try added.
-Clearing a task goes on where it stopped. To try letters again that stayed, trigger a new run.
+Sends **dead letters** again: rows that could not be sent. Fix the cause first, then press **Trigger** and choose the
+connector and the hours. Letters that are accepted leave the dead letters; the others stay, with the attempt recorded.
+A cleared task resumes where it left off. To try the remaining letters again, trigger a new run.
 """
-_SELECT_DOC = "Chooses the dead letters, and plans who sends them."
-_DELIVER_DOC = "Reads the rows of dead letters again and sends them. Clearing it is safe: it goes on where it stopped."
-_SETTLE_DOC = "Takes what went through out of the dead letters, and writes the manifests of their hours anew."
+_SELECT_DOC = "Chooses the dead letters, and plans which task sends which."
+_DELIVER_DOC = "Reads the rows of dead letters again and sends them. Clearing it is safe: it resumes where it left off."
+_SETTLE_DOC = "Removes the letters that were accepted, and rewrites the manifests of their hours."
 
 
-def redrive_dag(connectors: list[str]) -> DAG:
+def redrive_dag(connectors: Sequence[str]) -> DAG:
     """The redrive of the connectors with these names."""
     with DAG(
         dag_id="currents_redrive",
@@ -50,7 +50,3 @@ def redrive_dag(connectors: list[str]) -> DAG:
         )
         deliver >> settle.as_teardown(on_failure_fail_dagrun=True)
     return dag
-
-
-if names := list(all_connectors().valid):
-    currents_redrive = redrive_dag(names)

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from currents_airflow.dags import make_dags, report_faults
+from currents_core.errors import SetupError
+
+CONNECTOR: dict[str, Any] = {
+    "name": "orders",
+    "source": {"bucket": "braze", "prefix": "in"},
+    "destination": {"kind": "event_bus", "name": "bus", "region": "us-east-1"},
+    "state": {"bucket": "state"},
+}
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The named connectors file, which is not there yet."""
+    path = tmp_path / "connectors.yaml"
+    monkeypatch.setenv("CURRENTS_CONNECTORS", str(path))
+    return path
+
+
+def write(path: Path, *connectors: dict[str, Any]) -> None:
+    path.write_text(yaml.safe_dump({"connectors": list(connectors)}))
+
+
+def test_each_valid_connector_has_its_dags_and_all_share_a_redrive(path: Path) -> None:
+    write(path, CONNECTOR, {**CONNECTOR, "name": "mails", "schedule": {"sweep_hours": 0}}, {"name": "broken"})
+    dags = make_dags()
+    assert list(dags) == [
+        "currents_export_orders",
+        "currents_sweep_orders",
+        "currents_export_mails",
+        "currents_redrive",
+    ]
+    assert [dag.dag_id for dag in dags.values()] == list(dags)
+    assert dags["currents_redrive"].params["connector"] == "orders"
+
+
+def test_faults_are_reported_apart_from_the_dags(path: Path) -> None:
+    write(path, CONNECTOR)
+    report_faults()
+    write(path, CONNECTOR, {"name": "broken"})
+    with pytest.raises(SetupError, match=r"connectors\[1\]\.source: Field required"):
+        report_faults()
+    write(path, {**CONNECTOR, "notify": {"on_failure": [{"notifier": "no.such.Notifier"}]}})
+    with pytest.raises(SetupError, match=r"connector orders: notify: no\.such\.Notifier can't be made"):
+        report_faults()
+    assert "currents_export_orders" in make_dags()
+
+
+def test_no_valid_connector_makes_no_dag(path: Path) -> None:
+    write(path, {"name": "broken"})
+    assert make_dags() == {}
+
+
+def test_where_no_file_is_named_there_are_no_dags_and_one_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CURRENTS_CONNECTORS", raising=False)
+    assert make_dags() == {}
+    with pytest.raises(SetupError, match="no connectors file is named; put its path"):
+        report_faults()
+
+
+def test_a_file_that_can_not_be_read_is_no_reason_to_forget_its_dags(path: Path) -> None:
+    with pytest.raises(SetupError, match="No such file"):
+        make_dags()
