@@ -1,16 +1,9 @@
-"""What Airflow's plugin manager runs: it makes `currents_airflow` known as a plugin. Nothing heavy loads here."""
+"""Makes the plugin known where this folder is Airflow's plugins folder."""
 
 from __future__ import annotations
 
-from airflow.plugins_manager import AirflowPlugin
+from importlib.metadata import distributions
 
-from currents_airflow import pool
-from currents_airflow.deadline import HourEnd
-
-
-class CurrentsPlugin(AirflowPlugin):
-    """Currents Export."""
-
-    name = "currents"
-    listeners = [pool]  # noqa: RUF012 - as Airflow declares it
-    deadline_references = [HourEnd]  # noqa: RUF012
+# The wheel makes it known by an entry point, and to Airflow a second plugin of the same name is an error.
+if not any(distributions(name="currents-export")):
+    from currents_airflow.plugin import CurrentsPlugin  # noqa: F401 - Airflow looks for it here
