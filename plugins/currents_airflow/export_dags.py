@@ -25,7 +25,7 @@ _EXPORT_DOC = """
 Exports the hourly Braze Currents files of the connector **{name}**:
 `s3://{bucket}/{prefix}` → event bus `{bus}` in {region}.
 
-Each hour runs {settle} minutes after it ends, and its run also picks up late files of the previous {lookback} hours. To
+Each hour runs {delay} minutes after it ends, and its run also picks up late files of the previous {lookback} hours. To
 run hours by hand, press **Trigger**; for a long stretch of time, choose **Backfill** there.
 Running an hour again, or clearing any of its tasks, sends only what was not delivered.
 The account of an hour is at `s3://{state_bucket}/{state_prefix}{name}/manifests/date=<hour>.json`.
@@ -45,9 +45,9 @@ _LIVE_FIRST = 100
 def export_dag(connector: Connector) -> DAG:
     """The hourly export of a connector."""
     settings = connector.schedule
-    # The minute is the settling delay. The partition key is Braze's own name for the hour before.
+    # The minute is the delay. The partition key is Braze's own name for the hour before.
     hourly = CronPartitionTimetable(
-        f"{settings.settle_minutes} * * * *", timezone="UTC", run_offset=-1, key_format=HOUR_FORMAT
+        f"{settings.delay_minutes} * * * *", timezone="UTC", run_offset=-1, key_format=HOUR_FORMAT
     )
     with _dag(
         "export",
@@ -140,7 +140,7 @@ def _doc(text: str, connector: Connector) -> str:
         prefix=source.prefix,
         bus=destination.name,
         region=destination.region,
-        settle=connector.schedule.settle_minutes,
+        delay=connector.schedule.delay_minutes,
         lookback=connector.lookback_hours,
         sweep=connector.schedule.sweep_hours,
         state_bucket=state.bucket,

@@ -64,7 +64,7 @@ def redrive_params(connectors: Sequence[str]) -> dict[str, Param]:
             "Codes of dead letters, one a line, such as oversized or NotAuthorized*; empty for every reason.",
         ),
         "event_types": _patterns("Event types", "One a line, such as users.messages.*; empty for all."),
-        "dry_run": _dry_run("settle"),
+        "dry_run": _dry_run("conclude"),
         "pace": _pace(),
     }
 

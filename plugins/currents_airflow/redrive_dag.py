@@ -1,4 +1,4 @@
-"""The DAG that sends dead letters again: select → deliver → settle."""
+"""The DAG that sends dead letters again: select → deliver → conclude."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from airflow.sdk import DAG
 
 from currents_airflow.operators.base import TASK_DEFAULTS
 from currents_airflow.operators.deliver import CurrentsToEventBridgeOperator
-from currents_airflow.operators.redrive import CurrentsSelectLettersOperator, CurrentsSettleLettersOperator
+from currents_airflow.operators.redrive import CurrentsConcludeRedriveOperator, CurrentsSelectLettersOperator
 from currents_airflow.params import redrive_params
 from currents_core.setup.settings import POOL
 
@@ -21,7 +21,7 @@ A cleared task resumes where it left off. To try the remaining letters again, tr
 """
 _SELECT_DOC = "Chooses the dead letters, and plans which task sends which."
 _DELIVER_DOC = "Reads the rows of dead letters again and sends them. Clearing it is safe: it resumes where it left off."
-_SETTLE_DOC = "Removes the letters that were accepted, and rewrites the manifests of their hours."
+_CONCLUDE_DOC = "Removes the letters that were accepted, and rewrites the manifests of their hours."
 
 
 def redrive_dag(connectors: Sequence[str]) -> DAG:
@@ -45,8 +45,8 @@ def redrive_dag(connectors: Sequence[str]) -> DAG:
             map_index_template="{{ task.shard['label'] }}",
             doc_md=_DELIVER_DOC,
         ).expand(shard=select.output)
-        settle = CurrentsSettleLettersOperator(
-            task_id="settle", connector=_CONNECTOR, plans={"deliver": select.output}, doc_md=_SETTLE_DOC
+        conclude = CurrentsConcludeRedriveOperator(
+            task_id="conclude", connector=_CONNECTOR, plans={"deliver": select.output}, doc_md=_CONCLUDE_DOC
         )
-        deliver >> settle.as_teardown(on_failure_fail_dagrun=True)
+        deliver >> conclude.as_teardown(on_failure_fail_dagrun=True)
     return dag

@@ -80,7 +80,7 @@ def of(connector: str) -> pytest.MarkDecorator:
 pytestmark = pytest.mark.timeout(240)
 
 
-def test_the_hour_that_has_settled_runs_by_itself(stage: Stage) -> None:
+def test_the_last_hour_runs_by_itself_after_its_delay(stage: Stage) -> None:
     export = Export(stage, "scheduled")
     hours = [format_hour(datetime.now(UTC) - timedelta(hours=back)) for back in (1, 2)]
     events = {hour: export.put(hour) for hour in hours}
@@ -269,7 +269,7 @@ def test_dead_letters_are_sent_again_and_only_what_went_leaves_them(export: Expo
     asked = {"connector": "redriven", "hour": HOUR}
     run, state = redrive.run(**asked, dry_run=True)
     assert state == "success"
-    assert f'"events": {refused},' in redrive.log(run, "settle")
+    assert f'"events": {refused},' in redrive.log(run, "conclude")
     assert export.manifest(HOUR)["totals"]["dead_lettered"] == refused + 1
 
     _, state = redrive.run(**asked, codes=["no_*"], event_types=[TYPES[0]])

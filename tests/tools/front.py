@@ -229,7 +229,7 @@ class Record:
         self.arrivals.append([time.monotonic(), 0, 0])
         return self.arrivals[-1]
 
-    def settle(
+    def answer(
         self, entries: list[Entry], faults: list[Fault | None], taken: dict[int, Result], marks: dict[str, bool]
     ) -> list[Result]:
         """Records what became of a request's entries and returns the results, index by index.
@@ -441,7 +441,7 @@ class Front:
         if isinstance(taken, Response):
             return taken
         before = len(record.accepted)
-        results = record.settle(entries, faults, taken, decision.marks())
+        results = record.answer(entries, faults, taken, decision.marks())
         arrival[2] = len(record.accepted) - before
         failed = sum("ErrorCode" in result for result in results)
         return _json({"FailedEntryCount": failed, "Entries": results})

@@ -95,7 +95,7 @@ RANGES = {
 class SampleFile:
     """One file: where it belongs, what is in it, and how many rows repeat an id of its event type and hour.
 
-    ``fields`` are those of an event type that the catalogue does not know; for one that it knows they may be empty.
+    ``fields`` are those of an event type that the catalog does not know; for one that it knows they may be empty.
     """
 
     key: str
@@ -131,7 +131,7 @@ class SampleFile:
 
 
 def stored_fields(event_type: str) -> list[Field]:
-    """The fields that storage files have for a type, in the catalogue's order.
+    """The fields that storage files have for a type, in the catalog's order.
 
     Raises ValueError for a type that Braze does not document or never writes to storage.
     """

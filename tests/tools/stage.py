@@ -37,7 +37,7 @@ PATTERN = {
 
 
 def demo_hours(now: datetime, count: int = 3) -> list[str]:
-    """The last ``count`` hours that have ended and settled by ``now``, oldest first."""
+    """The last ``count`` hours that have ended, and waited out their delay, by ``now``, oldest first."""
     last = now.astimezone(UTC) - timedelta(hours=1, minutes=20)
     return [format_hour(last - timedelta(hours=back)) for back in reversed(range(count))]
 

@@ -62,14 +62,14 @@ class Redrive:
         """The rows of a file that are to be sent again."""
         return [_row(letter) for letter in self.planned.read(file)]
 
-    def settle(self, files: Collection[SourceFile], now: datetime) -> Account:
+    def conclude(self, files: Collection[SourceFile], now: datetime) -> Account:
         """Takes what became of the letters over into the hours' books, as often as it is called; returns that.
 
         Also of files that are not through: so another redrive does not send again what this one did.
         """
-        return total(self._settle(file, now) for file in files)
+        return total(self._conclude(file, now) for file in files)
 
-    def _settle(self, file: SourceFile, now: datetime) -> Account:
+    def _conclude(self, file: SourceFile, now: datetime) -> Account:
         planned = {_row(letter): letter for letter in self.planned.read(file)}
         again = {_row(letter): letter for letter in self.own_letters.read(file)}
         account = self.own_ledger.account_of(file)

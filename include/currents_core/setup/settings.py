@@ -132,7 +132,7 @@ class Budget(_Model):
 class Schedule(_Model):
     """When hours run by themselves."""
 
-    settle_minutes: Annotated[
+    delay_minutes: Annotated[
         int, Field(ge=1, le=59, description="minutes after its end that an hour runs, 1 to 59")
     ] = 20
     catchup: Annotated[
@@ -172,14 +172,14 @@ class PersonalDataRule(_Model):
 
     action: Annotated[Literal["drop", "redact", "hash"], Field(description="drop, redact or hash")]
     fields: tuple[str, ...] = ()
-    catalogue: bool = False
+    catalog: bool = False
     pointers: tuple[Annotated[str, Field(pattern="^/", description="a JSON pointer such as /address/street")], ...] = ()
     event_types: EventTypes = EventTypes()
 
     @model_validator(mode="after")
     def _names_something(self) -> PersonalDataRule:
-        if not (self.fields or self.catalogue or self.pointers):
-            raise ValueError("the rule names nothing; give it fields, pointers or catalogue: true")
+        if not (self.fields or self.catalog or self.pointers):
+            raise ValueError("the rule names nothing; give it fields, pointers or catalog: true")
         kept = {"id", "time", "event_type"}.intersection(self.fields)
         if kept:
             raise ValueError(f"{', '.join(sorted(kept))} can't be taken away: every event needs it")

@@ -79,7 +79,7 @@ class PersonalData:
         found: dict[str, str] = {}
         for rule in self.rules:
             if rule.event_types.wants(event_type):
-                chosen = set(rule.fields) | (personal_fields(event_type) if rule.catalogue else frozenset())
+                chosen = set(rule.fields) | (personal_fields(event_type) if rule.catalog else frozenset())
                 found |= {name: rule.action for name in names if name in chosen and name not in found}
         return found
 
@@ -154,7 +154,7 @@ def steps(pointer: str) -> tuple[str, ...]:
 
 @cache
 def personal_fields(event_type: str) -> frozenset[str]:
-    """The fields of an event type that the catalogue marks as personal data; of an unknown type, those of any."""
+    """The fields of an event type that the catalog marks as personal data; of an unknown type, those of any."""
     known = catalog().get(event_type)
     types = [known] if known else list(catalog().values())
     return frozenset(field.name for each in types for field in each.fields.values() if field.personal)

@@ -47,7 +47,7 @@ class CurrentsSelectLettersOperator(CurrentsOperator):
         return plans
 
 
-class CurrentsSettleLettersOperator(CurrentsReconcileOperator):
+class CurrentsConcludeRedriveOperator(CurrentsReconcileOperator):
     """Moves the dead letters that went through out of their hours' books, and notes the try of those that did not."""
 
     def close(
@@ -58,7 +58,7 @@ class CurrentsSettleLettersOperator(CurrentsReconcileOperator):
 
         now = datetime.now(UTC)
         self.addresses = parts.addresses(hour=parts.request.hours[0])
-        totals = parts.redrive.settle(files, now).totals
+        totals = parts.redrive.conclude(files, now).totals
         for hour in sorted({file.hour for file in files}):
             parts.hours_manifests.write(reconcile(self.connector, hour, [], parts.redrive.ledger), now)
         self.log.info("of %d letters: %s", totals.read, totals)

@@ -7,7 +7,7 @@ from currents_core.catalog import catalog
 from tests.tools.airflow_env import PYTHONPATH
 
 
-def test_the_catalogue_holds_what_the_glossary_does() -> None:
+def test_the_catalog_holds_what_the_glossary_does() -> None:
     assert len(catalog()) == 97
     stored = [each for each in catalog().values() if each.stored]
     assert len(stored) == 94

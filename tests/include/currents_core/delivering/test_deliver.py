@@ -178,7 +178,7 @@ def test_personal_data_is_in_no_event_no_dead_letter_and_no_message(caplog: pyte
     limits = Limits(entries_per_request=10, bytes_per_request=700, bytes_per_entry=700)
     house = House(MemoryTarget(limits))
     house.personal_data = PersonalData(
-        [PersonalDataRule.model_validate({"action": "redact", "catalogue": True, "pointers": ["/who"]})]
+        [PersonalDataRule.model_validate({"action": "redact", "catalog": True, "pointers": ["/who"]})]
     )
     secret = ["anna@example.com"] * 4
     own = ['{"who":"anna"}', '{"who":"anna"', None, '{"who":"anna","long":"' + "x" * 700 + '"}']

@@ -53,7 +53,7 @@ class Redriven(House):
         )
 
     def send_again(self, redrive: Redrive, wants: Any = every) -> Counts:
-        """Plans, sends and settles, as the tasks of a run do."""
+        """Plans, sends and concludes, as the tasks of a run do."""
         planned = redrive.plan([HOUR], wants)
         files = [file for each in planned.values() for file in each]
         try:
@@ -67,7 +67,7 @@ class Redriven(House):
                 )
                 self.running.deliver(each)
         finally:
-            totals = redrive.settle(files, NOW).totals
+            totals = redrive.conclude(files, NOW).totals
         return totals
 
     def letters(self, file: SourceFile) -> dict[int, dict[str, Any]]:
@@ -130,7 +130,7 @@ def test_letters_of_a_backfill_go_as_such() -> None:
     assert json.loads(entry.detail)["currents_export"] == {"mode": "backfill"}
 
 
-def test_settling_and_planning_again_changes_nothing() -> None:
+def test_concluding_and_planning_again_changes_nothing() -> None:
     house = Redriven()
     file = house.put(OPEN, "a.parquet", table(["a", None]))
     house.refused = {"a"}

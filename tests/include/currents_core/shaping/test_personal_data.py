@@ -65,8 +65,8 @@ def test_numbers_and_dictionaries_are_hashed_by_their_text() -> None:
     }
 
 
-def test_the_catalogues_flag_names_the_fields() -> None:
-    rules = protect({"action": "redact", "catalogue": True})
+def test_the_catalogs_flag_names_the_fields() -> None:
+    rules = protect({"action": "redact", "catalog": True})
     found = envelope(rules, email_address="a@example.com", campaign_name="spring", user_id="u")
     assert found["properties"] == {"email_address": "[REDACTED]", "campaign_name": "spring"}
     assert found["user"] == {"user_id": "[REDACTED]"}
