@@ -53,15 +53,15 @@ def remedy(code: str) -> str:
     return _REMEDIES.get(code, "correct the set-up")
 
 
-def translate(error: BotoCoreError | ClientError, action: str, uri: str) -> CurrentsError:
-    """Our error for one of botocore's. ``action`` is what failed, such as `read`, and ``uri`` what it is about."""
+def translate(error: BotoCoreError | ClientError, failure: str, uri: str) -> CurrentsError:
+    """Our error for one of botocore's. ``failure`` says what failed, such as `read failed`, and ``uri`` on what."""
     if isinstance(error, ClientError):
         code = code_of(error)
-        text = f"{action} failed: {code}: {error.response.get('Error', {}).get('Message', '')}".rstrip(": ")
+        text = f"{failure}: {code}: {error.response.get('Error', {}).get('Message', '')}".rstrip(": ")
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         if is_passing(code, status):
             return TransientError(f"{text}; it passes by itself, clear the task to resume", uri=uri, code=code)
         return SetupError(f"{text}; {remedy(code)}", uri=uri, code=code)
     if isinstance(error, HTTPClientError | AwsConnectionError):
-        return TransientError(f"{action} failed: {error}; check the network, the region and the endpoint", uri=uri)
-    return SetupError(f"{action} failed: {error}; {_CREDENTIALS}", uri=uri)
+        return TransientError(f"{failure}: {error}; check the network, the region and the endpoint", uri=uri)
+    return SetupError(f"{failure}: {error}; {_CREDENTIALS}", uri=uri)

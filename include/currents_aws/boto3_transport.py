@@ -81,4 +81,4 @@ class Boto3Transport:
         if isinstance(error, HTTPClientError) or not isinstance(error, BotoCoreError | ClientError):
             return NoAnswer(type(error).__name__, maybe_accepted=True)
         # What is left came before the request, such as a role that may not be assumed.
-        return translate(error, "call", f"{operation} in {self._client.meta.region_name}")
+        return translate(error, "call failed", f"{operation} in {self._client.meta.region_name}")

@@ -68,7 +68,7 @@ class CrtTransport:
             known = self._operations.get(operation) or self._operation(operation)
             exchange = Exchange(known, self._signer.request(known, body), complete)
         except (BotoCoreError, ClientError) as error:
-            complete(translate(error, "call", f"{operation} in {self._client.meta.region_name}"))
+            complete(translate(error, "call failed", f"{operation} in {self._client.meta.region_name}"))
             return
         except Exception as error:  # noqa: BLE001 - credentials may come from anybody's code, and complete must be called
             complete(

@@ -39,7 +39,7 @@ class EventBus:
         try:
             self._client.describe_event_bus(Name=self._name)
         except (ClientError, BotoCoreError) as error:
-            raise translate(error, "lookup", self._uri) from error
+            raise translate(error, "lookup failed", self._uri) from error
 
     def send(self, chunk: Sequence[Span], complete: Completion) -> None:
         """Sends one chunk in one request, and answers entry by entry, in order.

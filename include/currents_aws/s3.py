@@ -32,7 +32,7 @@ class S3Objects:
 
     def objects(self, prefix: str) -> Iterator[StoredObject]:
         """Every object below ``prefix``, a request per thousand."""
-        with self._faults("list", prefix):
+        with self._faults("list failed", prefix):
             for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
                 for each in page.get("Contents", ()):
                     yield StoredObject(each["Key"], each["ETag"].strip('"'), each["Size"])
@@ -40,13 +40,13 @@ class S3Objects:
     def folders(self, prefix: str) -> list[str]:
         """The prefixes one level below ``prefix``."""
         pages = self._client.get_paginator("list_objects_v2")
-        with self._faults("list", prefix):
+        with self._faults("list failed", prefix):
             found = pages.paginate(Bucket=self.bucket, Prefix=prefix, Delimiter="/")
             return [each["Prefix"] for page in found for each in page.get("CommonPrefixes", ())]
 
     def read(self, key: str) -> bytes | None:
         """The content of an object, or None where there is none."""
-        with self._faults("read", key):
+        with self._faults("read failed", key):
             try:
                 return self._client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
             except ClientError as error:
@@ -56,12 +56,12 @@ class S3Objects:
 
     def write(self, key: str, body: bytes) -> None:
         """Writes an object whole."""
-        with self._faults("write", key):
+        with self._faults("write failed", key):
             self._client.put_object(Bucket=self.bucket, Key=key, Body=body)
 
     def read_version(self, key: str) -> tuple[bytes, str] | None:
         """The content and its ETag, or None."""
-        with self._faults("read", key):
+        with self._faults("read failed", key):
             try:
                 found = self._client.get_object(Bucket=self.bucket, Key=key)
                 return found["Body"].read(), found["ETag"]
@@ -76,7 +76,7 @@ class S3Objects:
         Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
         """
         put = partial(self._client.put_object, Bucket=self.bucket, Key=key, Body=body)
-        with self._faults("write", key):
+        with self._faults("write failed", key):
             try:
                 return (put(IfNoneMatch="*") if replaces is None else put(IfMatch=replaces))["ETag"]
             except ClientError as error:
@@ -86,12 +86,12 @@ class S3Objects:
 
     def delete(self, key: str) -> None:
         """Removes an object, if it is there."""
-        with self._faults("delete", key):
+        with self._faults("delete failed", key):
             self._client.delete_object(Bucket=self.bucket, Key=key)
 
     def download(self, key: str, etag: str, into: IO[bytes]) -> None:
         """Copies an object into a file, in one request that fails where the object has changed."""
-        with self._faults("read", key):
+        with self._faults("read failed", key):
             try:
                 found = self._client.get_object(Bucket=self.bucket, Key=key, IfMatch=etag)
                 shutil.copyfileobj(found["Body"], into, length=1 << 20)
@@ -101,14 +101,14 @@ class S3Objects:
                 raise
 
     @contextmanager
-    def _faults(self, action: str, key: str) -> Iterator[None]:
+    def _faults(self, failure: str, key: str) -> Iterator[None]:
         try:
             yield
         except (ClientError, BotoCoreError) as error:
-            raise translate(error, action, self._uri(key)) from error
+            raise translate(error, failure, self._uri(key)) from error
         except HTTPError as error:
             raise TransientError(
-                f"{action} failed: the connection broke ({type(error).__name__}); clear the task to resume",
+                f"{failure}: the connection broke ({type(error).__name__}); clear the task to resume",
                 uri=self._uri(key),
             ) from error
 

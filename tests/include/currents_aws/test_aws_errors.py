@@ -35,7 +35,7 @@ def client_error(code: str, status: int = 400) -> ClientError:
 def test_each_fault_has_the_class_of_what_to_do_next_and_says_it(
     error: ClientError, kind: type[CurrentsError], remedy: str
 ) -> None:
-    translated = translate(error, "read", "s3://b/k")
+    translated = translate(error, "read failed", "s3://b/k")
     assert type(translated) is kind
     assert str(translated).startswith("s3://b/k: read failed: ")
     assert translated.uri == "s3://b/k"
