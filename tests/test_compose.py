@@ -283,7 +283,6 @@ def test_own_images_are_built_here_and_bear_the_version_of_the_project() -> None
 def test_the_image_is_of_the_airflow_and_python_that_the_project_pins() -> None:
     assert f"FROM apache/airflow:{pinned('apache-airflow')}-python3.11 AS airflow" in DOCKERFILE
     assert "FROM python:3.11-slim AS local-aws" in DOCKERFILE
-    assert tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["requires-python"] == ">=3.11,<3.12"
 
 
 def test_the_image_adds_to_the_pins_only_that_celery_stays_below_5_7() -> None:

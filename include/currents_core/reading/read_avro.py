@@ -1,7 +1,7 @@
 """An Avro object container file, with the columns that its own writer's schema says.
 
-DataFusion decodes what Braze writes, straight into Arrow columns. Whatever it takes for another type, or can't read,
-goes through fastavro record by record, ten times slower: types that no Currents file has by now, text that is no UTF-8.
+DataFusion, where it is installed, decodes what Braze writes, straight into Arrow columns. Everything else goes through
+fastavro record by record, ten times slower: files with types that no Currents file has yet, or text that is not UTF-8.
 
 Source: https://avro.apache.org/docs/1.12.0/specification/#object-container-files
 """
@@ -16,7 +16,6 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
-import datafusion
 import fastavro
 import pyarrow as pa
 
@@ -83,6 +82,9 @@ class AvroFile:
             raise FileError(f"not a whole Avro file: {self._rows} rows announced, {done} found")
 
     def _all_batches(self, rows: int) -> Iterator[pa.RecordBatch]:
+        if not _datafusion():
+            yield from self._record_by_record(rows, 0)
+            return
         done = 0
         try:
             for batch in _decoded(self._path, rows):
@@ -112,9 +114,25 @@ class AvroFile:
 
 
 @cache
-def _session(rows: int) -> datafusion.SessionContext:
+def _datafusion() -> Any:
+    """The fast reader, None where it is not installed; one line per process then says so."""
+    try:
+        import datafusion  # noqa: PLC0415 - it may be missing, and a Parquet file does not need it
+    except ImportError as error:
+        log.warning(
+            "Avro files are read record by record, about ten times slower, since DataFusion can't be imported (%s); "
+            "install currents-export[avro]",
+            error,
+        )
+        return None
+    return datafusion
+
+
+@cache
+def _session(rows: int) -> Any:
     # One partition: the rows stay in their order, and one task takes one core.
-    return datafusion.SessionContext(datafusion.SessionConfig().with_target_partitions(1).with_batch_size(rows))
+    config = _datafusion().SessionConfig().with_target_partitions(1).with_batch_size(rows)
+    return _datafusion().SessionContext(config)
 
 
 def _decoded(path: Path, rows: int) -> Iterator[pa.RecordBatch]:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
 
@@ -12,7 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from currents_core.errors import FileError
+from currents_core.reading import read_avro
 from currents_core.reading.read import Contents, read
+from tests.tools.airflow_env import PYTHONPATH
 from tests.tools.sample import make_files, on_disk
 
 OPEN = "users.messages.email.Open"
@@ -168,6 +173,35 @@ def test_what_braze_writes_is_not_read_record_by_record(caplog: pytest.LogCaptur
     assert caplog.text == ""
     assert rows(avro({"id": "string", "own": {"type": "map", "values": "long"}}, [{"id": "a", "own": {"k": 1}}]))
     assert "record by record from row 0 on" in caplog.text
+
+
+@pytest.fixture
+def no_datafusion(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setitem(sys.modules, "datafusion", None)
+    read_avro._datafusion.cache_clear()
+    yield
+    read_avro._datafusion.cache_clear()
+
+
+@pytest.mark.usefixtures("no_datafusion")
+def test_without_datafusion_avro_gives_the_same_rows(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    for codec in ("deflate", "null"):
+        assert rows(SAMPLE.avro(codec)) == SAMPLE.table.to_pylist()
+    frames = frames_of(SAMPLE.avro(), batch_rows=120)
+    assert [row for frame in frames for row in frame.index] == list(range(500))
+    assert [len(frame) for frame in frames] == [120, 120, 120, 120, 20]
+    [line] = caplog.messages
+    assert "ten times slower" in line
+    assert "install currents-export[avro]" in line
+
+
+def test_datafusion_is_imported_only_where_avro_is_read() -> None:
+    code = "import sys, currents_core.reading.read; print('datafusion' in sys.modules)"
+    run = subprocess.run(
+        [sys.executable, "-c", code], env={"PYTHONPATH": PYTHONPATH}, capture_output=True, text=True, check=True
+    )
+    assert run.stdout == "False\n"
 
 
 def test_text_in_avro_that_is_no_utf8_comes_as_bytes() -> None:
