@@ -2,14 +2,14 @@
 
 # Airflow with this project. The same image runs every part of Airflow.
 FROM apache/airflow:3.3.2-python3.11 AS airflow
-COPY requirements.txt /requirements.txt
-# - AIRFLOW_VERSION is the image's own: where requirements.txt asks for another, the build stops here.
+COPY requirements.lock /requirements.lock
+# - AIRFLOW_VERSION is the image's own: where requirements.lock asks for another, the build stops here.
 # - The image brings these four providers and their drivers (psycopg2, asyncpg, redis). Named without a version they are
-#   weighed together with the pins of requirements.txt, and replaced only where the two do not go together.
+#   weighed together with the pins of requirements.lock, and replaced only where the two do not go together.
 # - The Celery provider (3.26) asks for any Celery 5, but imports a name that 5.7 took away: no worker would start.
 RUN pip install --no-cache-dir \
         "apache-airflow==${AIRFLOW_VERSION}" \
-        --requirement /requirements.txt \
+        --requirement /requirements.lock \
         apache-airflow-providers-celery \
         apache-airflow-providers-fab \
         apache-airflow-providers-postgres \
@@ -24,11 +24,11 @@ COPY --chown=airflow:0 include /opt/airflow/include
 # Local AWS for the demo: nothing of Airflow, and nothing of the exporter.
 FROM python:3.11-slim AS local-aws
 WORKDIR /app
-COPY requirements.txt requirements-dev.txt ./
+COPY requirements.lock requirements-dev.lock ./
 # The two files only fix versions here; installed is what the module imports.
 RUN pip install --no-cache-dir \
-        --constraint requirements.txt \
-        --constraint requirements-dev.txt \
+        --constraint requirements.lock \
+        --constraint requirements-dev.lock \
         "moto[events,s3,server,sqs]" httpx orjson starlette uvicorn
 COPY tests/__init__.py tests/
 COPY tests/tools tests/tools

@@ -4,6 +4,7 @@ UV_VERSION := 0.13.9
 BIN := .venv/bin
 PORT ?= 8080
 RUN := PYTHONPATH=include $(BIN)/python -m
+COMPILE := $(RUN) uv pip compile --quiet --no-emit-index-url --python-version 3.11
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo up test screenshots lint format bench requirements clean
@@ -13,12 +14,12 @@ help:            ## list these commands
 
 install: .venv/.installed  ## make .venv with all that running and testing need
 
-.venv/.installed: requirements.txt requirements-dev.txt
+.venv/.installed: requirements.lock requirements-dev.lock
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; v == (3, 11) or sys.exit("Python 3.11 is needed, %d.%d was found: install it, or say make PYTHON=/path/to/python3.11" % v)'
 	@echo "Setting up .venv: once, and when a requirement changes"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(RUN) pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	@$(RUN) uv pip sync --quiet --python $(BIN)/python --compile-bytecode requirements.txt requirements-dev.txt
+	@$(RUN) uv pip sync --quiet --python $(BIN)/python --compile-bytecode requirements.lock requirements-dev.lock
 	@touch $@
 
 demo: install    ## export a few hours of sample events to a local EventBridge and print the account
@@ -45,10 +46,10 @@ format: install  ## let ruff rewrite the files
 bench: install   ## measure speed and memory against the baselines
 	@$(RUN) benchmarks.results
 
-requirements: install  ## compile the pinned requirements anew
-	@$(RUN) pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	@$(RUN) uv pip compile --quiet --no-emit-index-url --python-version 3.11 requirements.in -o requirements.txt
-	@$(RUN) uv pip compile --quiet --no-emit-index-url --python-version 3.11 requirements-dev.in -o requirements-dev.txt
+# Versions stay as they are where the ranges allow it: to move one, delete its line from the lock first.
+requirements: install  ## compile the locks from requirements.txt and pyproject.toml
+	@$(COMPILE) requirements.txt -o requirements.lock
+	@$(COMPILE) --group dev -c requirements.lock -o requirements-dev.lock
 
 clean:           ## remove .venv, .local and every cache
 	@rm -rf .venv .local .mypy_cache .ruff_cache .pytest_cache .hypothesis

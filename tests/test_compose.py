@@ -109,7 +109,7 @@ def schema() -> dict[str, Any]:
     return found
 
 
-def pinned(package: str, requirements: str = "requirements.txt") -> str:
+def pinned(package: str, requirements: str = "requirements.lock") -> str:
     """The version to which a compiled requirements file pins a package."""
     found = re.search(rf"^{re.escape(package)}==(\S+)$", (ROOT / requirements).read_text("utf-8"), re.MULTILINE)
     assert found, f"{requirements} does not pin {package}"
@@ -303,7 +303,7 @@ def copied() -> list[str]:
 
 
 def test_what_is_copied_exists_and_reaches_the_engine() -> None:
-    assert {"requirements.txt", "dags", "plugins", "include", "tests/tools"} <= set(copied())
+    assert {"requirements.lock", "dags", "plugins", "include", "tests/tools"} <= set(copied())
     assert [source for source in copied() if not (ROOT / source).exists()] == []
     ignore = (ROOT / ".dockerignore").read_text("utf-8").splitlines()
     assert "*" in ignore
@@ -332,7 +332,7 @@ def test_local_aws_has_what_it_imports_at_the_pinned_versions() -> None:
     # boto3 comes with moto.
     assert third_party("tests.tools.local_aws", set()) - {"boto3"} == packages
     for package in packages - {"orjson"}:
-        pinned(package, "requirements-dev.txt")
+        pinned(package, "requirements-dev.lock")
     pinned("orjson")
 
 
