@@ -71,7 +71,7 @@ LINEAGE = ("airflow.providers.openlineage", "airflow.providers.common.compat.ope
 
 
 def test_airflow_is_only_used_through_its_public_sdk() -> None:
-    allowed = ("airflow.sdk", "airflow.providers.amazon", "airflow.plugins_manager")
+    allowed = ("airflow.__version__", "airflow.sdk", "airflow.providers.amazon", "airflow.plugins_manager")
     used = {
         (str(path.relative_to(ROOT)), name)
         for room in ("dags/", "plugins/")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseDeadlineReference  # type: ignore[attr-defined]
+# `airflow.sdk` itself has it only since 3.3.2.
+from airflow.sdk.definitions.deadline import BaseDeadlineReference
 
 from currents_core.hour import hour_end
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 _LIVE = timedelta(hours=2)
 
 
-class HourEnd(BaseDeadlineReference):  # type: ignore[misc]
+class HourEnd(BaseDeadlineReference):
     """The end of the hour of a scheduled run; none for backfills, manual runs, and hours that are caught up with.
 
     Airflow's own references know the logical date, which these runs have not, and the time of queueing, which says
