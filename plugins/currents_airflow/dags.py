@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
-from airflow.sdk import DAG
+from airflow.sdk import DAG, get_parsing_context
 
 from currents_airflow import notices
 from currents_airflow.connectors import all_connectors, connectors_file
+from currents_airflow.deadline import HourEnd
 from currents_airflow.export_dags import export_dag, sweep_dag
 from currents_airflow.redrive_dag import redrive_dag
 from currents_core.errors import SetupError
@@ -21,10 +22,11 @@ def make_dags() -> dict[str, DAG]:
     """The DAGs of all valid connectors, by id; none where no connectors file is named.
 
     Airflow finds them as the globals of a DAG file: ``globals().update(make_dags())``.
-    Raises SetupError where the file can't be read at all.
+    Raises SetupError where the file can't be read at all, or where the DAG processor lacks the plugin.
     """
     if not connectors_file():
         return {}
+    _require_plugin()
     connectors = all_connectors()
     if connectors.faults:
         log.warning(connectors.report())
@@ -42,6 +44,19 @@ def report_faults() -> None:
         raise SetupError(connectors.report())
     if faults := list(notices.faults(connectors.valid.values())):
         raise SetupError("\n".join(faults))
+
+
+def _require_plugin() -> None:
+    from airflow.plugins_manager import get_deadline_references_plugins
+
+    loaded: Collection[object] = get_deadline_references_plugins().values()
+    # Tasks parse DAG files too, and need no plugin.
+    if get_parsing_context().task_id or HourEnd in loaded:
+        return
+    raise SetupError(
+        "the Airflow plugin `currents` is not loaded here; install the package currents-export, or make its folder "
+        "plugins/ the plugins folder, in every part of Airflow (`airflow plugins` lists the plugins that are loaded)"
+    )
 
 
 def _dags(connectors: Mapping[str, Connector]) -> Iterator[DAG]:

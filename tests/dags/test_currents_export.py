@@ -5,8 +5,10 @@ from __future__ import annotations
 import gzip
 import json
 from collections import Counter
+from typing import Any
 
 from tests.dags.conftest import Airflow
+from tests.tools.airflow_env import PYTHONPATH, ROOT
 from tests.tools.sample import make_files
 
 HOUR = "2026-06-02-08"
@@ -95,6 +97,28 @@ def test_a_faulty_connector_is_an_import_error_and_breaks_no_other(airflow: Airf
         assert fault in errors
     dags = airflow.run("dags", "list", "--local", "--output", "plain").stdout
     assert "currents_export_test" in dags
+
+
+def import_errors(airflow: Airflow) -> list[Any]:
+    told = airflow.run("dags", "list-import-errors", "--local", "--output", "json").stdout
+    return list(json.loads(told[told.index("[{") :]))
+
+
+def test_a_dag_processor_without_the_plugin_is_one_import_error(airflow: Airflow) -> None:
+    airflow.environment = {
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(airflow.home / "plugins"),
+        "PYTHONPATH": f"{PYTHONPATH}:{ROOT / 'plugins'}",
+    }
+    [error] = import_errors(airflow)
+    assert error["filepath"].endswith("/dags/currents_export.py")
+    assert "the Airflow plugin `currents` is not loaded here; install the package currents-export" in error["error"]
+
+
+def test_where_no_connectors_file_is_named_one_import_error_says_how_to(airflow: Airflow) -> None:
+    airflow.environment = {"CURRENTS_CONNECTORS": ""}
+    [error] = import_errors(airflow)
+    assert error["filepath"].endswith("/dags/currents_connectors.py")
+    assert "no connectors file is named; put its path into Airflow's configuration" in error["error"]
 
 
 def test_an_hour_that_is_none_is_refused_before_anything_runs(airflow: Airflow) -> None:

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from airflow import plugins_manager
 
 from currents_airflow.dags import make_dags, report_faults
 from currents_core.errors import SetupError
+from tests.tools.airflow_env import ROOT
 
 CONNECTOR: dict[str, Any] = {
     "name": "orders",
@@ -15,6 +18,18 @@ CONNECTOR: dict[str, Any] = {
     "destination": {"kind": "event_bus", "name": "bus", "region": "us-east-1"},
     "state": {"bucket": "state"},
 }
+
+
+@pytest.fixture(autouse=True)
+def plugin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This process has the plugin, as a DAG processor has."""
+    caches = (plugins_manager._get_plugins, plugins_manager.get_deadline_references_plugins)
+    monkeypatch.setattr("airflow.settings.PLUGINS_FOLDER", str(ROOT / "plugins"))
+    for cached in caches:
+        cached.cache_clear()
+    yield
+    for cached in caches:
+        cached.cache_clear()
 
 
 @pytest.fixture
