@@ -12,17 +12,18 @@ COMPILE := $(RUN) uv pip compile --quiet --no-emit-index-url --python-version 3.
 help:            ## list these commands
 	@grep -E '^[a-z]+: .*##|^[a-z]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 14
 
-install: .venv/.installed  ## make .venv with all that running and testing need
+install: .venv/.installed  ## set up .venv with everything to run and test
 
 .venv/.installed: requirements.lock requirements-dev.lock
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; v == (3, 11) or sys.exit("Python 3.11 is needed, %d.%d was found: install it, or say make PYTHON=/path/to/python3.11" % v)'
-	@echo "Setting up .venv: once, and when a requirement changes"
+	@echo "Setting up .venv, once and when a requirement changes: some 230 packages, 1.7 GB."
+	@echo "This takes about half a minute, and the time to download them."
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(RUN) pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	@$(RUN) uv pip sync --quiet --python $(BIN)/python --compile-bytecode requirements.lock requirements-dev.lock
 	@touch $@
 
-demo: install    ## export a few hours of sample events to a local EventBridge and print the account
+demo: install    ## export sample events to a local EventBridge and print the account
 	@$(RUN) tests.tools.demo
 
 up: install      ## Airflow UI on 127.0.0.1 with the demo connector; Ctrl-C stops everything
@@ -31,7 +32,7 @@ up: install      ## Airflow UI on 127.0.0.1 with the demo connector; Ctrl-C stop
 test: install    ## run the whole test suite
 	@$(RUN) pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-screenshots: install  ## take the pictures of docs/operating.md anew
+screenshots: install  ## retake the pictures in the docs
 	@CURRENTS_SCREENSHOTS=docs/images $(RUN) pytest tests/dags/test_browser.py
 
 lint: install    ## ruff and strict mypy
@@ -39,11 +40,11 @@ lint: install    ## ruff and strict mypy
 	@$(RUN) ruff format --check .
 	@$(RUN) mypy
 
-format: install  ## let ruff rewrite the files
+format: install  ## let ruff fix and format the files
 	@$(RUN) ruff check --fix .
 	@$(RUN) ruff format .
 
-bench: install   ## measure speed and memory against the baselines
+bench: install   ## measure speed and memory against baselines (ten minutes)
 	@$(RUN) benchmarks.results
 
 # Versions stay as they are where the ranges allow it: to move one, delete its line from the lock first.

@@ -8,12 +8,14 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 from rich import box
 from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from currents_core.errors import CurrentsError
@@ -38,7 +40,9 @@ def main() -> int:
     shutil.rmtree(HOME, ignore_errors=True)
     HOME.mkdir(parents=True)
     try:
-        with local_aws() as aws:
+        with ExitStack() as stack:
+            with step("Starting a local AWS"):
+                aws = stack.enter_context(local_aws())
             manifests = export(aws)
             console.print(account(manifests))
             show_events(aws)
@@ -47,7 +51,7 @@ def main() -> int:
         console.print(f"[red]{error}[/red]")
         return 1
     except KeyboardInterrupt:
-        console.print("\nStopped. Nothing was left running; `make demo` begins anew.")
+        console.print("\nStopped. Nothing was left running; `make demo` starts over.")
         return 130
     for fault in faults:
         console.print(f"[red]{fault}[/red]")
@@ -59,28 +63,44 @@ def main() -> int:
 
 NEXT = """
 What next
-  make up                  the same in the Airflow UI: trigger, clear, look
-  include/connectors.yaml  name your own bucket and bus (see docs/connectors.md)"""
+  make up             the same in the Airflow UI: trigger, clear, look around
+  docs/install.md     install it into your own Airflow
+  docs/connectors.md  name your own bucket and bus"""
 
 
 def export(aws: LocalAws) -> list[dict[str, Any]]:
     """Writes the sample, runs the export DAG for each of its hours, and returns the hours' manifests."""
-    connector = set_stage(aws)
     hours = demo_hours(datetime.now(UTC))
-    files = sample_files(hours, prefix=connector.source.prefix)
-    put_files(aws, connector, files)
+    with step("Writing Currents files"):
+        connector = set_stage(aws)
+        files = sample_files(hours, prefix=connector.source.prefix)
+        put_files(aws, connector, files)
     rows = sum(file.table.num_rows for file in files)
-    console.print(f"Wrote {len(files)} Currents files with {rows:,} rows to s3://{connector.source.bucket}/")
-    airflow("db", "migrate", environment=aws.environment())
+    console.print(f"  {len(files)} files with {rows:,} rows in s3://{connector.source.bucket}/")
+    with step("Setting up Airflow's database"):
+        airflow("db", "migrate", environment=aws.environment())
     for number, hour in enumerate(hours):
-        began = time.monotonic()
         conf = json.dumps({"hour": hour})
-        airflow("dags", "test", f"currents_export_{CONNECTOR}", "--conf", conf, environment=aws.environment())
-        console.print(f"Exported hour {hour} through Airflow {_took(began)}")
+        with step(f"Exporting hour {hour} through Airflow"):
+            airflow("dags", "test", f"currents_export_{CONNECTOR}", "--conf", conf, environment=aws.environment())
         if number == 0:
             put_files(aws, connector, [late_file(hour, prefix=connector.source.prefix)])
-            console.print(f"Wrote a late file for hour {hour}; the next hour's run finds it")
+            console.print("  and wrote a late file for that hour, which the next hour's run finds")
     return [read_manifest(aws, connector, hour) for hour in hours]
+
+
+@contextmanager
+def step(doing: str) -> Iterator[None]:
+    """Shows what is going on, and how long it took: a terminal has a spinner and a clock, a log gets two lines."""
+    began = time.monotonic()
+    shown = (SpinnerColumn("line"), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*shown, console=console, transient=True, disable=not console.is_interactive) as progress:
+        if console.is_interactive:
+            progress.add_task(doing, total=None)
+        else:
+            console.print(f"{doing} ...")
+        yield
+    console.print(f"{doing}: done {_took(began)}")
 
 
 def airflow(*arguments: str, environment: dict[str, str]) -> None:
@@ -139,11 +159,11 @@ def check(manifests: Sequence[dict[str, Any]], aws: LocalAws) -> list[str]:
     sent = sum(manifest["totals"]["sent"] for manifest in manifests)
     entries = aws.accepted()
     if len(entries) != sent:
-        faults.append(f"{sent:,} events were sent, the bus holds {len(entries):,}")
+        faults.append(f"events sent: {sent:,}, but on the bus: {len(entries):,}")
     ids = Counter((entry["DetailType"], json.loads(entry["Detail"])["id"]) for entry in entries)
     repeated = sum(count - 1 for count in ids.values())
     if repeated:
-        faults.append(f"{repeated:,} events reached the bus twice")
+        faults.append(f"events that reached the bus twice: {repeated:,}")
     if not delivered_events(aws, 1):
         faults.append("the rule delivered no event to its queue")
     return faults

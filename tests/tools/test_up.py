@@ -92,9 +92,41 @@ def test_an_hour_is_triggered_without_a_login_and_one_signal_ends_everything(
         assert "12 files" in tasks["deliver"][1]
     assert processes_of(tmp_path)
     process.send_signal(signal.SIGINT)
+    assert process.stdout
+    last_words = process.stdout.read()
     process.wait(timeout=40)
     assert process.returncode == 0
+    assert "\nStopping Airflow: waiting up to 20 s for its tasks" in last_words
+    assert last_words.endswith("\nStopped.\n")
     assert processes_of(tmp_path) == []
+
+
+# Stops a process that takes no notice of SIGINT, other than saying "asked".
+STOP_A_STUBBORN_ONE = """
+import subprocess
+from tests.tools.up import _stop
+stubborn = "trap 'echo asked >&2' INT; echo ready; while true; do sleep 0.1; done"
+process = subprocess.Popen(["sh", "-c", stubborn], stdout=subprocess.PIPE, start_new_session=True)
+process.stdout.readline()
+_stop(process)
+print("killed by", -process.returncode)
+"""
+
+
+def test_another_interrupt_kills_what_does_not_end() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", STOP_A_STUBBORN_ONE],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": PYTHONPATH},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as stopping:
+        assert stopping.stderr
+        assert stopping.stderr.readline() == "asked\n"
+        stopping.send_signal(signal.SIGINT)
+        said, _ = stopping.communicate(timeout=10)
+    assert said == f"killed by {signal.SIGKILL}\n"
 
 
 def test_a_port_that_is_taken_is_told_with_the_way_out(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn
 
 import httpx
 
@@ -25,6 +26,9 @@ from tests.tools.stage import CONNECTOR, demo_hours, put_files, sample_files, se
 HOME = ROOT / ".local" / "up"
 START_SECONDS = 180
 STOP_SECONDS = 20
+STOPPING = f"""
+Stopping Airflow: waiting up to {STOP_SECONDS} s for its tasks and its servers to end.
+Press Ctrl-C again to kill them."""
 
 
 class UpError(Exception):
@@ -44,18 +48,28 @@ def main(port: int, home: Path = HOME) -> int:
             hours = demo_hours(datetime.now(UTC) - timedelta(days=4))
             put_files(aws, connector, sample_files(hours, prefix=connector.source.prefix))
             environment = {**os.environ, **airflow_env(home), **aws.environment(), **addresses(port)}
-            print(f"Starting Airflow; its log is {home / 'airflow.log'}", flush=True)
-            with standalone(environment, home / "airflow.log") as airflow:
-                wait_until_ready(port, airflow, home / "airflow.log", f"currents_export_{CONNECTOR}")
-                print(_welcome(port, hours), flush=True)
-                airflow.wait()
-                raise UpError(f"Airflow ended by itself; see {home / 'airflow.log'}")
+            log = home / "airflow.log"
+            print(f"Starting Airflow, which takes half a minute or more. Its log is\n{log}", flush=True)
+            with standalone(environment, log) as airflow:
+                _serve(port, airflow, log, hours)
     except (CurrentsError, UpError, RuntimeError) as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nStopped.")
         return 0
+
+
+def _serve(port: int, airflow: subprocess.Popen[bytes], log: Path, hours: list[str]) -> NoReturn:
+    """Serves until it raises: KeyboardInterrupt on Ctrl-C, UpError if Airflow ends by itself."""
+    try:
+        wait_until_ready(port, airflow, log, f"currents_export_{CONNECTOR}")
+        print(_welcome(port, hours), flush=True)
+        airflow.wait()
+    except KeyboardInterrupt:
+        print(STOPPING, flush=True)
+        raise
+    raise UpError(f"Airflow ended by itself; see {log}")
 
 
 def addresses(port: int) -> dict[str, str]:
@@ -113,9 +127,9 @@ def standalone(environment: dict[str, str], log: Path) -> Iterator[subprocess.Po
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Lets `standalone` stop its parts, as Ctrl-C does; what is left of its session after that is killed."""
-    process.send_signal(signal.SIGINT)
-    with suppress(subprocess.TimeoutExpired):
+    """Lets `standalone` stop its parts, as Ctrl-C does; what is left after that, or after another Ctrl-C, is killed."""
+    with suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
+        process.send_signal(signal.SIGINT)
         process.wait(timeout=STOP_SECONDS)
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
