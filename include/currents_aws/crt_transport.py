@@ -30,7 +30,7 @@ _ALL = float("inf")
 
 
 class CrtTransport:
-    """Carries requests of the service of ``client``, of which ``crt_refusal`` says nothing.
+    """Carries requests of the service of ``client``, which ``crt_settings.crt_refusal`` does not refuse.
 
     ``in_flight`` is the most connections. Requests under way are those started in a second times the seconds that an
     answer takes: 128 are 5,000 requests/s, about what two cores can send, at 25 ms. Connections are opened as they are

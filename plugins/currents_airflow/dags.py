@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 def make_dags() -> dict[str, DAG]:
     """The DAGs of all valid connectors, by id; none where no connectors file is named.
 
-    Airflow finds them as the globals of a DAG file: ``globals().update(make_dags())``.
+    Airflow finds them as the globals of a DAG file: `globals().update(make_dags())`.
     Raises SetupError where the file can't be read at all, or where the DAG processor lacks the plugin.
     """
     if not connectors_file():

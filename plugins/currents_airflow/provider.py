@@ -6,7 +6,7 @@ from typing import Any
 
 
 def provider_info() -> dict[str, Any]:
-    """The entry point ``apache_airflow_provider`` names this; Airflow's provider_info.schema.json has its form."""
+    """The entry point `apache_airflow_provider` names this; Airflow's provider_info.schema.json has its form."""
     return {
         "package-name": "currents-export",
         "name": "Currents Export",

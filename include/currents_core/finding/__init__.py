@@ -1,0 +1,1 @@
+"""Which files a run has to deliver, and which task delivers them."""

@@ -1,0 +1,1 @@
+"""From files, Parquet or Avro, to frames of rows."""

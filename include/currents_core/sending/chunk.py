@@ -11,7 +11,7 @@ from currents_core.limits import Limits
 def next_chunk(waiting: deque[Span], limits: Limits) -> tuple[list[Span], bool]:
     """The longest run of entries from the front that keeps both limits of a request, and whether no more could join.
 
-    An entry above ``bytes_per_entry`` must have been set aside before (it is dead-lettered).
+    An entry above ``Limits.bytes_per_entry`` must have been set aside before (it is dead-lettered).
     """
     found: list[Span] = []
     count, room = limits.entries_per_request, limits.bytes_per_request

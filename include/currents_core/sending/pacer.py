@@ -22,7 +22,7 @@ _WINDOW_SECONDS = 0.5
 class Pacer:
     """A token bucket over two rates, of which the one reached first holds, and which throttling slows for a while.
 
-    ``None`` as a rate means that it does not bound. ``clock`` gives seconds and only moves forward. Used by one thread.
+    None as a rate means that it does not bound. ``clock`` gives seconds and only moves forward. Used by one thread.
     """
 
     def __init__(

@@ -1,0 +1,1 @@
+"""What a connector is told, and what a run is asked to do."""

@@ -202,7 +202,7 @@ class PersonalDataSettings(_Model):
 
 
 class Condition(_Model):
-    """What a field must be for its row to go. A field that is null or not there meets only ``is_null: true``."""
+    """What a field must be for its row to go. A field that is null or not there meets only `is_null: true`."""
 
     field: str
     in_: Annotated[tuple[str | int | float | bool, ...] | None, Field(alias="in")] = None

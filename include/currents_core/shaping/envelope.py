@@ -28,8 +28,8 @@ RENAMED = {f"users.messages.banner.{action}": _BANNER for action in ("Abort", "C
 class Events:
     """Rows of one event type, ready to encode.
 
-    ``frame`` has one row per event, indexed by its row number in the file (int64), and Arrow-backed columns: ``id``
-    (string), ``time`` (int64, seconds since the epoch), and one per field, under its name in the envelope. The text of
+    ``frame`` has one row per event, indexed by its row number in the file (int64), and Arrow-backed columns: `id`
+    (string), `time` (int64, seconds since the epoch), and one per field, under its name in the envelope. The text of
     the ``json_columns`` is JSON already.
     """
 

@@ -67,7 +67,7 @@ def normalise(
     """Normalises rows of one event type.
 
     ``frame`` has Arrow-backed columns and is indexed by the rows' places in the file; ``folders`` are the
-    key=value folders of the file's key. Rows without a usable ``id`` or ``time`` are rejected, never dropped; so are
+    key=value folders of the file's key. Rows without a usable `id` or `time` are rejected, never dropped; so are
     rows whose own properties are no JSON object, unless ``keep_broken`` keeps those as a string.
     """
     notes: Counter[str] = Counter()
@@ -86,7 +86,7 @@ def _without_partition_columns(frame: pd.DataFrame, event_type: str, folders: Ma
     """Blanks what only repeats the key's folders, as engines that write key=value folders do.
 
     A column that Braze documents for the event type is a field, whatever its name: in-app message aborts have a
-    ``version`` of their own.
+    `version` of their own.
     """
     frame = frame.drop(columns=[name for name in frame.columns if name.startswith(_PANDAS_INDEX)])
     documented = catalog()[event_type].fields if event_type in catalog() else {}

@@ -27,7 +27,7 @@ class CurrentsToEventBridgeOperator(CurrentsOperator):
 
     Its pace is its part of the connector's budget: the slots it takes of the pool, times what a slot is worth.
 
-    :param shard: a plan of ``CurrentsDiscoverOperator`` or ``CurrentsSelectOperator``
+    :param shard: a plan of ``CurrentsDiscoverOperator`` or ``CurrentsSelectLettersOperator``
     """
 
     operator_extra_links = (SourceFilesLink(), EventBusLink())
