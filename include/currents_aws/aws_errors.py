@@ -9,7 +9,7 @@ from currents_core.errors import CurrentsError, SetupError, TransientError
 
 _CREDENTIALS = "check the credentials of the Airflow connection"
 _PERMISSION = "grant the permission to the role or user of the Airflow connection"
-_REGION = "set the region where it lives"
+_REGION = "set the region that it is in"
 
 _REMEDIES = {
     "NoSuchBucket": "create the bucket or correct its name",
@@ -50,7 +50,7 @@ def is_passing(code: str, status: int) -> bool:
 
 def remedy(code: str) -> str:
     """What to do about an error code of AWS's that does not pass by itself."""
-    return _REMEDIES.get(code, "correct the set-up")
+    return _REMEDIES.get(code, "correct the setup")
 
 
 def translate(error: BotoCoreError | ClientError, failure: str, uri: str) -> CurrentsError:
@@ -60,7 +60,7 @@ def translate(error: BotoCoreError | ClientError, failure: str, uri: str) -> Cur
         text = f"{failure}: {code}: {error.response.get('Error', {}).get('Message', '')}".rstrip(": ")
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         if is_passing(code, status):
-            return TransientError(f"{text}; it passes by itself, clear the task to resume", uri=uri, code=code)
+            return TransientError(f"{text}; this passes by itself, clear the task to resume", uri=uri, code=code)
         return SetupError(f"{text}; {remedy(code)}", uri=uri, code=code)
     if isinstance(error, HTTPClientError | AwsConnectionError):
         return TransientError(f"{failure}: {error}; check the network, the region and the endpoint", uri=uri)

@@ -19,5 +19,5 @@ def transport_for(client: BaseClient) -> Transport:
     refusal = crt_refusal(client)
     if refusal is None:
         return CrtTransport(client)
-    log.info("Sending through boto3, which takes about ten times the CPU, since %s", refusal)
+    log.info("sending through boto3, which takes about ten times the CPU, because %s", refusal)
     return Boto3Transport(client)

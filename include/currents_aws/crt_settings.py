@@ -37,9 +37,9 @@ def _refusals(client: BaseClient) -> Iterator[str]:
     if model.resolved_protocol != "json":
         yield f"{model.service_name} speaks {model.resolved_protocol}, not JSON"
     if config.signature_version != "v4":
-        yield f"requests are signed by {config.signature_version}, not by Signature Version 4 (signature_version)"
+        yield f"requests are signed with {config.signature_version}, not Signature Version 4 (signature_version)"
     if config.client_cert:
-        yield "there is a client certificate (client_cert)"
+        yield "the client has a certificate (client_cert)"
     if config.proxies_config:
         yield "the proxy has settings of its own (proxies_config)"
     if not isinstance(session, URLLib3Session):

@@ -72,7 +72,9 @@ class CrtTransport:
             return
         except Exception as error:  # noqa: BLE001 - credentials may come from anybody's code, and complete must be called
             complete(
-                SetupError(f"preparing failed: {type(error).__name__}; check the Airflow connection", uri=operation)
+                SetupError(
+                    f"preparing the request failed: {type(error).__name__}; check the Airflow connection", uri=operation
+                )
             )
             return
         with self._lock:

@@ -82,7 +82,7 @@ class Overlay:
         if self._written.read(key) is None:
             found = self.read_version(key)
             if (found[1] if found else None) != replaces:
-                raise ConflictError("another version is there", uri=f"s3://{self.bucket}/{key}")
+                raise ConflictError("another writer was first", uri=f"s3://{self.bucket}/{key}")
             replaces = None
         return self._written.write_version(key, body, replaces)
 

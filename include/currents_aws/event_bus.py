@@ -74,7 +74,7 @@ class EventBus:
             return refusal if isinstance(refusal, CurrentsError) else [refusal] * count
         results = answer.output.get("Entries", ())
         if len(results) != count:
-            incomplete = "an answer without a result for every entry"
+            incomplete = "the answer lacks the results of some entries"
             return [Failed("InternalFailure", incomplete, "outage", maybe_accepted=True)] * count
         if not answer.output.get("FailedEntryCount"):
             return [SENT] * count

@@ -48,7 +48,7 @@ class MemoryObjects:
         """Puts the object over the version that has this ETag; raises ConflictError where there is another."""
         with self._lock:
             if (self.etag(key) if key in self.contents else None) != replaces:
-                raise ConflictError("another version is there", uri=f"s3://{self.bucket}/{key}")
+                raise ConflictError("another writer was first", uri=f"s3://{self.bucket}/{key}")
             self.write(key, body)
             return self.etag(key)
 

@@ -81,7 +81,7 @@ class S3Objects:
                 return (put(IfNoneMatch="*") if replaces is None else put(IfMatch=replaces))["ETag"]
             except ClientError as error:
                 if code_of(error) in _CONFLICTS:
-                    raise ConflictError("another version is there", uri=self._uri(key), code=code_of(error)) from error
+                    raise ConflictError("another writer was first", uri=self._uri(key), code=code_of(error)) from error
                 raise
 
     def delete(self, key: str) -> None:

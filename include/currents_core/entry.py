@@ -13,6 +13,7 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
+from currents_core.counted import counted
 from currents_core.limits import TIME_BYTES
 
 
@@ -59,9 +60,11 @@ class Entries:
     ) -> None:
         # The buffers are read as they are: offsets of another width, or a null's, would give the wrong texts.
         if not pa.types.is_large_string(details.type) or details.null_count:
-            raise TypeError(f"details are {details.type} with {details.null_count} nulls, not large_string without")
+            nulls = counted(details.null_count, "null")
+            raise TypeError(f"details must be large_string without nulls, not {details.type} with {nulls}")
         if not len(rows) == len(details) == len(times) == len(sizes):
-            raise TypeError(f"{len(rows)} rows, {len(details)} details, {len(times)} times and {len(sizes)} sizes")
+            lengths = f"{len(rows)}, {len(details)}, {len(times)} and {len(sizes)}"
+            raise TypeError(f"rows, details, times and sizes must be equally long, not {lengths}")
         self.rows = rows
         self.detail_type = detail_type
         self.resource = resource

@@ -22,7 +22,7 @@ def parse_hour(text: str) -> datetime:
             raise ValueError(text)
         return datetime.strptime(text, HOUR_FORMAT).replace(tzinfo=UTC)
     except ValueError:
-        raise SetupError(f"{text!r} is no hour: write it as YYYY-MM-DD-HH in UTC, for example 2026-11-23-08") from None
+        raise SetupError(f"{text!r} is not a valid hour; write YYYY-MM-DD-HH in UTC, such as 2026-11-23-08") from None
 
 
 def format_hour(moment: datetime) -> str:
@@ -51,4 +51,4 @@ def resolve_hour(partition_key: str | None, hour_param: str | None, data_interva
             return format_hour(parse_hour(text))
     if data_interval_start:
         return format_hour(data_interval_start)
-    raise SetupError('this run names no hour: trigger it with {"hour": "YYYY-MM-DD-HH"} (UTC)')
+    raise SetupError('this run has no hour; trigger it with {"hour": "YYYY-MM-DD-HH"} (UTC)')

@@ -11,7 +11,7 @@ from currents_core.errors import CurrentsError
 from currents_core.limits import Limits
 
 # Why a file that was listed can't be read any more.
-CHANGED = "changed or removed since it was listed; the next run finds what is there now"
+CHANGED = "changed or removed since it was listed; the next run picks up what is there now"
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,7 +138,7 @@ def test_a_dry_run_a_trial_the_rest_and_a_replay(export: Export) -> None:
         assert refused.status_code == 400
         assert f"Invalid input for param {next(iter(wrong))}" in refused.text
     slips: list[tuple[dict[str, Any], str]] = [
-        ({"hour": HOUR, "replay": True}, "a replay sends again what was already sent; say why in `reason`"),
+        ({"hour": HOUR, "replay": True}, "a replay sends events again that were sent before; give a `reason`"),
         ({"hour": "2999-01-01-00"}, "the hour 2999-01-01-00 has not begun"),
         ({"hour": HOUR, "event_types": ["users.behaviors.Purchas"]}, "did you mean users.behaviors.Purchase?"),
     ]
@@ -212,10 +212,10 @@ def test_a_run_with_a_hole_fails_and_names_it(export: Export) -> None:
 @pytest.mark.parametrize(
     ("export", "complaint"),
     [
-        ("no_source", "listing s3://no-such-bucket/: NoSuchBucket"),
+        ("no_source", "s3://no-such-bucket/: list failed: NoSuchBucket"),
         ("no_state", "s3://no-such-bucket/no_state/"),
-        ("no_bus", "the event bus no-such-bus in us-east-1: ResourceNotFound"),
-        ("no_region", "the event bus events in eu-west-1: ResourceNotFound"),
+        ("no_bus", "event bus no-such-bus in us-east-1: lookup failed: ResourceNotFound"),
+        ("no_region", "event bus events in eu-west-1: lookup failed: ResourceNotFound"),
     ],
     indirect=["export"],
 )

@@ -130,7 +130,7 @@ def test_both_times_of_a_row_are_the_same_moment(event_type: str) -> None:
 
 
 def test_an_hour_that_is_none_is_refused() -> None:
-    with pytest.raises(SetupError, match="is no hour"):
+    with pytest.raises(SetupError, match="is not a valid hour"):
         make_rows(OPEN, 1, hour="2026-11-23")
 
 

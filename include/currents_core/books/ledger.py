@@ -100,7 +100,9 @@ class Ledger:
         key = self._key(file, "done")
         found = self._store.read_version(key)
         if found is None:
-            raise SetupError("the ledger no longer holds it; nothing to add its dead letters to", uri=file.uri)
+            raise SetupError(
+                "its record is gone from the ledger, so its redrive can't be counted; run its hour again", uri=file.uri
+            )
         record = orjson.loads(found[0])
         record.setdefault("redrives", {})[redrive] = change.as_json() | {"at": now.isoformat(timespec="seconds")}
         self._store.write_version(key, orjson.dumps(record), found[1])
@@ -142,7 +144,7 @@ class Ledger:
             found = self._store.read_version(key)
             if found is None or found[0] != record:
                 raise FencedError(
-                    "another task took it over while this one was away, and carries on with it", uri=lease.file.uri
+                    "another task took it over while this one was away and is delivering it now", uri=lease.file.uri
                 ) from None
             # Our own write had arrived, and only its answer was lost.
             lease.etag = found[1]
@@ -156,7 +158,7 @@ class Ledger:
             self._store.write_version(self._key(file, "done"), record, None)
         except ConflictError:
             if self._store.read(self._key(file, "done")) != record:
-                raise FencedError("another task has delivered it in the meantime", uri=file.uri) from None
+                raise FencedError("another task delivered it in the meantime", uri=file.uri) from None
         if lease.resumed:
             self._store.delete(self._key(file, "failed"))
 

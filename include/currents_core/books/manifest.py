@@ -15,7 +15,7 @@ from currents_core.file_key import SourceFile
 from currents_core.hour import hour_end
 from currents_core.ports import ObjectStore
 
-_NOT_TRIED = "not delivered; the log of the `deliver` task that had it says why"
+_NOT_TRIED = "not delivered; see the log of its `deliver` task"
 
 
 @dataclass(frozen=True, slots=True)

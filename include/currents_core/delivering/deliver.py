@@ -21,6 +21,7 @@ from currents_core.books.account import Account, total
 from currents_core.books.dead_letter import DeadLetter, DeadLetters
 from currents_core.books.ledger import Ledger
 from currents_core.books.seen_ids import DeliveredIds, KnownIds
+from currents_core.counted import counted
 from currents_core.delivering.fetch import Fetcher
 from currents_core.delivering.keep import BEAT_SECONDS, Keeper
 from currents_core.delivering.open_file import OpenFile
@@ -119,8 +120,8 @@ class Delivery:
         self._log_line()
         if failures := self._settlement.failures:
             raise DeliveryError(
-                f"{self.connector.name}: files that can't be read: {len(failures)}, every other one is "
-                f"delivered: {'; '.join(failures[:5])}"
+                f"{self.connector.name}: {counted(len(failures), 'file')} can't be read, all others are delivered: "
+                f"{'; '.join(failures[:5])}"
             )
         account = total(self._settlement.accounts)
         account.notes.update(self.figures.notes())
@@ -158,7 +159,8 @@ class Delivery:
                     if not unread[file.hour]:
                         self._known_ids.forget(file.hour)
             except _EnoughError:
-                log.info("%s: %d events are sent, as many as were asked for", self.connector.name, self._put)
+                most = counted(self._put, "event")
+                log.info("%s: reached the maximum of %s; a later run delivers the rest", self.connector.name, most)
             except BaseException:
                 # What waits for a lease must see that there is nothing to wait for.
                 self.stop()

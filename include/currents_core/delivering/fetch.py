@@ -14,6 +14,7 @@ from tempfile import NamedTemporaryFile
 from typing import IO
 
 from currents_core.books.ledger import Done, Held, Lease, Ledger
+from currents_core.counted import counted
 from currents_core.delivering.open_file import OpenFile
 from currents_core.errors import FileError, TransientError
 from currents_core.file_key import SourceFile
@@ -91,17 +92,18 @@ class Fetcher:
             found = self.ledger.claim(file, self.owner, self.clock())
             if isinstance(found, Lease):
                 if found.resumed:
-                    log.info("%s: goes on where it stopped; %d rows need no more sending", file.uri, len(found.rows))
+                    done = counted(len(found.rows), "row")
+                    log.info("%s: resumes where it left off, skipping %s already done", file.uri, done)
                 return found
             if isinstance(found, Done):
-                log.info("%s: another task delivered it meanwhile", file.uri)
+                log.info("%s: another task delivered it in the meantime", file.uri)
                 return None
             self._wait(file, found, began, told=told)
             told = True
 
     def _wait(self, file: SourceFile, held: Held, began: datetime, *, told: bool) -> None:
         if not told:
-            log.info("%s: %s has it until %s; waiting for that", file.uri, held.owner, held.until)
+            log.info("%s: %s holds it until %s; waiting", file.uri, held.owner, held.until)
         if self.clock() - began > _PATIENCE:
             raise TransientError(
                 f"{held.owner} has held it for {_PATIENCE.seconds // 60} minutes and keeps renewing its lease; check "

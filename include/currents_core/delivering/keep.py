@@ -110,7 +110,7 @@ class Keeper:
         try:
             self._ledger.checkpoint(opened.lease, opened.progress(), self._clock(), release=True)
         except CurrentsError as error:
-            log.warning("%s: could not be saved: %s", opened.file.uri, error)
+            log.warning("%s: the last checkpoint failed: %s", opened.file.uri, error)
 
     def _with_each_open(self, step: Callable[[OpenFile], None]) -> None:
         """Runs a step on the files that are not settled, several at a time, and waits for it."""
@@ -132,5 +132,5 @@ class Keeper:
         except CurrentsError as error:
             self._fail(error)
         except Exception as error:
-            log.exception("%s: settling broke", opened.file.uri)
+            log.exception("%s: unexpected failure", opened.file.uri)
             self._fail(CurrentsError(f"{error!r}; please report this", uri=opened.file.uri))

@@ -74,9 +74,10 @@ class Preparation:
     def _no_event_type(self, file: SourceFile, frame: pd.DataFrame, rows: pd.DataFrame) -> list[DeadLetter]:
         if "event_type" not in frame.columns:
             raise FileError(
-                "neither a column event_type, nor the key, nor an Avro schema names the event type", uri=file.uri
+                "no event_type column, folder in the key or Avro schema names the event type; replace or remove it",
+                uri=file.uri,
             )
-        reason = "event_type is missing, and no folder of the key names it"
+        reason = "event_type is missing, and the file names none either"
         return [DeadLetter(row, _UNNAMED, "no_event_type", reason) for row in rows.index]
 
     def _of_type(self, opened: OpenFile, event_type: str, rows: pd.DataFrame) -> Entries:
@@ -149,4 +150,4 @@ class Preparation:
         return pc.subtract(nested_bytes(details), 2)
 
     def _too_large(self, size: int) -> str:
-        return f"the entry has {size} bytes, the limit is {self.limits.bytes_per_entry}"
+        return f"the entry is {size} bytes, over the limit of {self.limits.bytes_per_entry}"

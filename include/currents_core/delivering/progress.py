@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from currents_core.counted import counted
 from currents_core.sending.figures import SendFigures
 
 
@@ -37,8 +38,8 @@ class Progress:
         throttled = figures.throttled / tried if tried else 0.0
         left = f", about {_time(seconds * (1 - part) / part)} left" if 0 < part < 1 else ""
         return (
-            f"{self.files_done} of {self.files} files ({part:.0%}), "
-            f"{self.rows_read:,} rows read, {figures.sent:,} sent, "
+            f"{self.files_done} of {counted(self.files, 'file')} ({part:.0%}), "
+            f"{counted(self.rows_read, 'row')} read, {figures.sent:,} sent, "
             f"{figures.sent / seconds:,.0f} events/s in {figures.requests / seconds:,.0f} requests/s, "
             f"throttled {throttled:.1%}, pace {pace:.0%}, waited {figures.waited:.0f} s{left}"
         )

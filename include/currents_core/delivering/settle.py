@@ -54,7 +54,7 @@ class Settlement:
     def _close(self, opened: OpenFile) -> None:
         file, account = opened.file, opened.close_books()
         if not account.totals.balanced:
-            raise CurrentsError(f"the books do not balance ({account.totals}); please report this", uri=file.uri)
+            raise CurrentsError(f"the books don't balance ({account.totals}); please report this", uri=file.uri)
         self._hold(opened)
         letters = sorted([*opened.parked, *self._with_records(opened)], key=lambda letter: letter.row)
         if letters:

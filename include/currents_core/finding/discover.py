@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from currents_core.books.ledger import Ledger
 from currents_core.catalog import catalog
+from currents_core.counted import counted
 from currents_core.file_key import SourceFile, place_of
 from currents_core.ports import ObjectStore
 from currents_core.setup.run_request import RunRequest
@@ -36,14 +37,14 @@ def undelivered(connector: Connector, source: ObjectStore, ledger: Ledger, reque
     request.require_known(event_type for event_type in known if connector.event_types.wants(event_type))
     files = [file for file in found if request.wants(file.event_type)]
     if len(files) < len(found):
-        log.warning("%d files are left out, since no folder tells their event type", len(found) - len(files))
+        log.warning("left out %s whose event type no folder names", counted(len(found) - len(files), "file"))
     done = set[str]().union(*(ledger.done(each) for each in hours))
     settled = done.union(*(ledger.failed(each).keys() for each in request.past))
     open_files = [file for file in files if file.id not in settled]
     places = {place_of(each) for each in done}
     for file in open_files:
         if file.place in places:
-            log.warning("%s has changed since it was delivered; those of its rows that are new are sent", file.uri)
+            log.warning("%s has changed since it was delivered; its new rows will be sent", file.uri)
     return open_files
 
 
@@ -58,7 +59,10 @@ def find_files(
     kinds = list(_kinds(store, prefix, wants))
     if not kinds:
         place = f"s3://{store.bucket}/{prefix}"
-        log.warning("no folder of a wanted event type is below %s; if Braze writes there, correct source.prefix", place)
+        log.warning(
+            "no folder below %s holds a wanted event type; if Braze has written files already, correct source.prefix",
+            place,
+        )
     with ThreadPoolExecutor(_PARALLEL_LISTINGS) as pool:
         folders = [folder for kind in kinds for folder in _of_hours(kind, hours)]
         listings = pool.map(lambda folder: list(store.objects(folder)), folders)

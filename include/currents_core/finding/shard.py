@@ -9,6 +9,7 @@ from itertools import groupby
 from math import ceil
 from posixpath import commonpath
 
+from currents_core.counted import counted
 from currents_core.file_key import SourceFile
 
 MAX_SHARDS = 200
@@ -28,9 +29,9 @@ class Shard:
     def label(self) -> str:
         """What a person sees of it in the grid: event types, files, megabytes."""
         types = sorted({file.event_type or "unnamed" for file in self.files})
-        shown = types[0] if len(types) == 1 else f"{len(types)} event types"
+        shown = types[0] if len(types) == 1 else counted(len(types), "event type")
         megabytes = sum(file.size for file in self.files) / 1e6
-        return f"{shown}, {len(self.files)} files, {megabytes:.1f} MB"
+        return f"{shown}, {counted(len(self.files), 'file')}, {megabytes:.1f} MB"
 
     @property
     def prefix(self) -> str:

@@ -58,10 +58,10 @@ def _open(path: Path, uri: str) -> ParquetFile | AvroFile:
 
 def _check_schema(schema: pa.Schema, uri: str) -> None:
     if known_fields().isdisjoint(schema.names):
-        found = ", ".join(schema.names[:10]) or "no column"
+        names = ", ".join(schema.names[:10]) or "no columns"
         raise FileError(
-            f"no column of a Currents event in it: expected id, time, user_id or others of the event glossary, "
-            f"found {found}; {_REMEDY}",
+            f"no column is a field of a Currents event: expected id, time, user_id or others of the event glossary, "
+            f"found {names}; {_REMEDY}",
             uri=uri,
         )
 

@@ -19,6 +19,7 @@ from typing import IO, Any
 import fastavro
 import pyarrow as pa
 
+from currents_core.counted import counted
 from currents_core.errors import FileError
 from currents_core.reading.utf8 import bytes_for_text
 
@@ -79,7 +80,7 @@ class AvroFile:
             done += batch.num_rows
             yield pa.RecordBatch.from_arrays([_compact(each) for each in batch.columns], names=self.schema.names)
         if done != self._rows:
-            raise FileError(f"not a whole Avro file: {self._rows} rows announced, {done} found")
+            raise FileError(f"not a complete Avro file: it announces {counted(self._rows, 'row')}, but has {done:,}")
 
     def _all_batches(self, rows: int) -> Iterator[pa.RecordBatch]:
         if not _datafusion():
@@ -120,7 +121,7 @@ def _datafusion() -> Any:
         import datafusion  # noqa: PLC0415 - it may be missing, and a Parquet file does not need it
     except ImportError as error:
         log.warning(
-            "Avro files are read record by record, about ten times slower, since DataFusion can't be imported (%s); "
+            "DataFusion can't be imported (%s), so Avro files are read record by record, about ten times slower; "
             "install currents-export[avro]",
             error,
         )
@@ -191,7 +192,7 @@ def _count_rows(body: IO[bytes], sync: bytes) -> int:
         length, used = _long(head, used)
         body.seek(start + used + max(length, 0))
         if count < 0 or length < 0 or body.read(_SYNC_BYTES) != sync:
-            raise FileError(f"not a whole Avro file: the block at byte {start} is damaged or cut off")
+            raise FileError(f"not a complete Avro file: the block at byte {start} is damaged or cut off")
         rows += count
     return rows
 
@@ -216,7 +217,7 @@ def _arrow_type(avro: Any) -> pa.DataType:
     if isinstance(avro, list):
         types = [each for each in avro if each != "null"] or ["null"]
         if len(types) > 1:
-            raise FileError("a field may be of several types, which no Currents file has")
+            raise FileError("a field has several types, which no Currents file does")
         return _arrow_type(types[0])
     return _PRIMITIVES[avro] if isinstance(avro, str) else _complex_type(avro)
 

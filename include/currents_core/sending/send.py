@@ -142,7 +142,7 @@ class Sender:
 
     def stop(self) -> None:
         """Starts no request any more, and takes in the answers of those under way, for a few seconds."""
-        self.fail(TransientError("the sending was stopped"))
+        self.fail(TransientError("sending was stopped"))
         deadline = self._clock() + _GRACE
         while self._in_flight and self._clock() < deadline:
             self._woken.clear()
@@ -179,8 +179,8 @@ class Sender:
                 self._look_at = self._clock() + self._send_what_may_go()
         except Exception as error:
             # A thread of the transport would know nobody to tell.
-            log.exception("sending broke")
-            self.fail(CurrentsError(f"sending broke: {error!r}; please report this"))
+            log.exception("unexpected failure while sending")
+            self.fail(CurrentsError(f"unexpected failure while sending: {error!r}; please report this"))
         is_through = self._waiting <= self._enough or (self._error and not self._in_flight)
         if is_through or self._look_at < self._sleeps_until - _SHORTEST:
             self._woken.set()

@@ -120,17 +120,19 @@ class Verdicts:
 
     def _tell_circuit(self, first: Span, results: Sequence[Result]) -> None:
         """Tells the circuit of a request of which nothing got through, and ends where patience does."""
-        if not all(isinstance(result, Failed) for result in results):
+        failures = [result for result in results if isinstance(result, Failed)]
+        if len(failures) < len(results):
             self.circuit.succeeded()
             return
+        answer = f"{failures[0].code} {failures[0].message}".strip()
         was_open = self.circuit.is_open
         self.circuit.failed()
         if self.circuit.is_open and not was_open:
-            log.warning("every request fails, the last with %s; sending slows to single probes", results[0])
+            log.warning("every request fails, the latest with %s; slowing down to one probe at a time", answer)
         if self.circuit.given_up:
             raise TransientError(
-                f"nothing got through for minutes, the last answer was {results[0]}; {_name(first)} waits; "
-                "clear the task to resume when the service is back"
+                f"nothing got through for minutes, and {_name(first)} still waits; the last answer was {answer}; "
+                "clear the task to resume once the service is back"
             )
 
 

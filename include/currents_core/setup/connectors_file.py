@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from currents_core.counted import counted
 from currents_core.errors import SetupError
 from currents_core.setup.settings import Connector
 
@@ -24,7 +25,8 @@ class Connectors:
 
     def report(self) -> str:
         """All faults as one text, for an import error or an exception."""
-        return "\n".join([f"{self.path} has {len(self.faults)} fault(s):", *(f"  - {fault}" for fault in self.faults)])
+        head = f"{self.path} has {counted(len(self.faults), 'fault')}:"
+        return "\n".join([head, *(f"  - {fault}" for fault in self.faults)])
 
 
 def load_connectors(path: Path) -> Connectors:
@@ -36,9 +38,11 @@ def load_connectors(path: Path) -> Connectors:
     try:
         document = yaml.compose(path.read_text("utf-8"), Loader=yaml.SafeLoader)
     except OSError as error:
-        raise SetupError(f"the connectors file {path}: {error.strerror}; put it there, or name another one") from error
+        raise SetupError(
+            f"the connectors file {path} can't be read: {error.strerror}; put it there, or name another one"
+        ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SetupError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
+        raise SetupError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
     items = _items(document, path)
     valid: dict[str, Connector] = {}
     faults: list[str] = []
@@ -50,7 +54,7 @@ def load_connectors(path: Path) -> Connectors:
             faults.extend(_fault(each, node, place) for each in error.errors())
             continue
         if connector.name in valid:
-            faults.append(f"line {_line(node)}, {place}.name: {connector.name!r} is taken; give each its own name")
+            faults.append(f"line {_line(node)}, {place}.name: {connector.name!r} is already taken; choose another")
         else:
             valid[connector.name] = connector
     return Connectors(path, valid, tuple(faults))
@@ -61,9 +65,8 @@ def load_connector(path: Path, name: str) -> Connector:
     connectors = load_connectors(path)
     if name not in connectors.valid:
         known = ", ".join(connectors.valid) or "none"
-        raise SetupError(
-            f"no valid connector {name!r} in {connectors.path} (valid: {known}) {'; '.join(connectors.faults)}"
-        )
+        missing = f"no valid connector {name!r} in {connectors.path}; correct the name or the file (valid: {known})"
+        raise SetupError("; ".join([missing, *connectors.faults]))
     return connectors.valid[name]
 
 
@@ -73,12 +76,12 @@ def _items(document: yaml.Node | None, path: Path) -> list[yaml.Node]:
         listed = document.value[0][1]
         if isinstance(listed, yaml.SequenceNode):
             return list(listed.value)
-    raise SetupError(f"{path} must hold one key, `connectors`, with a list of connectors; docs/connectors.md shows one")
+    raise SetupError(f"{path} must have one key, `connectors`, with a list of connectors; see docs/connectors.md")
 
 
 def _value(node: yaml.Node, place: str, faults: list[str]) -> Any:
     faults.extend(
-        f"line {line}, {place}: the key {key!r} stands twice; remove one" for key, line in _repeated_keys(node)
+        f"line {line}, {place}: the key {key!r} appears twice; remove one" for key, line in _repeated_keys(node)
     )
     loader = yaml.SafeLoader("")
     try:

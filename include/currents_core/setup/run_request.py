@@ -67,7 +67,7 @@ class RunRequest:
         for pattern in self.event_types:
             if not any(fnmatchcase(each, pattern) for each in known):
                 near = "".join(f"; did you mean {each}?" for each in get_close_matches(pattern, known, n=1))
-                raise SetupError(f"the connector exports no event type {pattern}, correct the event types{near}")
+                raise SetupError(f"the connector exports no event type {pattern}; correct the event types{near}")
 
     def wants_letter(self, letter: Mapping[str, Any]) -> bool:
         """Whether a dead letter is one of those that are to be sent again."""
@@ -85,13 +85,13 @@ def run_request(params: Mapping[str, Any], hour: str, connector: Connector, *, i
     """
     asked, until = params.get("hour"), params.get("until")
     if (asked and format_hour(parse_hour(asked)) != hour) or (until and is_backfill):
-        raise SetupError(f"this run is for the hour {hour} already; leave `hour` and `until` empty")
+        raise SetupError(f"this run already has its hour, {hour}; leave `hour` and `until` empty")
     hours = _stretch(hour, until)
     is_replay, reason = bool(params.get("replay")), str(params.get("reason") or "").strip()
     if is_replay and not reason:
-        raise SetupError("a replay sends again what was already sent; say why in `reason` to confirm that")
+        raise SetupError("a replay sends events again that were sent before; give a `reason` to confirm")
     if reason and not is_replay:
-        raise SetupError("`reason` is for a replay; tick `replay` to send again, or leave `reason` empty")
+        raise SetupError("`reason` is for replays only; turn `replay` on, or leave `reason` empty")
     mark: Mode = "replay" if is_replay else "backfill" if is_backfill else "live"
     return RunRequest(
         hours=hours,
@@ -130,10 +130,10 @@ def _stretch(hour: str, until: str | None) -> tuple[str, ...]:
     last = parse_hour(until) if until else first
     count = (last - first) // timedelta(hours=1) + 1
     if count < 1:
-        raise SetupError(f"`until` ({until}) lies before `hour` ({hour}); swap them")
+        raise SetupError(f"`until` ({until}) is before `hour` ({hour}); swap them")
     if count > MOST_HOURS:
         raise SetupError(
-            f"from {hour} until {until} are {count} hours, at most {MOST_HOURS} go into one run; "
+            f"{hour} to {until} is {count} hours, but one run takes at most {MOST_HOURS}; "
             "use Airflow's backfill, which makes a run for each hour"
         )
     return tuple(format_hour(first + timedelta(hours=number)) for number in range(count))

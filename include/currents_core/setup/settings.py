@@ -28,7 +28,7 @@ def _folder(prefix: str) -> str:
 Prefix = Annotated[str, AfterValidator(_folder)]
 Bucket = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", description="the name of an S3 bucket")]
 ConnId = Annotated[str | None, Field(description="an Airflow connection id, or null for boto3's own credential chain")]
-Rate = Annotated[float | None, Field(gt=0, description="a number above 0, or null for no bound of its own")]
+Rate = Annotated[float | None, Field(gt=0, description="a number above 0, or null for no limit of its own")]
 
 
 class _Model(BaseModel):
@@ -61,7 +61,7 @@ class Destination(_Model):
     """Where the events go, and the `source` that consumers match in their rules."""
 
     kind: Annotated[Literal["event_bus"], Field(description="event_bus")]
-    name: Annotated[str, Field(pattern=r"^[\w./:-]+$", max_length=1600, description="the bus's name, or its ARN")]
+    name: Annotated[str, Field(pattern=r"^[\w./:-]+$", max_length=1600, description="the name of the bus, or its ARN")]
     region: Annotated[str, Field(pattern=r"^[a-z]{2,}(-[a-z]+)+-\d$", description="an AWS region such as us-east-1")]
     aws_conn_id: ConnId = "aws_default"
     # https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html
@@ -83,10 +83,10 @@ class Destination(_Model):
         arn = _BUS_ARN.match(self.name)
         if self.name.startswith("arn:") and not arn:
             raise ValueError(
-                "name is no ARN of an event bus; expected arn:aws:events:<region>:<account>:event-bus/<name>"
+                "name is not the ARN of an event bus; expected arn:aws:events:<region>:<account>:event-bus/<name>"
             )
         if arn and arn["region"] != self.region:
-            raise ValueError(f"name is a bus in {arn['region']} but region is {self.region}; make them agree")
+            raise ValueError(f"name is a bus in {arn['region']}, but region is {self.region}; make them match")
         return self
 
 
@@ -113,17 +113,17 @@ class Budget(_Model):
         int, Field(ge=1, le=100, description="the slots of the Airflow pool `currents`, a whole number from 1 to 100")
     ] = 4
     backfill_slots: Annotated[
-        int, Field(ge=1, le=100, description="how many of the slots backfills may have at once, fewer than `slots`")
+        int, Field(ge=1, le=100, description="how many of the slots backfills may use at once, fewer than `slots`")
     ] = 2
     price_per_million_events: Annotated[
-        float, Field(ge=0, description="dollars, for estimates, see https://aws.amazon.com/eventbridge/pricing")
+        float, Field(ge=0, description="dollars, for estimates; see https://aws.amazon.com/eventbridge/pricing")
     ] = 1.0
 
     @model_validator(mode="after")
     def _live_hours_have_a_slot(self) -> Budget:
         if self.slots > 1 and self.backfill_slots >= self.slots:
             raise ValueError(
-                f"backfill_slots is {self.backfill_slots} of {self.slots} slots, which leaves none to the live hour; "
+                f"backfill_slots is {self.backfill_slots} of {self.slots} slots, which leaves none for the live hour; "
                 "lower it"
             )
         return self
@@ -133,7 +133,7 @@ class Schedule(_Model):
     """When hours run by themselves."""
 
     delay_minutes: Annotated[
-        int, Field(ge=1, le=59, description="minutes after its end that an hour runs, 1 to 59")
+        int, Field(ge=1, le=59, description="how many minutes after its end an hour runs, 1 to 59")
     ] = 20
     catchup: Annotated[
         bool, Field(description="true or false: whether hours since `start` that had no run get one")
@@ -151,7 +151,7 @@ class Notice(_Model):
         str,
         Field(
             pattern=r"^\w+(\.\w+)+$",
-            description="a class, such as airflow.providers.amazon.aws.notifications.sns.SnsNotifier",
+            description="a notifier class such as airflow.providers.amazon.aws.notifications.sns.SnsNotifier",
         ),
     ]
     arguments: dict[str, Any] = {}
@@ -163,7 +163,7 @@ class Notify(_Model):
     on_failure: tuple[Notice, ...] = ()
     on_missed_deadline: tuple[Notice, ...] = ()
     deadline_minutes: Annotated[
-        int, Field(ge=1, description="minutes after its end by which an hour is to be delivered, 1 or more")
+        int, Field(ge=1, description="minutes after its end by which an hour must be delivered, 1 or more")
     ] = 60
 
 
@@ -179,10 +179,10 @@ class PersonalDataRule(_Model):
     @model_validator(mode="after")
     def _names_something(self) -> PersonalDataRule:
         if not (self.fields or self.catalog or self.pointers):
-            raise ValueError("the rule names nothing; give it fields, pointers or catalog: true")
+            raise ValueError("the rule applies to nothing; give it fields, pointers or catalog: true")
         kept = {"id", "time", "event_type"}.intersection(self.fields)
         if kept:
-            raise ValueError(f"{', '.join(sorted(kept))} can't be taken away: every event needs it")
+            raise ValueError(f"fields can't include {' and '.join(sorted(kept))}, which every event needs")
         return self
 
 
@@ -197,7 +197,9 @@ class PersonalDataSettings(_Model):
     @model_validator(mode="after")
     def _hashes_have_a_key(self) -> PersonalDataSettings:
         if any(rule.action == "hash" for rule in self.rules) and not self.hash_key_conn_id:
-            raise ValueError("hash needs a key; name a connection in hash_key_conn_id, whose password it is")
+            raise ValueError(
+                "hash needs a key; set hash_key_conn_id to an Airflow connection whose password is the key"
+            )
         return self
 
 
@@ -214,7 +216,7 @@ class Condition(_Model):
     @model_validator(mode="after")
     def _says_something(self) -> Condition:
         if all(each is None for each in (self.in_, self.not_in, self.at_least, self.at_most, self.is_null)):
-            raise ValueError("the condition asks nothing; give it in, not_in, at_least, at_most or is_null")
+            raise ValueError("the condition checks nothing; give it in, not_in, at_least, at_most or is_null")
         return self
 
 
@@ -257,9 +259,7 @@ class Connector(_Model):
     @model_validator(mode="after")
     def _state_is_no_source(self) -> Connector:
         if self.state.bucket == self.source.bucket and self.state.prefix.startswith(self.source.prefix):
-            raise ValueError(
-                "state lies inside source, where its files would be read as events; give it another prefix"
-            )
+            raise ValueError("state is inside source, so its files would be read as events; give it another prefix")
         return self
 
 

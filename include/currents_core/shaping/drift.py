@@ -21,7 +21,7 @@ def drift(frame: pd.DataFrame, event_type: str) -> Iterator[str]:
     """
     known = catalog().get(event_type)
     if known is None:
-        yield "event type is not documented"
+        yield "undocumented event type"
         return
     documented = {name: field for name, field in known.fields.items() if field.stored}
     for name in frame.columns:
@@ -31,7 +31,7 @@ def drift(frame: pd.DataFrame, event_type: str) -> Iterator[str]:
         if name not in frame.columns:
             yield f"field {name} is missing"
         elif not _fits(field.type, name, frame[name].dtype.pyarrow_dtype):
-            yield f"field {name} is {frame[name].dtype.pyarrow_dtype}, documented is {field.type}"
+            yield f"field {name} is {frame[name].dtype.pyarrow_dtype}, but documented as {field.type}"
 
 
 def _fits(documented: str, name: str, found: pa.DataType) -> bool:

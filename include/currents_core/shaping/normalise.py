@@ -115,7 +115,7 @@ def _with_text(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[Rejection]]:
         texts, undecodable = decoded(frame[name])
         bad |= undecodable
         frame = frame.assign(**{name: texts})
-    rejections = [Rejection(row, "not_utf8", "a field holds bytes that are not UTF-8") for row in frame.index[bad]]
+    rejections = [Rejection(row, "not_utf8", "a field contains bytes that are not UTF-8") for row in frame.index[bad]]
     return (frame[~bad] if rejections else frame), rejections
 
 
@@ -171,7 +171,7 @@ def _without_broken(frame: pd.DataFrame, json_columns: frozenset[str]) -> tuple[
     bad = pd.Series(data=False, index=frame.index)
     for name in json_columns:
         bad |= frame[name].str.startswith('"').fillna(value=False).astype(bool)
-    rejections = [Rejection(row, "broken_properties", "properties holds no JSON object") for row in frame.index[bad]]
+    rejections = [Rejection(row, "broken_properties", "properties is not a JSON object") for row in frame.index[bad]]
     return frame[~bad], rejections
 
 

@@ -26,7 +26,7 @@ def client_error(code: str, status: int = 400) -> ClientError:
         (client_error("SlowDown", 503), TransientError, "clear the task to resume"),
         (client_error("ThrottlingException"), TransientError, "clear the task to resume"),
         (client_error("SomethingNew", 500), TransientError, "clear the task to resume"),
-        (client_error("SomethingNew", 418), SetupError, "correct the set-up"),
+        (client_error("SomethingNew", 418), SetupError, "correct the setup"),
         (NoCredentialsError(), SetupError, "check the credentials"),
         (EndpointConnectionError(endpoint_url="https://events.eu-nowhere-1.amazonaws.com"), TransientError, "region"),
         (ReadTimeoutError(endpoint_url="https://x"), TransientError, "network"),

@@ -64,7 +64,7 @@ def test_a_download_is_of_the_version_that_was_listed(store: ObjectStore) -> Non
 
 def test_a_conditional_write_is_for_whoever_saw_the_newest_version(store: ObjectStore) -> None:
     first = store.write_version("lease", b"1", None)
-    with pytest.raises(ConflictError, match="lease: another version is there"):
+    with pytest.raises(ConflictError, match="lease: another writer was first"):
         store.write_version("lease", b"2", None)
     second = store.write_version("lease", b"2", first)
     with pytest.raises(ConflictError):

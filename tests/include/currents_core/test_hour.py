@@ -25,7 +25,7 @@ def test_an_hour_is_named_in_utc() -> None:
     "text", ["2026-11-23", "2026-11-23-8", "2026-11-23-24", "2026-13-01-00", "x", "2026-11-23-08 "]
 )
 def test_what_is_no_hour_is_refused_with_the_form_it_should_have(text: str) -> None:
-    with pytest.raises(SetupError, match="write it as YYYY-MM-DD-HH"):
+    with pytest.raises(SetupError, match="is not a valid hour; write YYYY-MM-DD-HH"):
         parse_hour(text)
 
 
@@ -43,5 +43,5 @@ def test_the_partition_key_goes_before_the_parameter_and_that_before_the_interva
     assert resolve_hour("2026-01-01-00", "2026-01-02-00", interval) == "2026-01-01-00"
     assert resolve_hour(None, "2026-01-02-00", interval) == "2026-01-02-00"
     assert resolve_hour(None, None, interval) == "2026-01-03-04"
-    with pytest.raises(SetupError, match="names no hour"):
+    with pytest.raises(SetupError, match="has no hour"):
         resolve_hour(None, None, None)

@@ -28,7 +28,7 @@ def test_nothing_and_everything_have_no_time_left() -> None:
     assert Progress(0, 0).line(SendFigures(), 1.0).endswith("pace 100%, waited 0 s")
     done = Progress(1, 10)
     done.file_done(10)
-    assert done.line(SendFigures(), 1.0).startswith("1 of 1 files (100%)")
+    assert done.line(SendFigures(), 1.0).startswith("1 of 1 file (100%), 0 rows read")
     assert "left" not in done.line(SendFigures(), 1.0)
 
 

@@ -163,7 +163,7 @@ def test_letters_of_a_file_that_is_not_settled_are_its_deliverys() -> None:
     house.deliver(file)
     house.state.delete(f"ledger/date={HOUR}/done/{file.id}.json")
     assert house.redrive("one").plan([HOUR], every) == {}
-    with pytest.raises(SetupError, match="the ledger no longer holds it"):
+    with pytest.raises(SetupError, match="its record is gone from the ledger"):
         house.ledger.adjust(file, "one", house.ledger.account(HOUR).account, NOW)
 
 

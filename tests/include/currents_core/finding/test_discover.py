@@ -112,9 +112,7 @@ def test_a_file_that_changed_since_it_was_delivered_is_told(caplog: pytest.LogCa
     source.write(f"in/event_type={OPEN}/date={HOUR}/b", b"written again")
     [again] = undelivered(connector(), source, ledger, asked(HOUR))
     assert again.key.endswith("/b")
-    assert caplog.messages == [
-        f"{again.uri} has changed since it was delivered; those of its rows that are new are sent"
-    ]
+    assert caplog.messages == [f"{again.uri} has changed since it was delivered; its new rows will be sent"]
 
 
 def test_an_event_type_that_is_not_exported_can_not_be_asked_for() -> None:
@@ -137,7 +135,7 @@ def test_a_prefix_below_which_nothing_is_gets_a_warning(caplog: pytest.LogCaptur
     assert caplog.messages == [], "an empty hour is none"
     assert find_files(source, "inn/", [HOUR], every) == []
     [told] = caplog.messages
-    assert "below s3://braze/inn/; if Braze writes there, correct source.prefix" in told
+    assert "below s3://braze/inn/ holds a wanted event type; if Braze has written files already" in told
 
 
 def test_event_types_that_are_asked_for_take_no_file_that_may_hold_others(caplog: pytest.LogCaptureFixture) -> None:
@@ -145,4 +143,4 @@ def test_event_types_that_are_asked_for_take_no_file_that_may_hold_others(caplog
     request = RunRequest((HOUR,), event_types=("users.messages.*",))
     found = undelivered(connector(), source, Ledger(MemoryObjects(), Layout()), request)
     assert [file.key for file in found] == [f"in/event_type={OPEN}/date={HOUR}/a"]
-    assert caplog.messages == ["1 files are left out, since no folder tells their event type"]
+    assert caplog.messages == ["left out 1 file whose event type no folder names"]

@@ -125,7 +125,7 @@ def test_avro_columns_have_the_types_of_the_writers_own_schema() -> None:
         (SAMPLE.body[: len(SAMPLE.body) // 2], "not a readable Parquet file"),
         (b"Obj\x01", "not a readable Avro file"),
         (SAMPLE.avro()[:-1], "the block at byte [0-9]+ is damaged or cut off"),
-        (avro({"x": ["null", "int", "string"]}, []), "of several types"),
+        (avro({"x": ["null", "int", "string"]}, []), "has several types"),
     ],
 )
 def test_what_is_no_whole_file_is_named_with_the_remedy(body: bytes, complaint: str) -> None:

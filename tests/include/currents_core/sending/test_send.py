@@ -168,7 +168,7 @@ def test_some_refusals_by_policy_are_those_entries_own() -> None:
 def test_when_nothing_gets_through_probes_go_until_patience_ends() -> None:
     target = MemoryTarget(answer=lambda entry: Failed("InternalFailure", "down", "outage"))
     circuit = Circuit(patience=0.5, backoff=Backoff(base=0.05, cap=0.1))
-    with pytest.raises(TransientError, match="nothing got through"):
+    with pytest.raises(TransientError, match=r"nothing got through .*; the last answer was InternalFailure down;"):
         send(target, 10_000, attempts=100, circuit=circuit)
     # 20 failures open the circuit; after that it is one request at a time, some tens of milliseconds apart.
     assert 20 < len(target.requests) < 60

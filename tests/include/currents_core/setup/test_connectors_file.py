@@ -56,6 +56,7 @@ def test_limits_may_be_lower_than_eventbridges_and_an_entry_has_to_fit_into_a_re
     good = load_connectors(write(tmp_path, text)).valid["good"]
     assert good.destination.request_limits == Limits(10, 262_144, 262_144)
     higher = load_connectors(write(tmp_path, text.replace("262144", "2000000")))
+    assert "has 1 fault:\n" in higher.report()
     assert "bytes_per_request" in higher.report()
     assert "1,000 to 1,000,000" in higher.report()
 
@@ -73,7 +74,7 @@ def test_every_fault_is_reported_at_once_with_line_place_and_remedy(tmp_path: Pa
         ("line 5, connectors[0].state.prefxi", "remove it or correct its spelling"),
         ("line 6, connectors[0].lookback_hours", "whole hours, 0 to 72"),
         ("line 8, connectors[0].budget.share_of_quota", "above 0 and up to 1"),
-        ("line 8, connectors[0]", "the key 'budget' stands twice"),
+        ("line 8, connectors[0]", "the key 'budget' appears twice"),
     ]:
         assert any(place in fault and remedy in fault for fault in connectors.faults), (place, report)
     assert len(connectors.faults) == 9
@@ -82,9 +83,9 @@ def test_every_fault_is_reported_at_once_with_line_place_and_remedy(tmp_path: Pa
 @pytest.mark.parametrize(
     ("line", "complaint"),
     [
-        ("state: {bucket: braze-files, prefix: currents/state}", "state lies inside source"),
-        (f"destination: {{kind: event_bus, name: '{ARN}', region: eu-west-1}}", "make them agree"),
-        ("destination: {kind: event_bus, name: 'arn:aws:sqs:us-east-1:1:q', region: us-east-1}", "no ARN of"),
+        ("state: {bucket: braze-files, prefix: currents/state}", "state is inside source"),
+        (f"destination: {{kind: event_bus, name: '{ARN}', region: eu-west-1}}", "make them match"),
+        ("destination: {kind: event_bus, name: 'arn:aws:sqs:us-east-1:1:q', region: us-east-1}", "not the ARN of"),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(tmp_path: Path, line: str, complaint: str) -> None:
@@ -98,7 +99,7 @@ def test_settings_that_contradict_each_other_are_refused(tmp_path: Path, line: s
 def test_a_name_is_taken_once(tmp_path: Path) -> None:
     connectors = load_connectors(write(tmp_path, f"connectors:{GOOD}{GOOD}"))
     assert len(connectors.valid) == 1
-    assert "'good' is taken" in connectors.report()
+    assert "'good' is already taken" in connectors.report()
 
 
 @pytest.mark.parametrize(
@@ -111,7 +112,9 @@ def test_a_file_that_is_no_list_of_connectors_is_named(tmp_path: Path, text: str
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SetupError, match=r"the connectors file .*/none\.yaml: No such file or directory; put it there"):
+    with pytest.raises(
+        SetupError, match=r"the connectors file .*/none\.yaml can't be read: No such file or directory; "
+    ):
         load_connectors(tmp_path / "none.yaml")
 
 

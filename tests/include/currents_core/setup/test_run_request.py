@@ -31,13 +31,13 @@ def test_a_stretch_holds_every_hour_once_in_order(start: Any, more: int) -> None
 @pytest.mark.parametrize(
     ("params", "complaint"),
     [
-        ({"until": "2026-11-23-07"}, "`until` (2026-11-23-07) lies before `hour` (2026-11-23-08); swap them"),
-        ({"until": "2026-12-24-08"}, "are 745 hours, at most 744 go into one run; use Airflow's backfill"),
-        ({"until": "2026-11-23-25"}, "'2026-11-23-25' is no hour"),
-        ({"replay": True}, "say why in `reason`"),
-        ({"replay": True, "reason": "  "}, "say why in `reason`"),
-        ({"reason": "because"}, "`reason` is for a replay"),
-        ({"hour": "2026-11-23-07"}, "this run is for the hour 2026-11-23-08 already; leave `hour` and `until` empty"),
+        ({"until": "2026-11-23-07"}, "`until` (2026-11-23-07) is before `hour` (2026-11-23-08); swap them"),
+        ({"until": "2026-12-24-08"}, "is 745 hours, but one run takes at most 744; use Airflow's backfill"),
+        ({"until": "2026-11-23-25"}, "'2026-11-23-25' is not a valid hour"),
+        ({"replay": True}, "give a `reason` to confirm"),
+        ({"replay": True, "reason": "  "}, "give a `reason` to confirm"),
+        ({"reason": "because"}, "`reason` is for replays only"),
+        ({"hour": "2026-11-23-07"}, "this run already has its hour, 2026-11-23-08; leave `hour` and `until` empty"),
     ],
 )
 def test_what_does_not_go_together_is_told_with_the_way_out(params: dict[str, Any], complaint: str) -> None:
@@ -87,10 +87,10 @@ def test_an_hour_that_has_not_begun_is_refused() -> None:
 def test_a_pattern_that_takes_no_event_type_is_refused_with_the_nearest() -> None:
     known = ["users.messages.email.Open", "users.messages.sms.Delivery"]
     run_request({"event_types": ["*.Open", known[1]]}, HOUR, connector()).require_known(known)
-    with pytest.raises(SetupError, match=re.escape("no event type users.messages.email.Opne, correct")) as told:
+    with pytest.raises(SetupError, match=re.escape("no event type users.messages.email.Opne; correct")) as told:
         run_request({"event_types": ["users.messages.email.Opne"]}, HOUR, connector()).require_known(known)
     assert str(told.value).endswith("did you mean users.messages.email.Open?")
-    with pytest.raises(SetupError, match=r"no event type x, correct the event types$"):
+    with pytest.raises(SetupError, match=r"no event type x; correct the event types$"):
         run_request({"event_types": [known[0], "x"]}, HOUR, connector()).require_known(known)
 
 

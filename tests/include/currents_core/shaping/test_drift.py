@@ -31,13 +31,13 @@ def test_new_missing_and_changed_fields_are_told() -> None:
     table = table.set_column(place, "machine_open", pa.array([1, 2, 3]))
     assert found(table) == [
         "new field brand_new",
-        f"field machine_open is int64, documented is {catalog()[OPEN].fields['machine_open'].type}",
+        f"field machine_open is int64, but documented as {catalog()[OPEN].fields['machine_open'].type}",
         "field user_agent is missing",
     ]
 
 
 def test_an_event_type_that_is_not_documented_is_told_and_nothing_of_its_fields() -> None:
-    assert found(pa.table({"id": ["a"], "x": [1]}), "users.brand.New") == ["event type is not documented"]
+    assert found(pa.table({"id": ["a"], "x": [1]}), "users.brand.New") == ["undocumented event type"]
 
 
 def test_a_timestamp_is_what_converters_make_of_time() -> None:

@@ -139,8 +139,8 @@ def test_a_secret_is_nowhere_in_what_goes_out_however_its_name_is_written(path: 
 @pytest.mark.parametrize(
     ("rule", "complaint"),
     [
-        ({"action": "drop"}, "names nothing"),
-        ({"action": "drop", "fields": ["id"]}, "id can't be taken away"),
+        ({"action": "drop"}, "applies to nothing"),
+        ({"action": "drop", "fields": ["id"]}, "fields can't include id, which every event needs"),
         ({"action": "drop", "pointers": ["email"]}, "pattern"),
         ({"action": "hide", "fields": ["x"]}, "drop"),
     ],
