@@ -1,4 +1,4 @@
 """The core: finds, reads, shapes, sends and accounts for Currents files. It knows neither Airflow nor AWS clients.
 
-The modules beside the rooms are the words that every room speaks.
+The modules next to the rooms are the words: the vocabulary that all rooms share.
 """

@@ -1,4 +1,4 @@
-"""What Braze documents about each Currents event type. It informs (samples, drift, personal data) and never gates."""
+"""What Braze documents about each Currents event type. It informs samples, drift and personal data; it never gates."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from types import MappingProxyType
 class Field:
     """One documented field of one event type.
 
-    ``type`` is one of string, int, long, float, boolean, json, array<string>; ``where`` is its place in the
-    envelope: top, user or properties. ``stored`` says whether storage files carry it, ``published`` whether the
-    nested envelope does. ``personal`` marks personal data.
+    ``type`` is one of string, int, long, float, boolean, json or array<string>. ``where`` is the field's place in the
+    envelope: top, user or properties. ``stored`` fields are in storage files, ``published`` ones in the envelope.
+    ``personal`` marks personal data.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class EventType:
-    """One documented event type. ``stored`` is False for the few that Braze never writes to storage."""
+    """One documented event type and its fields by name. Braze never writes the few that are not ``stored`` to files."""
 
     name: str
     stored: bool
@@ -39,7 +39,7 @@ class EventType:
 
 @cache
 def catalog() -> Mapping[str, EventType]:
-    """Every documented event type by name, read once per process.
+    """Every documented event type, by name. Read once per process.
 
     Source: https://www.braze.com/docs/user_guide/data/distribution/braze_currents/event_glossary
     """

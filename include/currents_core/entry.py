@@ -1,4 +1,4 @@
-"""Entries: events as a put request carries them, kept as columns until their request goes."""
+"""Entries: events in the form that a put request takes, kept as columns until the request is built."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from currents_core.limits import TIME_BYTES
 
 
 class Entry(NamedTuple):
-    """One item of a put request. ``row`` is its place in the file; ``time`` is in seconds since the epoch.
+    """One item of a put request.
 
-    ``resource`` is the ARN of the file.
+    ``row`` is its row number in the file, from 0. ``detail`` is the envelope, a JSON text. ``time`` is in seconds since
+    the epoch. ``resource`` is the ARN of the file.
     """
 
     row: int
@@ -32,7 +33,9 @@ class Entry(NamedTuple):
 
 
 def entry_size(source: str, detail_type: str, detail_bytes: int, resource: str) -> int:
-    """The bytes that EventBridge counts for an entry with a time and one resource.
+    """The size that EventBridge counts for an entry with a time and one resource, in bytes.
+
+    ``detail_bytes`` is the length of the envelope in UTF-8.
 
     Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html#eb-event-size
     """
@@ -40,12 +43,14 @@ def entry_size(source: str, detail_type: str, detail_bytes: int, resource: str) 
 
 
 class Entries:
-    """Entries of one file and event type, in the order of their rows.
+    """Entries of one file and one event type, in the order of their rows.
 
-    A Python object for each of them, made ahead, would cost as much as all the rest of preparing them; so ``details``
-    stay in an Arrow array: large_string, without nulls, each a JSON string as a request holds it, quotes and all.
-    ``rows``, ``times`` (seconds since the epoch) and ``sizes`` (bytes, as ``entry_size`` counts them) have as many
-    items. Raises TypeError for another array.
+    ``details`` is an Arrow array of large_string without nulls, one item per entry: the envelope as a JSON string, with
+    its quotes and escapes, the way it goes into a request. It stays in Arrow because a Python object per entry would
+    cost as much as all other preparation. ``rows`` (row numbers in the file, ascending), ``times`` (seconds since the
+    epoch) and ``sizes`` (bytes, as ``entry_size`` counts them) are lists of int of the same length.
+
+    Raises TypeError if ``details`` has another type or a null, or if the lengths differ.
     """
 
     def __init__(  # noqa: PLR0917 - one column after the other, as in Entry
@@ -58,7 +63,7 @@ class Entries:
         resource: str,
         sizes: list[int],
     ) -> None:
-        # The buffers are read as they are: offsets of another width, or a null's, would give the wrong texts.
+        # The buffers are read directly. Offsets of another width, or those of a null, would give wrong texts.
         if not pa.types.is_large_string(details.type) or details.null_count:
             nulls = counted(details.null_count, "null")
             raise TypeError(f"details must be large_string without nulls, not {details.type} with {nulls}")
@@ -73,28 +78,31 @@ class Entries:
         self._bounds = np.frombuffer(offsets, np.int64)[details.offset : details.offset + len(details) + 1].tolist()
         self._texts = memoryview(data or b"")
         self._times = times
-        # The bytes before each entry, so that a request's end is found without adding up.
+        # The bytes before each entry, so that the end of a request is found by bisection.
         self._bytes_before = [0, *accumulate(sizes)]
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def first(self, count: int) -> Entries:
-        """The first so many of them."""
-        found = copy(self)
-        found.rows = self.rows[:count]
-        return found
+        """The first ``count`` entries."""
+        part = copy(self)
+        part.rows = self.rows[:count]
+        return part
 
     def size(self, start: int, stop: int) -> int:
-        """The bytes of some entries together."""
+        """The size of the entries from ``start`` up to, but not including, ``stop``, in bytes."""
         return self._bytes_before[stop] - self._bytes_before[start]
 
     def fit(self, start: int, room: int) -> int:
-        """The place after the last entry from ``start`` on that still fits into so many bytes."""
+        """The first place after ``start`` whose entry no longer fits into ``room`` bytes."""
         return bisect_right(self._bytes_before, self._bytes_before[start] + room) - 1
 
     def details(self, start: int, stop: int) -> Iterator[tuple[bytes, int]]:
-        """The details, each as a JSON string in UTF-8, and the times from ``start`` up to, and without, ``stop``."""
+        """The detail and time of each entry from ``start`` up to, but not including, ``stop``.
+
+        A detail is a JSON string in UTF-8, with its quotes; a time is in seconds since the epoch.
+        """
         texts, bounds = self._texts, self._bounds
         for place in range(start, stop):
             yield bytes(texts[bounds[place] : bounds[place + 1]]), self._times[place]
@@ -102,7 +110,7 @@ class Entries:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Entries of ``entries``, from ``start`` up to, and without, ``stop``. ``alone``: in a request of their own."""
+    """The entries from ``start`` up to, but not including, ``stop``. ``alone`` gives them a request of their own."""
 
     entries: Entries
     start: int
@@ -114,12 +122,12 @@ class Span:
 
     @property
     def json_details(self) -> Iterator[tuple[bytes, int]]:
-        """Their details, each as a JSON string in UTF-8, and their times."""
+        """The detail and time of each entry; see ``Entries.details``."""
         return self.entries.details(self.start, self.stop)
 
     @property
     def rows(self) -> list[int]:
-        """Their rows in the file."""
+        """The row numbers of the entries."""
         return self.entries.rows[self.start : self.stop]
 
     def __iter__(self) -> Iterator[Entry]:
@@ -128,5 +136,5 @@ class Span:
             yield Entry(row, entries.source, entries.detail_type, orjson.loads(detail), time, entries.resource)
 
     def each(self) -> Iterator[Span]:
-        """A span for each entry."""
+        """One span per entry."""
         return (Span(self.entries, place, place + 1) for place in range(self.start, self.stop))

@@ -1,16 +1,16 @@
 """The faults of an export, typed by what the caller does next.
 
     CurrentsError
-    ├── SetupError        nothing can work until somebody changes the set-up: fail at once, do not retry
+    ├── SetupError        nothing works until somebody changes the setup: fail at once, do not retry
     ├── TransientError    the same call may work later: retry the task
-    │   ├── ConflictError somebody else wrote the object meanwhile
+    │   ├── ConflictError another writer changed the object first
     │   ├── FencedError   another task took the file over: stop at once
-    │   └── StoppedError  somebody asked the task to stop
+    │   └── StoppedError  the task was asked to stop
     ├── FileError         this file can't be read: deliver the others, then fail the task
-    └── DeliveryError     the task did what it could and some files are open: fail at once; a rerun resumes
+    └── DeliveryError     the task delivered what it could, and some files are open: fail at once; a rerun resumes
 
-Faults of single rows are data and not exceptions: see ``Rejection`` and ``DeadLetter``. Messages name the place and
-the remedy, and never hold a secret or a value of a record.
+Faults of single rows are data, not exceptions: see ``Rejection`` and ``DeadLetter``. A message names the place and the
+remedy, and never contains a secret or a value from a record.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from __future__ import annotations
 class CurrentsError(Exception):
     """Base of every fault that this project raises on purpose. Its text is one line.
 
-    ``uri`` is what the fault is about, such as `s3://bucket/key`, and stands first in the text; empty where it is about
-    no single thing. ``code`` is the error code that a service answered with, if any.
+    ``uri`` names what the fault is about, such as `s3://bucket/key`, and begins the text; it is empty if the fault is
+    not about a single thing. ``code`` is the error code of the service that answered, or empty.
     """
 
     def __init__(self, message: str, *, uri: str = "", code: str = "") -> None:
@@ -31,28 +31,28 @@ class CurrentsError(Exception):
 
 
 class SetupError(CurrentsError):
-    """A setting, a permission or a resource is wrong; the message says which and what to do."""
+    """A setting, permission or resource is wrong. The message says which, and what to do."""
 
 
 class TransientError(CurrentsError):
-    """The network or a service failed in a way that passes."""
+    """The network or a service failed temporarily."""
 
 
 class ConflictError(TransientError):
-    """A conditional write found another version than the one it was to replace."""
+    """A conditional write found a different version of the object than the one it was to replace."""
 
 
 class FencedError(TransientError):
-    """The lease of a file went to another task while this one was away; nothing more of it may be written."""
+    """Another task took over the lease of a file. This task must not write anything more about the file."""
 
 
 class StoppedError(TransientError):
-    """The task was told to stop, and did after what was under way had ended."""
+    """The task was told to stop, and did so after waiting for requests in flight."""
 
 
 class FileError(CurrentsError):
-    """One file can't be read: damaged, of another format, or changed since it was listed."""
+    """One file can't be read: it is damaged, in another format, or has changed since it was listed."""
 
 
 class DeliveryError(CurrentsError):
-    """Some files of the work were not delivered; the ledger holds those that were."""
+    """Some files were not delivered. The ledger lists those that were."""

@@ -1,4 +1,8 @@
-"""What the key of a Currents file says: its event type, its hour, and its other key=value folders."""
+"""What the key of a Currents file says: its event type, its hour, and its other key=value folders.
+
+Source:
+https://www.braze.com/docs/user_guide/data/distribution/braze_currents/setting_up_currents/event_delivery_semantics
+"""
 
 from __future__ import annotations
 
@@ -9,13 +13,13 @@ from functools import cached_property
 
 
 def place_of(file_id: str) -> str:
-    """The part of a file's id that every version of the object has."""
+    """The part of a file id that all versions of the object share; see ``SourceFile.place``."""
     return file_id.partition("-")[0]
 
 
 @dataclass(frozen=True)
 class SourceFile:
-    """One S3 object: the unit of the ledger. ``size`` is in bytes, ``etag`` as S3 gives it, without quotes."""
+    """One version of an S3 object: the unit of the ledger. ``size`` is in bytes; ``etag`` is S3's, without quotes."""
 
     bucket: str
     key: str
@@ -24,41 +28,38 @@ class SourceFile:
 
     @cached_property
     def id(self) -> str:
-        """A name for this very content at this very key: another ETag is another file, of the same ``place``."""
+        """The file id: a hash of bucket, key and ETag. A rewritten object is another file at the same ``place``."""
         return f"{self.place}-{hashlib.sha256(self.etag.encode()).hexdigest()[:12]}"
 
     @cached_property
     def place(self) -> str:
-        """The part of ``id`` that stays when the object is written anew."""
+        """The part of ``id`` that stays the same when the object is rewritten: a hash of bucket and key."""
         return hashlib.sha256(f"{self.bucket}\0{self.key}".encode()).hexdigest()[:24]
 
     @cached_property
     def folders(self) -> Mapping[str, str]:
-        """The key=value folders of the key; the deepest wins where a prefix repeats a name.
-
-        Source: https://www.braze.com/docs/user_guide/data/distribution/braze_currents/setting_up_currents
-        """
+        """The key=value folders of the key, by name. If a name appears twice, the deeper folder wins."""
         names = (folder.partition("=") for folder in self.key.split("/")[:-1])
         return {name: value for name, equals, value in names if equals}
 
     @property
     def folder(self) -> str:
-        """The key up to, and without, its last slash."""
+        """The key up to, but not including, its last slash."""
         return self.key.rpartition("/")[0]
 
     @property
     def dataset(self) -> str:
-        """The folder above its hour's, which stays the same from hour to hour."""
+        """The folder that contains the `date=` folder, which is the same for every hour."""
         return self.key.rpartition("/date=")[0]
 
     @property
     def event_type(self) -> str | None:
-        """The event type that the key names, or None."""
+        """The event type that the key names, or None if it names none."""
         return self.folders.get("event_type")
 
     @property
     def hour(self) -> str:
-        """The hour that the key names; discovery only finds files below such a folder."""
+        """The hour that the key names, `YYYY-MM-DD-HH`. All discovered files have one; raises KeyError otherwise."""
         return self.folders["date"]
 
     @property
@@ -68,5 +69,8 @@ class SourceFile:
 
     @property
     def arn(self) -> str:
-        """The ARN of the object, which entries carry as their resource."""
+        """The ARN of the object, which entries carry as their resource.
+
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/s3-arn-format.html
+        """
         return f"arn:aws:s3:::{self.bucket}/{self.key}"

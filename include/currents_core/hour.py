@@ -1,4 +1,8 @@
-"""Braze's hour: the partition `date=YYYY-MM-DD-HH`, the UTC hour in which events were queued."""
+"""Hours: Braze's partitions `date=YYYY-MM-DD-HH`, each the UTC hour in which its events were queued.
+
+Source:
+https://www.braze.com/docs/user_guide/data/distribution/braze_currents/setting_up_currents/event_delivery_semantics
+"""
 
 from __future__ import annotations
 
@@ -12,12 +16,12 @@ HOUR_PATTERN = r"^\d{4}-\d{2}-\d{2}-\d{2}$"
 
 
 def parse_hour(text: str) -> datetime:
-    """The start of the hour named by ``text`` (`2026-11-23-08`), aware and in UTC.
+    """The start of the hour that ``text`` names, such as `2026-11-23-08`, as an aware datetime in UTC.
 
-    Raises SetupError where the text names no hour.
+    Raises SetupError if the text is not a valid hour.
     """
     try:
-        # strptime takes "2026-1-2-3" too, which names no folder of Braze's.
+        # strptime also accepts "2026-1-2-3", but Braze names no folder like that.
         if not re.match(HOUR_PATTERN, text):
             raise ValueError(text)
         return datetime.strptime(text, HOUR_FORMAT).replace(tzinfo=UTC)
@@ -26,25 +30,25 @@ def parse_hour(text: str) -> datetime:
 
 
 def format_hour(moment: datetime) -> str:
-    """The name of the UTC hour that holds the aware ``moment``."""
+    """The name of the UTC hour that contains ``moment``, an aware datetime."""
     return moment.astimezone(UTC).strftime(HOUR_FORMAT)
 
 
 def hour_end(hour: str) -> datetime:
-    """The moment at which an hour is over, aware and in UTC."""
+    """The end of an hour, as an aware datetime in UTC. Raises SetupError if ``hour`` is not valid."""
     return parse_hour(hour) + timedelta(hours=1)
 
 
 def hours_back(hour: str, count: int) -> list[str]:
-    """The ``count`` hours before ``hour``, oldest first, without ``hour`` itself."""
+    """The ``count`` hours before ``hour``, oldest first. Raises SetupError if ``hour`` is not valid."""
     start = parse_hour(hour)
     return [format_hour(start - timedelta(hours=back)) for back in range(count, 0, -1)]
 
 
 def resolve_hour(partition_key: str | None, hour_param: str | None, data_interval_start: datetime | None) -> str:
-    """The hour that a run is for: its partition key, else its ``hour`` parameter, else its data interval's start.
+    """The hour that a run is for: its partition key, or else its parameter `hour`, or else its data interval's start.
 
-    Raises SetupError where none of them names an hour.
+    Raises SetupError if there is none of them, or if the text is not a valid hour.
     """
     for text in (partition_key, hour_param):
         if text:

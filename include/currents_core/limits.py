@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much one request, and one entry of it, may carry.
+    """The most entries and bytes of one request, and the most bytes of one entry.
 
     Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html and
     https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html
@@ -18,10 +18,11 @@ class Limits:
     bytes_per_entry: int
 
 
-# "Under 1 MB" is said of entries and of requests; a million bytes is under it however a megabyte is counted.
+# AWS says "under 1 MB" both of an entry and of a request. A million bytes is safe however a megabyte is counted.
 EVENT_BUS = Limits(entries_per_request=10, bytes_per_request=1_000_000, bytes_per_entry=1_000_000)
 
-# Bytes that an entry's Time counts for.
+# The bytes that the Time of an entry counts as.
+# Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html#eb-event-size
 TIME_BYTES = 14
 
 _REQUESTS_PER_SECOND = {
@@ -35,8 +36,8 @@ _REQUESTS_ELSEWHERE = 400
 
 
 def put_events_quota(region: str) -> int:
-    """PutEvents requests a second that an account has by default in ``region``, all its buses together.
+    """The default PutEvents quota of an account in ``region``, in requests per second for all buses together.
 
-    Quota L-9B653E91, https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html
+    Source: quota L-9B653E91, https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html
     """
     return _REQUESTS_BY_REGION.get(region, _REQUESTS_ELSEWHERE)

@@ -1,4 +1,4 @@
-"""What a delivery is made for, as its events say."""
+"""The purpose of a delivery, which marks its events."""
 
 from __future__ import annotations
 

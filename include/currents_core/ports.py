@@ -1,4 +1,4 @@
-"""What the core asks of the outside. Adapters implement it; ``currents_aws.memory`` is the shipped fake."""
+"""The ports: what the core needs from outside. Adapters implement them; ``currents_aws.memory`` does so in memory."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from currents_core.entry import Span
 from currents_core.errors import CurrentsError
 from currents_core.limits import Limits
 
-# Why a file that was listed can't be read any more.
+# Why a listed file can no longer be read.
 CHANGED = "changed or removed since it was listed; the next run picks up what is there now"
 
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """One object of a listing. ``size`` is in bytes, ``etag`` without quotes."""
+    """One object of a listing. ``size`` is in bytes; ``etag`` has no quotes."""
 
     key: str
     etag: str
@@ -24,36 +24,36 @@ class StoredObject:
 
 
 class ObjectStore(Protocol):
-    """One bucket. Every method raises SetupError or TransientError, which name the bucket and the key."""
+    """One bucket. Any method may raise SetupError or TransientError, whose text names the bucket and the key."""
 
     bucket: str
 
     def objects(self, prefix: str) -> Iterator[StoredObject]:
-        """Every object below ``prefix``, in the order of the keys."""
+        """Every object whose key begins with ``prefix``, in the order of the keys."""
 
     def folders(self, prefix: str) -> list[str]:
-        """The prefixes one level below ``prefix``, each ending in a slash."""
+        """The folders one level below ``prefix``, as whole prefixes that end in a slash."""
 
     def read(self, key: str) -> bytes | None:
-        """The content, or None where there is no such object."""
+        """The content, or None if there is no such object."""
 
     def write(self, key: str, body: bytes) -> None:
-        """Writes the whole object; readers see the old or the new content, never a part."""
+        """Writes the whole object. Readers see the old content or the new, never a mixture."""
 
     def read_version(self, key: str) -> tuple[bytes, str] | None:
-        """The content and its ETag, or None where there is no such object."""
+        """The content and its ETag, for ``write_version``; None if there is no such object."""
 
     def write_version(self, key: str, body: bytes, replaces: str | None) -> str:
-        """Writes the object if it still has the ETag ``replaces``, or if there is none; returns its new ETag.
+        """Writes the object if its ETag is still ``replaces``, or if there is no object and that is None.
 
-        Raises ConflictError where somebody else was quicker.
+        Returns the new ETag. Raises ConflictError if another writer was first.
         """
 
     def delete(self, key: str) -> None:
-        """Removes the object; no fault where there is none."""
+        """Removes the object, if there is one."""
 
     def download(self, key: str, etag: str, into: IO[bytes]) -> None:
-        """Copies the object into a file, if it still has this ETag; raises FileError where it has not."""
+        """Copies the object into an open file. Raises FileError if its ETag is no longer ``etag``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +63,10 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The entry may be sent again. ``maybe_accepted``: no answer came, so it may be at its destination already.
+    """The entry was not accepted this time, and may be sent again.
 
-    ``cause`` says what kind of failure ``code`` is: too fast, a fault that passes by itself, or a code that the
-    destination does not document.
+    ``cause`` classifies ``code``: the destination throttled, it failed temporarily, or it gave an undocumented code.
+    ``maybe_accepted``: no answer came, so the destination may have accepted the entry.
     """
 
     code: str
@@ -77,9 +77,10 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Invalid:
-    """The entry will never be accepted. ``whole_request``: its request was refused, maybe because of another entry.
+    """The entry will never be accepted.
 
-    ``by_policy``: a policy refused it. One such entry may be special; a row of them says that nothing can go.
+    ``whole_request``: the request as a whole was refused, perhaps because of another of its entries. ``by_policy``: a
+    policy refused the entry. One of these may concern this entry alone; many in a row mean that nothing can be sent.
     """
 
     code: str
@@ -90,25 +91,25 @@ class Invalid:
 
 SENT = Sent()
 Result = Sent | Failed | Invalid
-# How a request completes: with a result for each of its entries, in their order, or with what ends all sending.
+# How a request completes: with one result per entry, in order, or with the error that ends all sending.
 Completion = Callable[[Sequence[Result] | CurrentsError], None]
 
 
 class Target(Protocol):
-    """Where entries go. ``in_flight`` is how many requests may be under way at once."""
+    """Where entries are sent. ``in_flight`` is the most requests that may be under way at once."""
 
     limits: Limits
     in_flight: int
 
     def preflight(self) -> None:
-        """Raises SetupError where the destination can't take events."""
+        """Checks the destination before a run. Raises SetupError if it can't take events."""
 
     def send(self, chunk: Sequence[Span], complete: Completion) -> None:
         """Starts to send one chunk, and returns at once.
 
-        ``complete`` is called once, from any thread: with a result for every entry, in order, or with a SetupError
-        where no chunk could ever go.
+        ``complete`` is called once, from any thread: with one result per entry, in order, or with the CurrentsError
+        that ends all sending.
         """
 
     def close(self) -> None:
-        """Ends the connections."""
+        """Closes the connections."""
