@@ -65,6 +65,7 @@ def test_airflow_reads_the_dag_files_and_they_shadow_no_module() -> None:
 IN_THE_SCHEDULER = {
     "plugins/currents_airflow/deadline.py": ("airflow.models.dagrun",),
     "plugins/currents_airflow/pool.py": ("airflow.listeners", "airflow.models.pool"),
+    "plugins/currents_airflow/pool_check.py": ("airflow.state",),
 }
 # What only the OpenLineage provider calls, where it is installed.
 LINEAGE = ("airflow.providers.openlineage", "airflow.providers.common.compat.openlineage")

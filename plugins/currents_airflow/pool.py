@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.listeners import hookimpl
 
 from currents_airflow.connectors import all_connectors
+from currents_airflow.pool_check import confirm_pool
 from currents_core.setup.settings import POOL, pool_slots
 
 if TYPE_CHECKING:
@@ -30,7 +31,9 @@ def on_dag_run_running(dag_run: Any, msg: str) -> None:  # noqa: ARG001 - the na
         return
     connectors = all_connectors().valid.values()
     if (session := object_session(dag_run)) and connectors:
-        keep_pool(session, pool_slots(connectors))
+        slots = pool_slots(connectors)
+        keep_pool(session, slots)
+        confirm_pool(dag_run, slots, session)
 
 
 def keep_pool(session: Session, slots: int) -> None:

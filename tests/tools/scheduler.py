@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -135,9 +135,17 @@ def _text(line: dict[str, Any]) -> str:
 
 @contextmanager
 def scheduler(
-    home: Path, aws: LocalAws, connectors: Sequence[dict[str, Any]], *, environment: Mapping[str, str] | None = None
+    home: Path,
+    aws: LocalAws,
+    connectors: Sequence[dict[str, Any]],
+    *,
+    environment: Mapping[str, str] | None = None,
+    scheduler_environment: Mapping[str, str] | None = None,
 ) -> Iterator[Scheduler]:
-    """Starts an Airflow in ``home`` with some connectors, whose DAGs are switched off, and stops it at the end."""
+    """Starts an Airflow in ``home`` with some connectors, whose DAGs are switched off, and stops it at the end.
+
+    ``scheduler_environment`` is for its scheduler alone.
+    """
     port, log, path = free_port(), home / "airflow.log", home / "connectors.yaml"
     path.write_text(yaml.safe_dump({"connectors": list(connectors)}))
     settings = {
@@ -148,9 +156,17 @@ def scheduler(
         "CURRENTS_CONNECTORS": str(path),
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "true",
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.3",
+        # The parts of `standalone` share one that is made up; these have none.
+        "AIRFLOW__API_AUTH__JWT_SECRET": "a secret of the tests that is longer than 64 characters, as it has to be",
         **(environment or {}),
     }
-    with standalone(settings, log) as process:
+    with ExitStack() as running:
+        if scheduler_environment:
+            for part in ("api-server", "dag-processor"):
+                running.enter_context(standalone(settings, home / f"{part}.log", part))
+            settings |= scheduler_environment
+        part = "scheduler" if scheduler_environment else "standalone"
+        process = running.enter_context(standalone(settings, log, part))
         wait_until_ready(port, process, log, f"currents_export_{connectors[-1]['name']}")
         with api(port) as client:
             yield Scheduler(client, port)

@@ -109,11 +109,11 @@ def _check_free(port: int) -> None:
 
 
 @contextmanager
-def standalone(environment: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Airflow's scheduler, API server, DAG processor and triggerer, in a session of their own, stopped at the end."""
+def standalone(environment: dict[str, str], log: Path, part: str = "standalone") -> Iterator[subprocess.Popen[bytes]]:
+    """All parts of Airflow, or one of them, in a session of their own, stopped at the end."""
     with log.open("wb") as sink:
         process = subprocess.Popen(
-            ["airflow", "standalone"],
+            ["airflow", part],
             env=environment,
             stdout=sink,
             stderr=subprocess.STDOUT,

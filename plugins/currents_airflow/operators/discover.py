@@ -10,6 +10,7 @@ from currents_airflow import metrics
 from currents_airflow.links import EventBusLink, SourceFilesLink
 from currents_airflow.operators.base import CurrentsOperator, is_backfill
 from currents_airflow.parts import RunParts
+from currents_airflow.pool_check import require_pool
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -36,6 +37,7 @@ class CurrentsDiscoverOperator(CurrentsOperator):
 
         if self.skip_backfills and is_backfill(context):
             raise AirflowSkipException("backfills have tasks and slots of their own")
+        require_pool(context)
         request = parts.request
         self.addresses = parts.addresses()
         parts.bus.preflight()

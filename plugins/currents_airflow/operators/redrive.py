@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from currents_airflow.links import EventBusLink
 from currents_airflow.operators.base import CurrentsOperator
 from currents_airflow.operators.reconcile import CurrentsReconcileOperator
+from currents_airflow.pool_check import require_pool
 from currents_core.errors import DeliveryError
 
 if TYPE_CHECKING:
@@ -28,10 +29,11 @@ class CurrentsSelectLettersOperator(CurrentsOperator):
 
     operator_extra_links = (EventBusLink(),)
 
-    def run_step(self, _context: Context, parts: RunParts, /) -> list[dict[str, object]]:
+    def run_step(self, context: Context, parts: RunParts, /) -> list[dict[str, object]]:
         """Also looks whether the destination exists, since EventBridge drops what is sent to a missing bus."""
         from currents_core.finding.shard import plan_shards
 
+        require_pool(context)
         self.addresses = parts.addresses()
         parts.bus.preflight()
         request, redrive = parts.request, parts.redrive

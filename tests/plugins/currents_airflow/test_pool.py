@@ -67,7 +67,7 @@ def test_only_runs_with_tasks_in_it_look_after_it(
     monkeypatch.setattr("sqlalchemy.orm.object_session", lambda _: session)
 
     def start(*pools: str) -> None:
-        tasks = [SimpleNamespace(pool=each) for each in pools]
+        tasks = [SimpleNamespace(pool=each, get_flat_relative_ids=lambda upstream: set()) for each in pools]
         pool.on_dag_run_running(SimpleNamespace(dag=SimpleNamespace(tasks=tasks)), "started")
 
     start("default_pool", "another")
