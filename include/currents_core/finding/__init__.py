@@ -1,1 +1,1 @@
-"""Which files a run has to deliver, and which task delivers them."""
+"""Which files a run must deliver, and which task delivers them."""

@@ -1,4 +1,8 @@
-"""Finds the files of given hours below a prefix, whatever lies between the prefix and Braze's folders."""
+"""Finds the files of given hours below a prefix, whatever lies between the prefix and Braze's folders.
+
+Source:
+https://www.braze.com/docs/user_guide/data/distribution/braze_currents/setting_up_currents/event_delivery_semantics
+"""
 
 from __future__ import annotations
 
@@ -16,15 +20,15 @@ from currents_core.setup.settings import Connector
 
 log = logging.getLogger(__name__)
 
-# Listing waits on the network; an hour of a hundred event types should not take a hundred round trips in a row.
+# Listing waits on the network. An hour with a hundred event types should not take a hundred round trips in a row.
 _PARALLEL_LISTINGS = 16
 
 
 def undelivered(connector: Connector, source: ObjectStore, ledger: Ledger, request: RunRequest) -> list[SourceFile]:
-    """The files of the hours that are asked for, and the late ones of the past hours, that are not yet delivered.
+    """The files of a request's hours, and the late files of its past hours, that are not delivered yet.
 
-    A file that could not be read stays with its own hour's runs: it must not fail every run that looks back on it.
-    Raises SetupError where an event type is asked for that the connector does not export.
+    A file of a past hour that could not be read is left to runs of its own hour: it must not fail every run that looks
+    back on it. Raises SetupError if the request names an event type that the connector does not export.
     """
     hours = (*request.past, *request.hours)
     known = set(catalog())
@@ -51,10 +55,11 @@ def undelivered(connector: Connector, source: ObjectStore, ledger: Ledger, reque
 def find_files(
     store: ObjectStore, prefix: str, hours: Collection[str], wants: Callable[[str], bool]
 ) -> list[SourceFile]:
-    """The files of ``hours`` below ``prefix`` whose event type ``wants`` lets through, in the order of their keys.
+    """The files of ``hours`` below ``prefix`` whose event type ``wants`` accepts, in the order of their keys.
 
-    Looks for `event_type=<type>/date=<hour>/` at any depth, and for `date=<hour>/` where no folder names a type; below
-    the date it takes every object, as names there change.
+    Looks for `event_type=<type>/date=<hour>/` at any depth, and for `date=<hour>/` where no folder names a type. Below
+    the date it takes every object whatever its path, because Braze has changed the names there before; it skips empty
+    objects and names that begin with `_` or `.`.
     """
     kinds = list(_kinds(store, prefix, wants))
     if not kinds:
@@ -76,7 +81,7 @@ def find_files(
 
 
 def _kinds(store: ObjectStore, prefix: str, wants: Callable[[str], bool]) -> Iterator[str]:
-    """The folders that hold `date=` folders: those of event types, and any other."""
+    """The folders to look for hours in: those of wanted event types, and others that contain a `date=` folder."""
     holds_dates = False
     for folder in store.folders(prefix):
         name, _, value = folder.removeprefix(prefix).rstrip("/").partition("=")
@@ -91,10 +96,10 @@ def _kinds(store: ObjectStore, prefix: str, wants: Callable[[str], bool]) -> Ite
 
 
 def _of_hours(folder: str, hours: Collection[str]) -> Iterator[str]:
-    # Asking for each hour by name beats listing every hour that was ever written.
+    # Asking for each hour by name is cheaper than listing every hour ever written.
     return (f"{folder}date={hour}/" for hour in hours)
 
 
 def _is_hidden(key: str) -> bool:
-    """Markers such as `_SUCCESS` and `.crc`, which engines leave beside their files."""
+    """Whether the object is a marker such as `_SUCCESS` or `.crc`, which engines write next to their files."""
     return key.rsplit("/", 1)[-1].startswith(("_", "."))

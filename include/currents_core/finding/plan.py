@@ -1,4 +1,4 @@
-"""The plan of a run: its shards, kept in the state so that no list of files travels through Airflow's database."""
+"""The plan of a run: its shards, kept in the state so that no list of files goes through Airflow's database."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from currents_core.ports import ObjectStore
 
 
 class Plans:
-    """The planned shards of one connector, an object for each.
+    """The planned shards of one connector, one object each.
 
-    Its name follows from the content: a run that is planned again finds the same shards under the same names.
+    The name of an object is derived from its content, so planning a run again gives the same shards the same names.
     """
 
     def __init__(self, store: ObjectStore, layout: Layout) -> None:
@@ -23,14 +23,14 @@ class Plans:
         self._layout = layout
 
     def write(self, hour: str, shard: Shard) -> str:
-        """Stores a shard and returns the key that ``read`` takes."""
+        """Stores a shard of an hour, and returns its key for ``read``."""
         body = orjson.dumps(shard.as_json())
         key = self._layout.plan(hour, hashlib.sha256(body).hexdigest()[:32])
         self._store.write(key, body)
         return key
 
     def read(self, key: str) -> Shard:
-        """The shard that ``write`` stored. Raises SetupError where it is gone."""
+        """The shard that ``write`` stored under ``key``. Raises SetupError if it is gone."""
         body = self._store.read(key)
         if body is None:
             uri = f"s3://{self._store.bucket}/{key}"

@@ -13,21 +13,21 @@ from currents_core.counted import counted
 from currents_core.file_key import SourceFile
 
 MAX_SHARDS = 200
-# A task costs seconds to start, so a shard should hold seconds of work.
+# In bytes. Starting a task takes seconds, so a shard should contain seconds of work.
 SHARD_BYTES = 16_000_000
-# What opening, settling and listing a file costs, told as the bytes that could be delivered meanwhile.
+# The cost of opening, settling and listing a file, as the bytes that could be delivered in that time.
 FILE_BYTES = 64_000
 
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """Files for one task, in the order of their keys."""
+    """The files of one task, ordered by hour and key."""
 
     files: tuple[SourceFile, ...]
 
     @property
     def label(self) -> str:
-        """What a person sees of it in the grid: event types, files, megabytes."""
+        """What people see in the grid: event types, files, megabytes."""
         types = sorted({file.event_type or "unnamed" for file in self.files})
         shown = types[0] if len(types) == 1 else counted(len(types), "event type")
         megabytes = sum(file.size for file in self.files) / 1e6
@@ -35,26 +35,26 @@ class Shard:
 
     @property
     def prefix(self) -> str:
-        """The deepest folder that holds all of its files."""
+        """The deepest folder that contains all of its files, with a slash at its end."""
         return commonpath([file.folder for file in self.files]) + "/"
 
     def as_json(self) -> list[dict[str, object]]:
-        """The files as the plan in the state holds them."""
+        """The files as the plan in the state stores them."""
         return [asdict(file) for file in self.files]
 
     @classmethod
     def from_json(cls, raw: Iterable[Mapping[str, object]]) -> Shard:
-        """Reads what ``as_json`` made."""
+        """The shard that ``as_json`` gave."""
         return cls(tuple(SourceFile(**each) for each in raw))  # type: ignore[arg-type]
 
 
 def plan_shards(files: Sequence[SourceFile], *, max_shards: int = MAX_SHARDS) -> list[Shard]:
-    """Spreads files over as few shards as keep each near SHARD_BYTES, balanced by bytes; the same files give the same.
+    """Spreads files over as few shards as keep each near SHARD_BYTES, balanced by bytes.
 
-    The files of one hour and event type stay together, since events of the same id are sent once among them: one
-    task then sees all of them.
+    The same files always give the same shards. The files of one hour and event type stay together: events with the same
+    id are sent only once among them, so one task must see them all.
     """
-    # A file that names no event type may hold any: its hour then stays together as a whole.
+    # A file without an event type in its key may contain any, so its whole hour stays together.
     unnamed = {file.hour for file in files if not file.event_type}
 
     def group_of(file: SourceFile) -> tuple[str, str]:

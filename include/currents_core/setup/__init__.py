@@ -1,1 +1,1 @@
-"""What a connector is told, and what a run is asked to do."""
+"""The settings of a connector, and what a run is asked to do."""

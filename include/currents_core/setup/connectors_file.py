@@ -1,4 +1,4 @@
-"""Reads a connectors file. Every fault in it is reported at once, with its line, its place and the remedy."""
+"""Reads the connectors file. It reports all faults at once, each with its line, its place and the remedy."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from currents_core.setup.settings import Connector
 
 @dataclass(frozen=True, slots=True)
 class Connectors:
-    """The valid connectors of a file, by name, and a line for each fault in it."""
+    """The valid connectors of the file at ``path``, by name, and one line per fault."""
 
     path: Path
     valid: Mapping[str, Connector]
     faults: tuple[str, ...]
 
     def report(self) -> str:
-        """All faults as one text, for an import error or an exception."""
+        """All faults as one text of several lines, for an import error or an exception."""
         head = f"{self.path} has {counted(len(self.faults), 'fault')}:"
         return "\n".join([head, *(f"  - {fault}" for fault in self.faults)])
 
@@ -32,8 +32,8 @@ class Connectors:
 def load_connectors(path: Path) -> Connectors:
     """Reads the connectors from the file at ``path``.
 
-    A faulty connector is left out and its faults are listed; the others stay usable. Raises SetupError where the file
-    can't be read at all.
+    A faulty connector is left out and its faults are listed; the others stay usable. Raises SetupError if the file
+    can't be read, is not valid YAML, or has no list of connectors.
     """
     try:
         document = yaml.compose(path.read_text("utf-8"), Loader=yaml.SafeLoader)
@@ -61,7 +61,7 @@ def load_connectors(path: Path) -> Connectors:
 
 
 def load_connector(path: Path, name: str) -> Connector:
-    """The connector called ``name`` in the file at ``path``. Raises SetupError where it is missing or has a fault."""
+    """The connector called ``name`` in the file at ``path``. Raises SetupError if it is missing or faulty."""
     connectors = load_connectors(path)
     if name not in connectors.valid:
         known = ", ".join(connectors.valid) or "none"
@@ -71,7 +71,7 @@ def load_connector(path: Path, name: str) -> Connector:
 
 
 def _items(document: yaml.Node | None, path: Path) -> list[yaml.Node]:
-    """The nodes of the list `connectors`, kept as nodes since they know their lines."""
+    """The nodes of the list `connectors`. They stay nodes because nodes know their lines."""
     if isinstance(document, yaml.MappingNode) and [key.value for key, _ in document.value] == ["connectors"]:
         listed = document.value[0][1]
         if isinstance(listed, yaml.SequenceNode):
@@ -111,7 +111,7 @@ def _fault(error: Mapping[str, Any], node: yaml.Node, place: str) -> str:
 
 
 def _locate(node: yaml.Node, loc: tuple[str | int, ...]) -> tuple[str, yaml.Node]:
-    """The written path of a fault, and the nearest node that stands in the file."""
+    """The path of a fault as people write it, and the nearest node that the file has."""
     where = ""
     nearest: yaml.Node | None = node
     for step in loc:
@@ -125,7 +125,7 @@ def _locate(node: yaml.Node, loc: tuple[str | int, ...]) -> tuple[str, yaml.Node
 
 def _child(node: yaml.Node | None, step: str | int) -> yaml.Node | None:
     if isinstance(node, yaml.MappingNode):
-        # Of a key that stands twice, YAML takes the last.
+        # If a key appears twice, YAML takes the last.
         return next((value for key, value in reversed(node.value) if key.value == step), None)
     if isinstance(node, yaml.SequenceNode) and isinstance(step, int):
         return next(iter(node.value[step : step + 1]), None)

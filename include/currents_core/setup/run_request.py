@@ -14,17 +14,19 @@ from currents_core.hour import format_hour, hours_back, parse_hour
 from currents_core.mode import Mode
 from currents_core.setup.settings import Connector
 
-# A month: its plan is still made in a minute or two. Backfills take any stretch of time, hour by hour.
+# A month, which still takes only a minute or two to plan. A backfill takes any stretch of time, one hour per run.
 MOST_HOURS = 31 * 24
 
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """``hours`` are exported whole; ``past`` ones are looked through for late files.
+    """What one run is asked to do.
 
-    ``event_types`` are shell patterns beside the connector's own, ``codes`` those of the dead letters that are sent
-    again. ``pace`` is a part of the task's share, above 0 and up to 1. ``mark`` says in events that they are no live
-    ones. ``reason`` is why a replay is wanted. ``own_books`` names the folder of a run's own books.
+    ``hours`` are exported in full; the ``past`` ones are searched for late files. ``event_types`` are shell patterns
+    that narrow down the connector's own, and ``codes`` are patterns for the dead letters of a redrive; empty means all.
+    ``own_books`` names the folder of the run's own books, empty if it keeps the hours' books. ``max_events`` is the
+    number of events after which the run stops. ``pace`` is the fraction of the task's share to send at, above 0 and up
+    to 1. ``mark`` is how its events are marked. ``reason`` says why a replay is wanted.
     """
 
     hours: tuple[str, ...]
@@ -40,29 +42,30 @@ class RunRequest:
 
     @property
     def is_redrive(self) -> bool:
-        """Whether dead letters are sent again, rather than files."""
+        """Whether the run sends dead letters again, rather than files."""
         return self.own_books == "redrives"
 
     @property
     def is_partial(self) -> bool:
-        """Whether files may stay open on purpose."""
+        """Whether the run may leave files open on purpose."""
         return self.is_dry or self.max_events is not None
 
     def require_begun(self, now: datetime) -> None:
-        """Raises SetupError where an hour lies ahead: nothing is there yet, which must not look like an empty hour."""
+        """Raises SetupError if an hour lies in the future: it has no files yet, but must not pass for an empty hour."""
         ahead = [each for each in self.hours if parse_hour(each) > now]
         if ahead:
             raise SetupError(f"the hour {ahead[0]} has not begun: it is {format_hour(now)} in UTC; correct the hour")
 
     def wants(self, event_type: str | None) -> bool:
-        """Whether files of an event type are asked for; None is for files of which no folder tells it.
+        """Whether the run wants the files of an event type; None stands for files whose event type no folder names.
 
-        Those may hold any, and be done with when only some of their rows were sent: so no pattern takes them.
+        Such a file may contain any event types. Selecting some of them would mark it done with only those rows sent, so
+        no pattern matches it.
         """
         return not self.event_types or (event_type is not None and _matches(event_type, self.event_types))
 
     def require_known(self, event_types: Iterable[str]) -> None:
-        """Raises SetupError where a pattern takes none of the event types that there are."""
+        """Raises SetupError if a pattern matches none of ``event_types``, with the nearest one as a suggestion."""
         known = sorted(event_types)
         for pattern in self.event_types:
             if not any(fnmatchcase(each, pattern) for each in known):
@@ -70,7 +73,7 @@ class RunRequest:
                 raise SetupError(f"the connector exports no event type {pattern}; correct the event types{near}")
 
     def wants_letter(self, letter: Mapping[str, Any]) -> bool:
-        """Whether a dead letter is one of those that are to be sent again."""
+        """Whether the redrive wants a dead letter, by its event type and code."""
         return self.wants(letter["event_type"]) and (not self.codes or _matches(letter["code"], self.codes))
 
 
@@ -79,9 +82,9 @@ def _matches(text: str, patterns: tuple[str, ...]) -> bool:
 
 
 def run_request(params: Mapping[str, Any], hour: str, connector: Connector, *, is_backfill: bool = False) -> RunRequest:
-    """What a run for ``hour`` with the parameters of the trigger form is asked to do.
+    """What a run for ``hour`` is asked to do by the parameters of the trigger form.
 
-    Raises SetupError where they do not go together.
+    Raises SetupError if the parameters contradict each other.
     """
     asked, until = params.get("hour"), params.get("until")
     if (asked and format_hour(parse_hour(asked)) != hour) or (until and is_backfill):
@@ -95,7 +98,7 @@ def run_request(params: Mapping[str, Any], hour: str, connector: Connector, *, i
     mark: Mode = "replay" if is_replay else "backfill" if is_backfill else "live"
     return RunRequest(
         hours=hours,
-        # The hours before a backfill's have runs of their own, at the same time, or nobody asked for them.
+        # The hours before a backfill's have runs of their own at the same time, or nobody asked for them.
         past=() if is_replay or is_backfill else tuple(hours_back(hours[0], connector.lookback_hours)),
         event_types=tuple(params.get("event_types") or ()),
         own_books="replays" if is_replay else "",
@@ -108,12 +111,15 @@ def run_request(params: Mapping[str, Any], hour: str, connector: Connector, *, i
 
 
 def sweep_request(hour: str, connector: Connector) -> RunRequest:
-    """What a sweep in ``hour`` is asked to do: find the late files of the hours before it."""
+    """What a sweep in ``hour`` is asked to do: find late files of the hours before it."""
     return RunRequest(hours=(), past=tuple(hours_back(hour, connector.schedule.sweep_hours)))
 
 
 def redrive_request(params: Mapping[str, Any], hour: str) -> RunRequest:
-    """What a redrive from ``hour`` on, with the parameters of its trigger form, is asked to do."""
+    """What a redrive from ``hour`` on is asked to do by the parameters of its trigger form.
+
+    Raises SetupError if its last hour is before its first, or too far from it.
+    """
     return RunRequest(
         hours=_stretch(hour, params.get("until")),
         event_types=tuple(params.get("event_types") or ()),
@@ -125,7 +131,7 @@ def redrive_request(params: Mapping[str, Any], hour: str) -> RunRequest:
 
 
 def _stretch(hour: str, until: str | None) -> tuple[str, ...]:
-    """Every hour from the first to the last, both included."""
+    """Every hour from ``hour`` to ``until``, both included."""
     first = parse_hour(hour)
     last = parse_hour(until) if until else first
     count = (last - first) // timedelta(hours=1) + 1

@@ -1,4 +1,4 @@
-"""What a connector is told: where it reads, where it sends, where it keeps its state, and how fast it may go."""
+"""The settings of a connector: where it reads, where it sends, where it keeps its state, and how fast it may go."""
 
 from __future__ import annotations
 
@@ -13,19 +13,21 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from currents_core.limits import EVENT_BUS, Limits, put_events_quota
 
-# The Airflow pool whose slots share out the budgets.
+# The Airflow pool whose slots divide the budgets.
 POOL = "currents"
 
 # arn:partition:events:region:account:event-bus/name
+# Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html
 _BUS_ARN = re.compile(r"^arn:[\w-]+:events:(?P<region>[\w-]+):\d{12}:event-bus/[\w./-]+$")
 
 
 def _folder(prefix: str) -> str:
-    """A prefix names a folder: no slash before it, one after it, nothing for the bucket's root."""
+    """The prefix without leading slashes and with one at its end; empty for the bucket's root."""
     return f"{prefix.strip('/')}/" if prefix.strip("/") else ""
 
 
 Prefix = Annotated[str, AfterValidator(_folder)]
+# Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 Bucket = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", description="the name of an S3 bucket")]
 ConnId = Annotated[str | None, Field(description="an Airflow connection id, or null for boto3's own credential chain")]
 Rate = Annotated[float | None, Field(gt=0, description="a number above 0, or null for no limit of its own")]
@@ -36,7 +38,7 @@ class _Model(BaseModel):
 
 
 class Location(_Model):
-    """A folder in S3: where Braze writes, or where the exporter keeps its state."""
+    """A folder in S3: where Braze writes, or where the state is kept."""
 
     bucket: Bucket
     prefix: Prefix = ""
@@ -44,7 +46,7 @@ class Location(_Model):
 
 
 class LimitSettings(_Model):
-    """Lower bounds than EventBridge's own, for regions and emulators that hold older ones."""
+    """Limits below EventBridge's own, for regions and emulators that still enforce older ones. Sizes are in bytes."""
 
     entries_per_request: Annotated[int | None, Field(ge=1, le=EVENT_BUS.entries_per_request, description="1 to 10")] = (
         None
@@ -58,13 +60,13 @@ class LimitSettings(_Model):
 
 
 class Destination(_Model):
-    """Where the events go, and the `source` that consumers match in their rules."""
+    """Where events are sent, and the `source` that consumers match in their rules."""
 
     kind: Annotated[Literal["event_bus"], Field(description="event_bus")]
     name: Annotated[str, Field(pattern=r"^[\w./:-]+$", max_length=1600, description="the name of the bus, or its ARN")]
     region: Annotated[str, Field(pattern=r"^[a-z]{2,}(-[a-z]+)+-\d$", description="an AWS region such as us-east-1")]
     aws_conn_id: ConnId = "aws_default"
-    # https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html
+    # Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html
     source: Annotated[
         str, Field(pattern=r"^(?!aws\.).{1,256}$", description="up to 256 characters, not beginning with `aws.`")
     ] = "braze.currents"
@@ -72,10 +74,10 @@ class Destination(_Model):
 
     @property
     def request_limits(self) -> Limits:
-        """What one request and one entry may carry."""
+        """The limits of one request and of one entry: the settings, or else EventBridge's own."""
         told = {name: value for name, value in self.limits if value is not None}
         limits = replace(EVENT_BUS, **told)
-        # An entry has to fit into a request.
+        # An entry must fit into a request.
         return replace(limits, bytes_per_entry=min(limits.bytes_per_entry, limits.bytes_per_request))
 
     @model_validator(mode="after")
@@ -91,18 +93,18 @@ class Destination(_Model):
 
 
 class EventTypes(_Model):
-    """Which event types to export: shell patterns on the event type; exclude wins."""
+    """Which event types to export, as shell patterns. If a type matches both, ``exclude`` wins."""
 
     include: tuple[str, ...] = ("*",)
     exclude: tuple[str, ...] = ()
 
     def wants(self, event_type: str) -> bool:
-        """Whether the patterns let this event type through."""
+        """Whether the patterns select this event type."""
         return _matches(event_type, self.include) and not _matches(event_type, self.exclude)
 
 
 class Budget(_Model):
-    """How fast the connector may send, all its tasks together. What is reached first holds."""
+    """How fast all tasks of the connector together may send. Whichever limit is reached first applies."""
 
     share_of_quota: Annotated[
         float, Field(gt=0, le=1, description="the share of the region's PutEvents quota, above 0 and up to 1")
@@ -130,7 +132,7 @@ class Budget(_Model):
 
 
 class Schedule(_Model):
-    """When hours run by themselves."""
+    """When hours run automatically."""
 
     delay_minutes: Annotated[
         int, Field(ge=1, le=59, description="how many minutes after its end an hour runs, 1 to 59")
@@ -145,7 +147,7 @@ class Schedule(_Model):
 
 
 class Notice(_Model):
-    """A message that one of Airflow's notifiers sends."""
+    """A message that one of Airflow's notifiers sends: its class, and the arguments of that class."""
 
     notifier: Annotated[
         str,
@@ -158,7 +160,7 @@ class Notice(_Model):
 
 
 class Notify(_Model):
-    """Who is told when something goes wrong."""
+    """Who is notified when something goes wrong."""
 
     on_failure: tuple[Notice, ...] = ()
     on_missed_deadline: tuple[Notice, ...] = ()
@@ -168,7 +170,7 @@ class Notify(_Model):
 
 
 class PersonalDataRule(_Model):
-    """What to do with some fields of some event types. The first rule that names a field decides."""
+    """What to do with some fields of some event types. The first rule that applies to a field decides."""
 
     action: Annotated[Literal["drop", "redact", "hash"], Field(description="drop, redact or hash")]
     fields: tuple[str, ...] = ()
@@ -187,7 +189,7 @@ class PersonalDataRule(_Model):
 
 
 class PersonalDataSettings(_Model):
-    """What to do with personal data, before anything is sent or parked."""
+    """What to do with personal data before anything is sent or parked."""
 
     rules: tuple[PersonalDataRule, ...] = ()
     hash_key_conn_id: Annotated[
@@ -204,7 +206,7 @@ class PersonalDataSettings(_Model):
 
 
 class Condition(_Model):
-    """What a field must be for its row to go. A field that is null or not there meets only `is_null: true`."""
+    """What a field must be for its row to be sent. A field that is null or missing meets only `is_null: true`."""
 
     field: str
     in_: Annotated[tuple[str | int | float | bool, ...] | None, Field(alias="in")] = None
@@ -243,14 +245,15 @@ class Connector(_Model):
 
     @property
     def requests_per_second(self) -> float:
-        """The connector's budget: what it is told, else its share of the region's default quota."""
+        """The connector's budget in requests per second: the setting, or else its share of the region's quota."""
         told = self.budget.requests_per_second
         return told or self.budget.share_of_quota * put_events_quota(self.destination.region)
 
     def rates(self, slots: float) -> tuple[float, float | None]:
-        """The requests and the entries a second that a task with so many slots of the pool, or a part of one, may send.
+        """The requests and the entries per second that a task with ``slots`` slots of the pool may send.
 
-        Each slot is worth the same part of the budget, so the tasks that fit into the pool never exceed it together.
+        ``slots`` may be a fraction. An entries rate of None is no limit. Each slot is worth an equal part of the
+        budget, so the tasks that fit into the pool never exceed it together.
         """
         part = slots / self.budget.slots
         entries = self.budget.entries_per_second
@@ -264,7 +267,7 @@ class Connector(_Model):
 
 
 def pool_slots(connectors: Iterable[Connector]) -> int:
-    """The slots of the pool that connectors share: with more than one of them has, it could exceed its budget."""
+    """The slots of the pool that connectors share: the fewest of any, so that none of them exceeds its budget."""
     return min(connector.budget.slots for connector in connectors)
 
 
