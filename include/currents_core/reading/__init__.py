@@ -1,1 +1,1 @@
-"""From files, Parquet or Avro, to frames of rows."""
+"""From Parquet and Avro files to frames of rows."""

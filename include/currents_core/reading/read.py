@@ -1,4 +1,4 @@
-"""Reads a file batch by batch into pandas frames with Arrow-backed columns; content, not its name, tells the format."""
+"""Reads a file batch by batch into pandas frames. Its first bytes, not its name, tell the format."""
 
 from __future__ import annotations
 
@@ -22,10 +22,12 @@ _REMEDY = "replace or remove it"
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What is in a file: its columns, the event type that its schema names if any, and its rows in batches.
+    """The contents of a file: its columns, the event type that its schema names or None, and its rows in batches.
 
-    Each batch is indexed by the rows' places in the file, from 0. Text columns are valid UTF-8; one with rows that
-    are not comes as a column of bytes.
+    Each batch is a frame with one row per row of the file. Its index is a RangeIndex of the row numbers in the file,
+    which begin at 0. Its columns are those of the file, with dtype ArrowDtype of the file's type; repetitive text may
+    be dictionary-encoded. A text column with a value that is not UTF-8 in this batch has the type of the same bytes
+    instead, binary for string.
     """
 
     schema: pa.Schema
@@ -34,10 +36,10 @@ class Contents:
 
 
 def read(path: Path, uri: str, *, batch_rows: int = BATCH_ROWS) -> Contents:
-    """Opens a Parquet or Avro file, which messages call ``uri``.
+    """Opens the Parquet or Avro file at ``path``, which messages call ``uri``.
 
-    Raises FileError, here or while the batches are read, where the file is damaged, of another format, or holds none
-    of the fields of Currents.
+    A batch has at most ``batch_rows`` rows. Raises FileError, here or while the batches are read, if the file is
+    damaged, in another format, or has no documented field as a column.
     """
     file = _open(path, uri)
     _check_schema(file.schema, uri)
@@ -68,7 +70,7 @@ def _check_schema(schema: pa.Schema, uri: str) -> None:
 
 @cache
 def known_fields() -> frozenset[str]:
-    """The names of all documented fields."""
+    """The names of the documented fields of all event types."""
     return frozenset(field for event_type in catalog().values() for field in event_type.fields)
 
 
@@ -76,7 +78,7 @@ def _frames(file: ParquetFile | AvroFile, uri: str, batch_rows: int) -> Iterator
     row = 0
     try:
         for batch in file.batches(batch_rows):
-            # What pandas noted about an index when it wrote the file would take columns away, such as the id.
+            # If pandas wrote the file, its notes about an index would turn columns such as the id into an index.
             frame = with_valid_text(batch).to_pandas(types_mapper=pd.ArrowDtype, ignore_metadata=True)
             yield frame.set_axis(pd.RangeIndex(row, row + len(frame)))
             row += len(frame)

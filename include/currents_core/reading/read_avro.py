@@ -1,7 +1,7 @@
-"""An Avro object container file, with the columns that its own writer's schema says.
+"""An Avro object container file, with the columns of its own writer schema.
 
-DataFusion, where it is installed, decodes what Braze writes, straight into Arrow columns. Everything else goes through
-fastavro record by record, ten times slower: files with types that no Currents file has yet, or text that is not UTF-8.
+If DataFusion is installed, it decodes what Braze writes, straight into Arrow columns. Everything else goes through
+fastavro record by record, ten times slower: types that no Currents file has so far, and text that is not UTF-8.
 
 Source: https://avro.apache.org/docs/1.12.0/specification/#object-container-files
 """
@@ -28,10 +28,12 @@ log = logging.getLogger(__name__)
 AVRO_MAGIC = b"Obj\x01"
 
 # Braze names the record of a storage file after its event type.
+# Source: https://github.com/Appboy/currents-examples
 _RECORD_PREFIX = "dataexport.S3.inner."
+# The length of a sync marker, and the longest encoding of a long. Source: the specification above.
 _SYNC_BYTES = 16
 _VARINT_BYTES = 10
-# Records that are Python objects at once: few enough to stay in the processor's cache.
+# Records that exist as Python objects at the same time: few enough to stay in the processor's cache.
 _RECORDS = 500
 
 _PRIMITIVES = {
@@ -59,7 +61,10 @@ _LOGICAL = {
 
 
 class AvroFile:
-    """The file at ``path``. Raises FileError, without the file's name, where it can't be read."""
+    """The Avro file at ``path``: its ``schema``, and the ``event_type`` that its record's name tells, or None.
+
+    Raises FileError, without the name of the file, if it can't be read or is cut off.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -74,7 +79,11 @@ class AvroFile:
         self.event_type = _event_type(schema)
 
     def batches(self, rows: int) -> Iterator[pa.RecordBatch]:
-        """The rows, in order, at most ``rows`` at a time."""
+        """The rows in the order of the file, as record batches of ``schema`` with at most ``rows`` rows.
+
+        A string column is dictionary-encoded (int32 indices) in a batch where that saves work. Raises FileError if the
+        file is damaged or has another number of rows than it announces.
+        """
         done = 0
         for batch in self._all_batches(rows):
             done += batch.num_rows
@@ -93,7 +102,7 @@ class AvroFile:
                     break
                 done += batch.num_rows
                 yield batch
-        except Exception as error:  # noqa: BLE001 - whatever it was, fastavro now either reads it or says what it is
+        except Exception as error:  # noqa: BLE001 - whatever it was, fastavro now reads the file or says what is wrong
             log.debug("DataFusion stopped at row %d: %s", done, type(error).__name__)
         if done < self._rows:
             log.info("reading an Avro file record by record from row %d on, which is slower", done)
@@ -116,9 +125,9 @@ class AvroFile:
 
 @cache
 def _datafusion() -> Any:
-    """The fast reader, None where it is not installed; one line per process then says so."""
+    """The module `datafusion`, or None if it can't be imported, which one log line per process says."""
     try:
-        import datafusion  # noqa: PLC0415 - it may be missing, and a Parquet file does not need it
+        import datafusion  # noqa: PLC0415 - it may be missing, and Parquet files do not need it
     except ImportError as error:
         log.warning(
             "DataFusion can't be imported (%s), so Avro files are read record by record, about ten times slower; "
@@ -131,7 +140,7 @@ def _datafusion() -> Any:
 
 @cache
 def _session(rows: int) -> Any:
-    # One partition: the rows stay in their order, and one task takes one core.
+    # One partition keeps the rows in order, and the task on one core.
     config = _datafusion().SessionConfig().with_target_partitions(1).with_batch_size(rows)
     return _datafusion().SessionContext(config)
 
@@ -142,12 +151,12 @@ def _decoded(path: Path, rows: int) -> Iterator[pa.RecordBatch]:
 
 
 def _records(body: IO[bytes]) -> Any:
-    # Bytes that are no UTF-8 are carried as lone surrogates, so that they cost their row and not the file.
+    # Bytes that are not UTF-8 become lone surrogates, so that they cost their row and not the whole file.
     return fastavro.reader(body, handle_unicode_errors="surrogateescape")
 
 
 def _structs(records: Iterator[Any], count: int, struct: pa.DataType) -> pa.Array:
-    """The next ``count`` records, or as many as there are."""
+    """The next ``count`` records, or as many as are left, as an Arrow array of type ``struct``."""
     taken = list(islice(records, count))
     try:
         return pa.array(taken, struct)
@@ -156,7 +165,10 @@ def _structs(records: Iterator[Any], count: int, struct: pa.DataType) -> pa.Arra
 
 
 def _compact(column: pa.Array) -> pa.Array:
-    """Text as a dictionary, so that each of its distinct values is encoded once; hashing costs less than escaping."""
+    """A string column as a dictionary if its values repeat: hashing them costs less than escaping each.
+
+    Takes and returns an Arrow array of the same length and values; other types stay as they are.
+    """
     if not pa.types.is_string(column.type):
         return column
     encoded = column.dictionary_encode()
@@ -164,7 +176,7 @@ def _compact(column: pa.Array) -> pa.Array:
 
 
 def _as_bytes(value: Any) -> Any:
-    """A value with the bytes that stood in the file in place of every text."""
+    """A value of a record with every text replaced by its bytes in the file."""
     if isinstance(value, str):
         return value.encode("utf-8", "surrogateescape")
     if isinstance(value, dict):
@@ -173,17 +185,18 @@ def _as_bytes(value: Any) -> Any:
 
 
 def _unreadable(error: Exception) -> FileError:
-    """Whatever the bytes of a damaged file lead a reader to raise, it means the same."""
+    """A FileError for whatever a reader raises over the bytes of a damaged file."""
     if isinstance(error, FileError):
         return error
-    # The texts of the readers' errors may hold values of records.
+    # A reader's own text may contain values from records.
     return FileError(f"not a readable Avro file ({type(error).__name__})")
 
 
 def _count_rows(body: IO[bytes], sync: bytes) -> int:
-    """How many rows the blocks announce, from where ``body`` stands, which is after the header.
+    """The number of rows that the blocks announce. ``body`` must be positioned after the header.
 
-    Readers take a file that was cut off for a shorter one; here it is found before anything of it is sent.
+    Readers take a file that is cut off for a shorter one. This finds it before any of its rows is sent: it raises
+    FileError if a block is damaged or cut off.
     """
     rows, size = 0, os.fstat(body.fileno()).st_size
     while (start := body.tell()) < size:
@@ -198,7 +211,7 @@ def _count_rows(body: IO[bytes], sync: bytes) -> int:
 
 
 def _long(data: bytes, at: int) -> tuple[int, int]:
-    """A zigzag varint at a place, and the place after it; -1 where none ends in the data."""
+    """The zigzag varint at the place ``at``, and the place after it; -1 and ``at`` if none ends within ``data``."""
     value = 0
     for number, byte in enumerate(data[at : at + _VARINT_BYTES]):
         value |= (byte & 0x7F) << 7 * number
@@ -213,7 +226,7 @@ def _event_type(schema: Any) -> str | None:
 
 
 def _arrow_type(avro: Any) -> pa.DataType:
-    """The Arrow type of an Avro schema. Optional is no type of its own: every Arrow column may hold nulls."""
+    """The Arrow type of an Avro schema. An optional field has its plain type: any Arrow column may contain nulls."""
     if isinstance(avro, list):
         types = [each for each in avro if each != "null"] or ["null"]
         if len(types) > 1:

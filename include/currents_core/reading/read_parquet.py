@@ -1,4 +1,4 @@
-"""A Parquet file, by pyarrow."""
+"""A Parquet file, read by pyarrow."""
 
 from __future__ import annotations
 
@@ -13,27 +13,34 @@ from currents_core.errors import FileError
 
 PARQUET_MAGIC = b"PAR1"
 
-# Bytes per value, on average, below which a column counts as repetitive.
+# A column with fewer bytes per value than this, on average, counts as repetitive.
 _DICTIONARY_BYTES = 4
+# How much of a column is read at a time.
 _BUFFER_BYTES = 1 << 18
 
 
 class ParquetFile:
-    """The file at ``path``. Raises FileError, without the file's name, where it can't be read."""
+    """The Parquet file at ``path``, and its ``schema``. A Parquet schema names no event type.
+
+    Raises FileError, without the name of the file, if it can't be read.
+    """
 
     event_type = None
 
     def __init__(self, path: Path) -> None:
         try:
             repetitive = _repetitive(pq.read_metadata(path))
-            # Without these two, pyarrow reads whole columns ahead, and memory grows with the file.
+            # Without these two options, pyarrow reads whole columns ahead, and memory grows with the file.
             self._file = pq.ParquetFile(path, read_dictionary=repetitive, pre_buffer=False, buffer_size=_BUFFER_BYTES)
             self.schema = self._file.schema_arrow
         except Exception as error:
             raise _unreadable(error) from error
 
     def batches(self, rows: int) -> Iterator[pa.RecordBatch]:
-        """The rows, in order, at most ``rows`` at a time."""
+        """The rows in the order of the file, as record batches of ``schema`` with at most ``rows`` rows.
+
+        Repetitive columns are dictionary-encoded (int32 indices). Raises FileError if the file is damaged.
+        """
         batches = self._file.iter_batches(batch_size=rows, use_threads=False)
         while True:
             try:
@@ -46,15 +53,15 @@ class ParquetFile:
 
 
 def _unreadable(error: Exception) -> FileError:
-    """Whatever the bytes of a damaged file lead pyarrow to raise, it means the same."""
+    """A FileError for whatever pyarrow raises over the bytes of a damaged file."""
     first_line = (str(error).splitlines() or [type(error).__name__])[0]
     return FileError(f"not a readable Parquet file ({first_line})")
 
 
 def _repetitive(metadata: pq.FileMetaData) -> list[str]:
-    """The columns that hold few distinct values: read as dictionaries, each of those is encoded once.
+    """The names of the columns with few distinct values. Read as dictionaries, each of these values is encoded once.
 
-    A writer that keeps a column as a dictionary needs a few bits per value; one that gave up needs whole values.
+    A writer that keeps the dictionary of a column spends a few bits per value; one that gave it up writes whole values.
     """
     sizes, counts = Counter[str](), Counter[str]()
     for group in range(metadata.num_row_groups):

@@ -1,4 +1,4 @@
-"""Text that is not UTF-8: readers do not look, so it is found here, and comes as bytes for the rules to deal with."""
+"""Text that is not UTF-8. Readers do not check it, so it is found here and passed on as bytes."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from currents_core.errors import FileError
 
 
 def with_valid_text(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The batch, with columns of bytes in place of those whose text is not all UTF-8.
+    """The batch with each column that has text that is not UTF-8 replaced by a column of its bytes.
 
-    Raises FileError, without the file's name, where values are damaged in another way.
+    Such a column has the type that ``bytes_for_text`` gives, and is not dictionary-encoded. All others, and the number
+    of rows, stay as they are. Raises FileError, without the name of the file, if values are damaged in another way.
     """
     try:
         batch.validate(full=True)
@@ -33,7 +34,10 @@ def _valid(column: pa.Array) -> pa.Array:
 
 
 def bytes_for_text(kind: pa.DataType) -> pa.DataType:
-    """The same type with bytes wherever it has text."""
+    """The Arrow type ``kind`` with binary for string and large_binary for large_string.
+
+    This also holds inside lists, maps and structs; other types stay as they are.
+    """
     if pa.types.is_list(kind):
         return pa.list_(bytes_for_text(kind.value_type))
     if pa.types.is_map(kind):
