@@ -1,4 +1,4 @@
-"""Columns: between pandas and Arrow, and the few types that the envelope asks for."""
+"""Columns: conversions between pandas and Arrow, and to the few types that the envelope needs."""
 
 from __future__ import annotations
 
@@ -7,41 +7,50 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 _NOT_UTF8 = object()
-# Years 1 to 9999, in seconds: the range of a timestamp of EventBridge. Milliseconds given as seconds fall outside.
+# The years 1 to 9999 in seconds since the epoch: the timestamps that RFC 3339, and so EventBridge, can express.
+# Milliseconds mistaken for seconds fall outside.
+# Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html
 _FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
 
 
 def arrow(column: pd.Series) -> pa.Array:
-    """The Arrow array behind an Arrow-backed column, in one piece."""
+    """The values of a column with an ArrowDtype, as one Arrow array of the same type, one item per row."""
     return pa.chunked_array(column.array.__arrow_array__()).combine_chunks()
 
 
 def series(values: pa.Array, like: pd.Series) -> pd.Series:
-    """A column of ``values``, as many as ``like`` has rows, with its index and name."""
+    """An Arrow array as a column with the index and the name of ``like``.
+
+    ``values`` has one item per row of ``like``; the dtype of the result is ArrowDtype of its type.
+    """
     return pd.Series(pd.arrays.ArrowExtensionArray(values), index=like.index, name=like.name)
 
 
 def text(column: pd.Series) -> pd.Series:
-    """The column as strings (dtype string[pyarrow])."""
+    """A column as text: dtype string[pyarrow], with the same index; null stays null."""
     return column.astype(pd.ArrowDtype(pa.string()))
 
 
 def is_text(kind: pa.DataType) -> bool:
-    """Whether a type holds strings, however wide, dictionary-encoded or not."""
+    """Whether ``kind`` is string, large_string or string_view, or a dictionary of one of them."""
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
 
 
 def is_bytes(kind: pa.DataType) -> bool:
-    """Whether a type holds bytes, however wide, dictionary-encoded or not."""
+    """Whether ``kind`` is binary, large_binary or fixed_size_binary, or a dictionary of one of them."""
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     return pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind)
 
 
 def decoded(column: pd.Series) -> tuple[pd.Series, pd.Series]:
-    """A column of bytes as text (large_string), and where the bytes are not UTF-8 (bool); the text is null there."""
+    """The text of a column of bytes, and where the bytes are not UTF-8.
+
+    Takes a column of a type for which ``is_bytes`` holds. Returns two columns with its index: the text as
+    large_string[pyarrow], null where the bytes are null or not UTF-8; and NumPy bool, True where they are not UTF-8.
+    """
     texts = [_decoded(value) for value in arrow(column).to_pylist()]
     bad = pd.Series([each is _NOT_UTF8 for each in texts], index=column.index, dtype=bool)
     kept = pa.array([None if each is _NOT_UTF8 else each for each in texts], pa.large_string())
@@ -56,9 +65,11 @@ def _decoded(value: bytes | None) -> object:
 
 
 def whole_seconds(column: pd.Series) -> pd.Series:
-    """Times as seconds since the epoch (int64), whatever type the writer gave them; null where unusable.
+    """A column of times as whole seconds since the epoch, whatever type the writer gave them.
 
-    Taken are integers and decimals of seconds, timestamps of any unit (an INT96 of Parquet is one), and digits as text.
+    Takes integers, decimals and floats of seconds, timestamps of any unit and zone (Parquet's INT96 is one; without a
+    zone it is UTC), and text of up to 18 digits; each also dictionary-encoded. Returns int64[pyarrow] with the same
+    index, rounded down, and null where the value is null, unusable, or outside the years 1 to 9999.
     """
     values = arrow(column)
     if pa.types.is_dictionary(values.type):

@@ -1,4 +1,4 @@
-"""How files differ from what Braze documents: worth knowing, and no reason to hold an event back."""
+"""Drift: how files differ from what Braze documents. It is worth knowing, and holds no event back."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ _is = pa.types
 
 
 def drift(frame: pd.DataFrame, event_type: str) -> Iterator[str]:
-    """A line for each difference between the columns of some rows, as they were read, and the documented fields.
+    """One line per difference between the columns of rows of one event type and its documented fields.
 
-    Told are: an event type that is not documented; columns with values that are no documented field; documented fields
-    without a column; columns of another type than the documented one.
+    ``frame`` has the rows as they were read, in columns with ArrowDtype. Differences are: an undocumented event type; a
+    column that is no documented field and has a value; a documented field without a column; and a column whose type
+    does not fit the documented one.
+
+    Source: https://www.braze.com/docs/user_guide/data/distribution/braze_currents/event_glossary
     """
     known = catalog().get(event_type)
     if known is None:

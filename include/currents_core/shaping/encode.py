@@ -1,7 +1,7 @@
 """Encodes events as the published Currents envelope, column by column.
 
-A put request carries an envelope as a string within its own JSON, so that is what comes out: making it so at once costs
-next to nothing, escaping it afterwards as much as all the rest.
+A put request carries an envelope as a string inside its own JSON, so the result is such strings. Producing them
+directly costs next to nothing; escaping the envelopes afterwards would cost as much as all other encoding.
 """
 
 from __future__ import annotations
@@ -16,10 +16,13 @@ from currents_core.shaping.json_text import concat, join_members, json_text, nes
 
 
 def encode(events: Events, notes: Counter[str]) -> pa.Array:
-    """The envelopes of ``events``, each as a JSON string, one per row and in their order.
+    """The envelopes of ``events``: an Arrow array of large_string without nulls, one item per row, in their order.
 
-    `{"event_type", "id", "time", "user": {…}, "properties": {…}}`, compact, null fields left out. ``notes`` counts the
-    values that JSON can't say.
+    An item is a JSON string, with its quotes and escapes, that contains the compact JSON text of the envelope,
+    `{"event_type", "id", "time", "user": {…}, "properties": {…}}`, without null fields. ``notes`` counts the values
+    that JSON can't express, under ``json_text.NOT_FINITE``.
+
+    Source: https://www.braze.com/docs/partners/data_and_analytics/data_warehouses/amazon_eventbridge
     """
     frame = events.frame
     members = {name: _member(events, name, notes) for name in frame.columns if name not in ("id", "time")}

@@ -1,4 +1,4 @@
-"""Lets rows through by conditions on their fields."""
+"""Selects rows by conditions on their fields."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from currents_core.shaping.envelope import Events
 
 
 def matching(events: Events, conditions: Sequence[Condition]) -> pd.Series:
-    """Which events meet every condition, as booleans under the events' rows."""
+    """Which events meet every condition: a column of NumPy bool, one item per row, with the index of the events."""
     met = pd.Series(data=True, index=events.frame.index)
     for condition in conditions:
         met &= _meets(events.frame, condition)
@@ -36,5 +36,5 @@ def _meets(frame: pd.DataFrame, condition: Condition) -> pd.Series:
 
 
 def _numbers(values: pd.Series) -> pd.Series:
-    """The values as numbers; what is none becomes null, and meets no bound."""
+    """A column as Float64 with the same index. What is not a number becomes null, which is within no bound."""
     return pd.to_numeric(values.astype(object).where(values.notna(), None), errors="coerce").astype("Float64")

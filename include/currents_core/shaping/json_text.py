@@ -1,6 +1,8 @@
-"""Turns a column of values into a column of JSON texts, by Arrow kernels: whole columns at a time, at any depth.
+"""Turns columns of values into columns of JSON texts with Arrow kernels: a whole column at a time, at any depth.
 
-A null value gives a null text. Objects leave null members out; arrays and maps keep theirs as `null`.
+Columns are Arrow arrays, one item per row. A *JSON text* is one valid JSON value; a *nested* text is a JSON text
+escaped once more, as inside a JSON string. A null value gives a null text. Objects leave out null members; arrays and
+maps keep theirs as `null`.
 """
 
 from __future__ import annotations
@@ -20,15 +22,19 @@ TEXT = pa.large_string()
 NOT_FINITE = "not_finite"
 _EMPTY, _COMMA = pa.scalar("", TEXT), pa.scalar(",", TEXT)
 
-# What JSON wants escaped inside a string: controls, which are the bytes below the space, the quote, the backslash.
+# What must be escaped in a JSON string: the quote, the backslash, and control characters, the bytes below the space.
+# Source: https://www.rfc-editor.org/rfc/rfc8259#section-7
 _SPACE, _QUOTE, _BACKSLASH = b' "\\'
 _UNSAFE_PATTERN = r'["\\\x00-\x1f]'
 
 
 def json_text(values: pa.Array, notes: Counter[str]) -> pa.Array:
-    """The JSON text of each value. NaN and infinities, which JSON can't say, become null and are noted.
+    """The JSON text of each value, as large_string.
 
-    Raises pyarrow.ArrowException for a type that no Currents file could hold, such as a union.
+    ``values`` is an array of any type that a Currents file can have. NaN and infinities, which JSON can't express,
+    become null; ``notes`` counts them under ``NOT_FINITE``, each distinct value of a dictionary once.
+
+    Raises pyarrow.ArrowException for a type that no Currents file can have, such as a union.
     """
     if isinstance(values, pa.ExtensionArray):
         return json_text(values.storage, notes)
@@ -43,9 +49,9 @@ def json_text(values: pa.Array, notes: Counter[str]) -> pa.Array:
 
 
 def member(name: str, values: pa.Array, notes: Counter[str]) -> pa.Array:
-    """The text `"name":value` of each value, null where the value is null."""
+    """The JSON text `"name":value` of each value, as large_string; ``values`` and ``notes`` as for ``json_text``."""
     if pa.types.is_dictionary(values.type):
-        # The few distinct values are encoded once each.
+        # Each of the few distinct values is encoded once.
         return member(name, values.dictionary, notes).take(values.indices)
     if is_text(values.type):
         return _quoted(values, notes, before=f"{quote(name)}:")
@@ -53,7 +59,7 @@ def member(name: str, values: pa.Array, notes: Counter[str]) -> pa.Array:
 
 
 def nested_member(name: str, values: pa.Array, notes: Counter[str]) -> pa.Array:
-    """The same, as it stands within a JSON string."""
+    """The nested text of what ``member`` gives, as large_string."""
     if pa.types.is_dictionary(values.type):
         return nested_member(name, values.dictionary, notes).take(values.indices)
     if is_text(values.type):
@@ -62,35 +68,43 @@ def nested_member(name: str, values: pa.Array, notes: Counter[str]) -> pa.Array:
 
 
 def concat(*parts: pa.Array | str) -> pa.Array:
-    """Joins texts and columns of texts, row by row; null where a column is null."""
+    """Joins texts and arrays of large_string row by row, as large_string; null where one of the arrays is null."""
     values = (pa.scalar(part, TEXT) if isinstance(part, str) else part for part in parts)
     return pc.binary_join_element_wise(*values, _EMPTY)
 
 
 def join_members(members: Sequence[pa.Array], rows: int) -> pa.Array:
-    """The members of ``rows`` JSON objects, joined by commas, without the braces; null members are left out."""
+    """The members of ``rows`` JSON objects joined by commas, without braces, as large_string without nulls.
+
+    Each of ``members`` is an array of large_string with ``rows`` items, one per object. Null members are left out; an
+    object without members gives an empty text.
+    """
     if not members:
         return pa.repeat(_EMPTY, rows)
     if any(not each.null_count for each in members):
         return pc.binary_join_element_wise(*members, _COMMA, null_handling="skip")
-    # Arrow leaves a row out whose values are all null, instead of joining it to an empty text. An empty first value
-    # keeps the row; the comma after it is cut off again.
+    # Where all values of a row are null, Arrow gives null instead of an empty text. An empty first value prevents that;
+    # the comma after it is cut off again.
     guarded = pc.binary_join_element_wise(_EMPTY, *members, _COMMA, null_handling="skip")
     return pc.utf8_slice_codeunits(guarded, 1)
 
 
 def quote(text: str) -> str:
-    """One text as a JSON string."""
+    """The JSON string of one text, with its quotes."""
     return orjson.dumps(text).decode()
 
 
 def nested(text: str) -> str:
-    """A JSON text as it stands within a JSON string: escaped once more, without quotes around it."""
+    """The nested text of one JSON text: escaped once more, without quotes around it."""
     return quote(text)[1:-1]
 
 
 def nested_texts(texts: pa.Array) -> pa.Array:
-    """The same for a column of JSON texts: of what has to be escaped, they hold quotes, backslashes, white space."""
+    """The nested text of each JSON text, as large_string.
+
+    ``texts`` is an array of string or large_string. Of the characters to escape, a JSON text can only contain quotes,
+    backslashes and white space.
+    """
     texts = texts.cast(TEXT)
     held = _used_bytes(texts).tobytes()
     for plain, escaped in _ESCAPES:
@@ -100,7 +114,10 @@ def nested_texts(texts: pa.Array) -> pa.Array:
 
 
 def nested_bytes(texts: pa.Array) -> pa.Array:
-    """The bytes of each JSON text that stands within a JSON string, before it was escaped."""
+    """The length in UTF-8 bytes of each JSON text before it was nested.
+
+    Takes nested texts as large_string; returns int64, null where the text is null.
+    """
     return pc.subtract(pc.binary_length(texts), pc.count_substring_regex(texts, r"\\."))
 
 
@@ -109,7 +126,7 @@ def _number(values: pa.Array, _notes: Counter[str]) -> pa.Array:
 
 
 def _floating(values: pa.Array, notes: Counter[str]) -> pa.Array:
-    """Arrow prints a float as the shortest decimal of its own width: 3.14 for the 32-bit 3.14."""
+    """The shortest decimal of each float at its own width, as Arrow prints it: 3.14 for the 32-bit 3.14."""
     if pa.types.is_float16(values.type):
         values = values.cast(pa.float32())
     finite = pc.is_finite(values)
@@ -121,7 +138,10 @@ def _floating(values: pa.Array, notes: Counter[str]) -> pa.Array:
 
 
 def _quoted(values: pa.Array, _notes: Counter[str], *, before: str = "", form: Callable[[str], str] = str) -> pa.Array:
-    """Strings, each after ``before``, all in some form. Only those that need escaping are looked at one by one."""
+    """The JSON strings of texts of any text type, each after ``before``, with ``form`` applied; large_string.
+
+    Only the values that need escaping are handled one by one.
+    """
     values = values.cast(TEXT)
     quoted = concat(form(f'{before}"'), values, form('"'))
     if not _has_unsafe_bytes(values):
@@ -132,7 +152,7 @@ def _quoted(values: pa.Array, _notes: Counter[str], *, before: str = "", form: C
 
 
 def _used_bytes(values: pa.Array) -> npt.NDArray[np.uint8]:
-    """The texts of a column, one after the other."""
+    """The bytes of all texts of an array of large_string, one text after the other, as a view of its buffer."""
     _, offsets, data = values.buffers()
     if data is None or not len(values):
         return np.empty(0, np.uint8)
@@ -141,13 +161,13 @@ def _used_bytes(values: pa.Array) -> npt.NDArray[np.uint8]:
 
 
 def _has_unsafe_bytes(values: pa.Array) -> bool:
-    """Whether any byte of the column wants escaping: one look at the whole buffer is cheaper than one per row."""
+    """Whether any byte must be escaped. One look at the whole buffer is cheaper than one at each row."""
     used = _used_bytes(values)
     return len(used) > 0 and bool(used.min() < _SPACE or (used == _QUOTE).any() or (used == _BACKSLASH).any())
 
 
 def _binary(values: pa.Array, notes: Counter[str]) -> pa.Array:
-    """Bytes as the text that they are in UTF-8; what is no UTF-8 in there is replaced by U+FFFD."""
+    """Bytes as the text that they are in UTF-8. What is not UTF-8 is replaced by U+FFFD."""
     try:
         return _quoted(values.cast(TEXT), notes)
     except pa.ArrowInvalid:
@@ -156,7 +176,7 @@ def _binary(values: pa.Array, notes: Counter[str]) -> pa.Array:
 
 
 def _timestamp(values: pa.Array, notes: Counter[str]) -> pa.Array:
-    """ISO 8601 in UTC; a timestamp without a zone is taken to be in UTC."""
+    """ISO 8601 in UTC. A timestamp without a zone is taken as UTC."""
     moments = values.cast(pa.timestamp(values.type.unit, tz="UTC"))
     return _quoted(pc.strftime(moments, format="%Y-%m-%dT%H:%M:%SZ"), notes)
 
@@ -180,7 +200,10 @@ def _map(values: pa.Array, notes: Counter[str]) -> pa.Array:
 
 
 def _wrapped(values: pa.Array, before: str, items: pa.Array, after: str) -> pa.Array:
-    """Joins the items of each list, which stand one list after the other, and puts brackets around them."""
+    """The items of each list joined by commas, between ``before`` and ``after``; null where the list is null.
+
+    ``items`` has the JSON texts of the items of all lists in ``values``, one list after the other, without nulls.
+    """
     lengths = np.asarray(pc.fill_null(_lengths(values), 0))
     offsets = pa.array(np.concatenate(([0], np.cumsum(lengths))), pa.int64())
     joined = pc.binary_join(pa.LargeListArray.from_arrays(offsets, items), _COMMA)

@@ -1,4 +1,4 @@
-"""Marks the events of a backfill or a replay, so that consumers can tell them from live ones in a rule."""
+"""Marks the events of backfills and replays, so that rules can tell them from live ones."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from currents_core.shaping.json_text import nested
 
 
 def marked(details: pa.Array, mode: Mode) -> pa.Array:
-    """The envelopes with `"currents_export":{"mode":…}` as a last key; a live one stays exactly Braze's own.
+    """The envelopes with `"currents_export":{"mode":…}` as their last key. Live ones stay exactly as Braze's.
 
-    Each is a JSON string, as ``encode`` makes them.
+    Takes and returns what ``encode`` gives: an Arrow array of large_string without nulls, one JSON string per row.
 
-    A rule matches them by `{"detail": {"currents_export": {"mode": ["backfill"]}}}`, and live ones by
+    A rule matches the marked events with `{"detail": {"currents_export": {"mode": ["backfill"]}}}`, and live ones with
     `[{"exists": false}]` in the same place.
+
     Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html
     """
     if mode == "live":

@@ -1,4 +1,4 @@
-"""Normalises the rows of one event type, so that every value stands where, and as, the envelope has it."""
+"""Normalizes the rows of one event type: every value gets the name and the type that the envelope needs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from currents_core.shaping.json_text import quote
 KEPT_AS_STRING = "properties_kept_as_string"
 
 _EVENT_TYPE = "event_type"
-# What pandas calls an index without a name when it writes one.
+# The beginning of the name that pandas gives to an unnamed index when it writes one.
 _PANDAS_INDEX = "__index_level_"
 _RAW = msgspec.json.Decoder(msgspec.Raw)
 _JSON_SPACE = " \t\r\n"
@@ -27,7 +27,7 @@ _JSON_SPACE = " \t\r\n"
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A row that can't go as an event, and why. ``row`` is its place in the file."""
+    """A row that can't become an event, and why. ``row`` is its row number in the file."""
 
     row: int
     code: str
@@ -36,7 +36,7 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class Normalised:
-    """The events of a frame, the rows that are none, and how often a rule worth knowing was applied."""
+    """The events of a frame, the rows that can't become events, and notes: how often a rule worth knowing applied."""
 
     events: Events
     rejections: list[Rejection]
@@ -44,9 +44,10 @@ class Normalised:
 
 
 def by_event_type(frame: pd.DataFrame, file_event_type: str | None) -> Iterator[tuple[str | None, pd.DataFrame]]:
-    """Splits rows by their event type: the column `event_type` where it has a value, else the file's.
+    """Splits rows by event type: the value in the column `event_type`, or else ``file_event_type``.
 
-    The type is None for rows that neither names.
+    ``frame`` is a batch as ``Contents`` describes it. Yields each event type with its rows, in the same columns without
+    `event_type` and with the same index. The type is None for rows that have neither.
     """
     if _EVENT_TYPE not in frame.columns:
         yield file_event_type, frame
@@ -64,11 +65,15 @@ def by_event_type(frame: pd.DataFrame, file_event_type: str | None) -> Iterator[
 def normalise(
     frame: pd.DataFrame, event_type: str, folders: Mapping[str, str], *, keep_broken: bool = True
 ) -> Normalised:
-    """Normalises rows of one event type.
+    """Normalizes rows of one event type.
 
-    ``frame`` has Arrow-backed columns and is indexed by the rows' places in the file; ``folders`` are the
-    key=value folders of the file's key. Rows without a usable `id` or `time` are rejected, never dropped; so are
-    rows whose own properties are no JSON object, unless ``keep_broken`` keeps those as a string.
+    ``frame`` has one row per row of the file: its index is the row number in the file (int64), and its columns are the
+    file's, with dtype ArrowDtype. ``folders`` are the key=value folders of the file's key. Each row is either in the
+    events or among the rejections: a row is rejected if it has no usable `id` or `time`, or bytes that are not UTF-8,
+    or if its custom properties are not a JSON object, unless ``keep_broken`` keeps these as a string. See ``Events``
+    for the columns of the result.
+
+    Source: https://www.braze.com/docs/user_guide/data/distribution/braze_currents/event_glossary
     """
     notes: Counter[str] = Counter()
     frame = _without_partition_columns(frame, event_type, folders)
@@ -83,10 +88,11 @@ def normalise(
 
 
 def _without_partition_columns(frame: pd.DataFrame, event_type: str, folders: Mapping[str, str]) -> pd.DataFrame:
-    """Blanks what only repeats the key's folders, as engines that write key=value folders do.
+    """The frame without values that only repeat the key's folders, which some engines write into the file as well.
 
-    A column that Braze documents for the event type is a field, whatever its name: in-app message aborts have a
-    `version` of their own.
+    A column is dropped if every value that is not null repeats the folder; otherwise only the repeats become null. A
+    column that Braze documents for the event type is a field, whatever its name: in-app message aborts have a `version`
+    of their own.
     """
     frame = frame.drop(columns=[name for name in frame.columns if name.startswith(_PANDAS_INDEX)])
     documented = catalog()[event_type].fields if event_type in catalog() else {}
@@ -100,7 +106,7 @@ def _without_partition_columns(frame: pd.DataFrame, event_type: str, folders: Ma
 
 
 def _renamed(frame: pd.DataFrame, old: str, new: str) -> pd.DataFrame:
-    """The column ``old`` under its name in the envelope; a column that has that name already fills its gaps."""
+    """The frame with the column ``old`` called ``new``. If there is a column ``new`` already, it fills the nulls."""
     if old not in frame.columns:
         return frame
     if new in frame.columns:
@@ -109,7 +115,7 @@ def _renamed(frame: pd.DataFrame, old: str, new: str) -> pd.DataFrame:
 
 
 def _with_text(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[Rejection]]:
-    """Columns of bytes as the text they hold; rows with bytes that are not UTF-8 are rejected."""
+    """The frame with columns of bytes as large_string, without the rows whose bytes are not UTF-8; these rejected."""
     bad = pd.Series(data=False, index=frame.index)
     for name in [each for each in frame.columns if is_bytes(frame[each].dtype.pyarrow_dtype)]:
         texts, undecodable = decoded(frame[name])
@@ -120,7 +126,7 @@ def _with_text(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[Rejection]]:
 
 
 def _with_id_and_time(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[Rejection]]:
-    """Keeps the rows that have an id and a time; both columns come out as string and whole seconds."""
+    """The rows that have an id (now string) and a time (now int64 seconds), and the others rejected."""
     ids, times = _ids(frame), _times(frame)
     bad_id, bad_time = ids.isna(), times.isna()
     rejections = [
@@ -134,7 +140,7 @@ def _with_id_and_time(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[Rejection
 
 
 def _ids(frame: pd.DataFrame) -> pd.Series:
-    """The ids as text; null where there is none or where it is no string."""
+    """The ids of the rows as string[pyarrow]; null where the id is missing, empty or not text."""
     if "id" not in frame.columns or not is_text(frame["id"].dtype.pyarrow_dtype):
         return pd.Series(pd.NA, index=frame.index, dtype=pd.ArrowDtype(pa.string()))
     ids = text(frame["id"])
@@ -142,17 +148,17 @@ def _ids(frame: pd.DataFrame) -> pd.Series:
 
 
 def _times(frame: pd.DataFrame) -> pd.Series:
-    """The times as whole seconds; null where there is none or where it is unusable."""
+    """The times of the rows as int64[pyarrow], in seconds since the epoch; null where missing or unusable."""
     if "time" in frame.columns:
         return whole_seconds(frame["time"])
     return pd.Series(pd.NA, index=frame.index, dtype=pd.ArrowDtype(pa.int64()))
 
 
 def _split(frame: pd.DataFrame, event_type: str, notes: Counter[str]) -> tuple[pd.DataFrame, frozenset[str]]:
-    """Moves the customer's own properties to their name in the envelope.
+    """Moves the custom properties to their name in the envelope, and tells which columns now contain JSON texts.
 
-    Given as text, an object keeps that very text, and anything else stays the string it is. A struct or a map becomes
-    an object when it is encoded.
+    In a column of text, an object keeps its exact text, and anything else becomes a JSON string. A column of structs or
+    maps stays; its values become objects when they are encoded.
     """
     name = SPLIT_INTO.get(event_type)
     if name is None or "properties" not in frame.columns:
@@ -176,7 +182,10 @@ def _without_broken(frame: pd.DataFrame, json_columns: frozenset[str]) -> tuple[
 
 
 def _own_json(values: pa.Array) -> pa.Array:
-    """The JSON text of each value of `properties`: an object as it stands, the empty text as nothing, else a string."""
+    """The JSON text of each value of `properties`: an object as it is, else a string; null for null and empty text.
+
+    Takes an array of any text type, maybe dictionary-encoded; returns large_string with one item per row.
+    """
     if pa.types.is_dictionary(values.type):
         return _own_json(values.dictionary).take(values.indices)
     values = values.cast(pa.large_string())
@@ -190,7 +199,7 @@ def _own_json(values: pa.Array) -> pa.Array:
 
 
 def _is_object(text: str) -> bool:
-    """Whether a text is one JSON object; the whole of it is checked, and nothing of it is built."""
+    """Whether a text is one valid JSON object. All of it is checked, without building any of it."""
     try:
         _RAW.decode(text)
     except (msgspec.DecodeError, RecursionError):

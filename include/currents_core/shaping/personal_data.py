@@ -1,4 +1,4 @@
-"""Drops, redacts or hashes personal data, before anything is sent, parked or logged."""
+"""Drops, redacts or hashes personal data before anything is sent, parked or logged."""
 
 from __future__ import annotations
 
@@ -29,13 +29,18 @@ _VALUE = msgspec.json.Decoder(Any)
 
 @dataclass(frozen=True)
 class PersonalData:
-    """The rules of a connector. ``hash_key`` keys the hashes: whoever has it can tell whether a guess is right."""
+    """The rules of a connector. ``hash_key`` keys the hashes: without it, nobody can test a guess against a hash."""
 
     rules: Sequence[PersonalDataRule]
     hash_key: bytes = b""
 
     def of_events(self, events: Events) -> Events:
-        """The events with the rules applied to their fields, and to places inside the customer's own properties."""
+        """The events with the rules applied to their fields, and to places inside the custom properties.
+
+        The rows stay the same. A dropped field has no column anymore; a redacted or hashed one is large_string, or a
+        dictionary of it, and null stays null. If a pointer applies to the event type, the custom properties become JSON
+        texts, as large_string.
+        """
         frame, json_columns = events.frame, events.json_columns
         for name, action in self._fields(events.event_type, frame.columns).items():
             if action == "drop":
@@ -53,7 +58,7 @@ class PersonalData:
         return replace(events, frame=frame, json_columns=json_columns)
 
     def of_record(self, event_type: str, record: Mapping[str, Any]) -> dict[str, Any]:
-        """A row as it was read, with the rules applied: what a dead letter may keep of it."""
+        """The fields of a row as it was read, with the rules applied: what a dead letter may keep of it."""
         published = {name: envelope_name(event_type, name) for name in record}
         actions = self._fields(event_type, list(published.values()))
         pointers = self._pointers(event_type)
@@ -75,21 +80,21 @@ class PersonalData:
         return keyed
 
     def _fields(self, event_type: str, names: Any) -> dict[str, str]:
-        """What to do with each of ``names``; the first rule that names a field decides."""
-        found: dict[str, str] = {}
+        """The action for each of ``names`` that a rule applies to. The first such rule decides."""
+        actions: dict[str, str] = {}
         for rule in self.rules:
             if rule.event_types.wants(event_type):
                 chosen = set(rule.fields) | (personal_fields(event_type) if rule.catalog else frozenset())
-                found |= {name: rule.action for name in names if name in chosen and name not in found}
-        return found
+                actions |= {name: rule.action for name in names if name in chosen and name not in actions}
+        return actions
 
     def _pointers(self, event_type: str) -> dict[tuple[str, ...], str]:
-        found: dict[tuple[str, ...], str] = {}
+        actions: dict[tuple[str, ...], str] = {}
         for rule in self.rules:
             if rule.event_types.wants(event_type):
                 for pointer in rule.pointers:
-                    found.setdefault(steps(pointer), rule.action)
-        return found
+                    actions.setdefault(steps(pointer), rule.action)
+        return actions
 
     def _protected(self, values: pa.Array, action: str, *, is_json: bool) -> pa.Array:
         if pa.types.is_dictionary(values.type):
@@ -105,9 +110,9 @@ class PersonalData:
         return REDACTED if action == "redact" else self._hash(_text_of(value))
 
     def _inside(self, text: str | None, pointers: Mapping[tuple[str, ...], str]) -> str | None:
-        """The JSON text of own properties with the places replaced.
+        """The JSON text of custom properties with the places that ``pointers`` name dropped or replaced.
 
-        A text that is no object has no places to look at, and may hold anything: it is redacted.
+        A text that is not an object has no places to look at, and may contain anything, so it is redacted as a whole.
         """
         if text is None:
             return None
@@ -120,7 +125,7 @@ class PersonalData:
         return text
 
     def _at(self, text: str, pointer: tuple[str, ...], action: str) -> str | None:
-        """The text with one place replaced, or None where it has no such place. All else keeps its very text."""
+        """The text with one place dropped or replaced, or None if it has no such place. The rest is kept as is."""
         step, *rest = pointer
         members: Any = _members(text)
         name: Any = int(step) if isinstance(members, list) and step.isdecimal() else step
@@ -140,7 +145,7 @@ class PersonalData:
 
 
 def _members(text: str) -> dict[str, msgspec.Raw] | list[msgspec.Raw]:
-    """The members of an object or an array, each as the text that it is; nothing where the text is neither."""
+    """The members of an object or an array, each as its exact JSON text; empty if the text is neither."""
     try:
         return _ARRAY.decode(text) if text.lstrip().startswith("[") else _OBJECT.decode(text)
     except (msgspec.DecodeError, RecursionError):
@@ -148,13 +153,19 @@ def _members(text: str) -> dict[str, msgspec.Raw] | list[msgspec.Raw]:
 
 
 def steps(pointer: str) -> tuple[str, ...]:
-    """The steps of a JSON pointer, https://www.rfc-editor.org/rfc/rfc6901."""
+    """The steps of a JSON pointer, unescaped.
+
+    Source: https://www.rfc-editor.org/rfc/rfc6901
+    """
     return tuple(step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:])
 
 
 @cache
 def personal_fields(event_type: str) -> frozenset[str]:
-    """The fields of an event type that the catalog marks as personal data; of an unknown type, those of any."""
+    """The names of the fields that the catalog marks as personal data in an event type.
+
+    For an undocumented event type, these are the names that are marked in any event type.
+    """
     known = catalog().get(event_type)
     types = [known] if known else list(catalog().values())
     return frozenset(field.name for each in types for field in each.fields.values() if field.personal)
@@ -165,7 +176,7 @@ def _quoted(values: pa.Array) -> pa.Array:
 
 
 def _uncounted() -> Counter[str]:
-    """Notes that nobody reads: the same values are counted when they are encoded."""
+    """Notes to throw away: the same values are counted when they are encoded."""
     return Counter()
 
 
