@@ -1,4 +1,4 @@
-"""Chunks: the entries of one request, bounded by their number and by their bytes."""
+"""Chunks: the entries of one request, limited in number and in bytes."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from currents_core.limits import Limits
 
 
 def next_chunk(waiting: deque[Span], limits: Limits) -> tuple[list[Span], bool]:
-    """The longest run of entries from the front that keeps both limits of a request, and whether no more could join.
+    """As many entries from the front of ``waiting`` as fit into one request, and whether the chunk is full.
 
-    An entry above ``Limits.bytes_per_entry`` must have been set aside before (it is dead-lettered).
+    ``waiting`` stays as it is. No entry in it may be above ``Limits.bytes_per_entry``; such entries are dead letters.
     """
-    found: list[Span] = []
+    chunk: list[Span] = []
     count, room = limits.entries_per_request, limits.bytes_per_request
     for span in waiting:
         if span.alone:
-            return found or [span], True
+            return chunk or [span], True
         stop = min(span.stop, span.start + count, span.entries.fit(span.start, room))
         if stop > span.start:
-            found.append(Span(span.entries, span.start, stop))
+            chunk.append(Span(span.entries, span.start, stop))
             count -= stop - span.start
             room -= span.entries.size(span.start, stop)
         if stop < span.stop or not count:
-            return found, True
-    return found, False
+            return chunk, True
+    return chunk, False
 
 
 def remove(chunk: list[Span], waiting: deque[Span]) -> None:
-    """Takes a chunk that was found at the front away from there."""
+    """Removes a chunk, as ``next_chunk`` gave it, from the front of ``waiting``."""
     for span in chunk:
         first = waiting.popleft()
         if span.stop < first.stop:

@@ -1,4 +1,4 @@
-"""The circuit breaker: while every request fails, it lets a probe through now and then, and at last gives up."""
+"""The circuit breaker: while every request fails, it allows a probe now and then, and finally gives up."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from collections.abc import Callable
 
 from currents_core.sending.retry import Backoff
 
-# Failures in a row that mean "everything fails" and no bad luck; at a tenth of requests failing this is one in 10^20.
+# So many failures in a row mean that everything fails. If a tenth of requests fail, chance does this once in 10^20.
 _FAILURES = 20
 
 
 class Circuit:
-    """Closed while requests get through. Open, it allows one request at a time, after growing waits.
+    """Closed while requests get through. When open, it allows one request at a time, after growing waits.
 
-    ``patience`` is how many seconds may pass without any success before ``given_up`` says so.
+    ``patience`` is how long nothing may get through before ``given_up`` is true, in seconds. ``clock`` gives seconds
+    and only moves forward.
     """
 
     def __init__(
@@ -33,26 +34,29 @@ class Circuit:
 
     @property
     def is_open(self) -> bool:
-        """Whether everything failed of late."""
+        """Whether every recent request failed."""
         return self._failures >= _FAILURES
 
     @property
     def given_up(self) -> bool:
-        """Whether nothing got through for as long as patience lasts."""
+        """Whether nothing has got through for longer than the patience."""
         return self._failures > 0 and self._clock() - self._failing_since > self._patience
 
     def wait(self, in_flight: int) -> float:
-        """Seconds until a request may go, with so many under way: 0 while closed, never while a probe is out."""
+        """Seconds until another request may start while ``in_flight`` are under way.
+
+        The wait is 0 while the circuit is closed, and infinite while a probe is under way.
+        """
         if not self.is_open:
             return 0.0
         return float("inf") if in_flight else max(0.0, self._next_probe - self._clock())
 
     def succeeded(self) -> None:
-        """Closes the circuit."""
+        """Notes a request of which something got through; closes the circuit."""
         self._failures = 0
 
     def failed(self) -> None:
-        """Counts a request of which nothing got through."""
+        """Notes a request of which nothing got through."""
         if not self._failures:
             self._failing_since = self._clock()
         self._failures += 1

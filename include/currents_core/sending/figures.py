@@ -1,4 +1,4 @@
-"""What sending came to, in figures."""
+"""The figures of sending."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class SendFigures:
-    """What sending came to: requests, entries accepted, what went wrong with how many of them, seconds waited."""
+    """What sending has done so far.
+
+    ``requests`` counts requests. ``sent`` counts accepted entries. The others count tries of entries that failed:
+    ``failed`` all of them, ``throttled`` those that were throttled, ``maybe_accepted`` those without an answer.
+    ``waited`` is the time that entries were ready but had to wait, in seconds.
+    """
 
     requests: int = 0
     sent: int = 0
@@ -17,5 +22,5 @@ class SendFigures:
     waited: float = 0.0
 
     def notes(self) -> dict[str, int]:
-        """What is worth a note in an account."""
+        """The notes that an account gets from sending."""
         return {"sent again though maybe accepted": self.maybe_accepted} if self.maybe_accepted else {}

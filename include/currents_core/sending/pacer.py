@@ -1,28 +1,29 @@
-"""The pacer: holds a task to its share of the budget, in requests and in entries a second."""
+"""The pacer: keeps a task within its share of the budget, in requests and in entries per second."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 
-# A task that was busy elsewhere may catch up this much, in seconds of its rate. With the request that begins it, no
-# second then holds more than a twentieth over the share.
+# A task that was busy elsewhere may catch up this much, in seconds of its rate. Including the request that begins the
+# burst, no second then exceeds the share by more than a twentieth.
 _BURST_SECONDS = 0.04
-# After throttling the pace falls by twice the share of entries that were throttled, at most by half, and comes back by
-# a tenth of the task's share a second: multiplicative decrease and additive increase let tasks share fairly.
+# After throttling, the pace falls by twice the fraction of entries that were throttled, at most by half, and recovers
+# by a tenth of the task's share per second. Multiplicative decrease and additive increase let tasks share fairly.
 # Source: https://datatracker.ietf.org/doc/html/rfc5681 (the same rule keeps TCP fair)
 _DECREASE = 2.0
 _LEAST_FACTOR = 0.5
 _RECOVERY = 0.1
 _LEAST = 0.02
-# Answers are judged together for this long: those of requests that were under way together tell of one congestion.
+# Answers within this time are judged together: requests that were under way together met the same congestion.
 _WINDOW_SECONDS = 0.5
 
 
 class Pacer:
-    """A token bucket over two rates, of which the one reached first holds, and which throttling slows for a while.
+    """A token bucket with two rates, per second. The one reached first applies; throttling slows both for a while.
 
-    None as a rate means that it does not bound. ``clock`` gives seconds and only moves forward. Used by one thread.
+    A rate of None does not limit. ``clock`` gives seconds and only moves forward. Not safe to use from several threads
+    at once.
     """
 
     def __init__(
@@ -37,23 +38,23 @@ class Pacer:
         self._free_at = clock()
         self._window_began = self._free_at
         self._answered = self._throttled = 0
-        # The part of its share that the task goes at, from 0 to 1.
+        # The fraction of its share at which the task sends, above 0 and up to 1.
         self.pace = 1.0
 
     def take(self, entries: int) -> float:
-        """Takes the right to send a request of so many entries; returns 0, or the seconds until it can be taken."""
+        """Takes the right to send a request of so many entries and returns 0, or returns the seconds to wait first."""
         now = self._clock()
         wait = self._free_at - now
         if wait > 0:
             return wait
         requests_rate, entries_rate = self._rates
         cost = max(1 / requests_rate if requests_rate else 0.0, entries / entries_rate if entries_rate else 0.0)
-        # Time that passed unused is lost, but for the burst: idling must not save up a flood.
+        # Unused time is lost, except for the burst: idling must not save up a flood.
         self._free_at = max(self._free_at, now - _BURST_SECONDS) + cost / self.pace
         return 0.0
 
     def answered(self, entries: int, throttled: int) -> None:
-        """Takes in how many entries of a request were throttled, and sets the pace by it."""
+        """Notes that ``throttled`` of the ``entries`` of a request were throttled, and adapts the pace."""
         self._answered += entries
         self._throttled += throttled
         now = self._clock()

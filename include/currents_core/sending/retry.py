@@ -1,4 +1,4 @@
-"""How often a failure is tried again, and after how long."""
+"""How often to try again after a failure, and how long to wait before."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """Exponential backoff with full jitter: attempt n waits between 0 and min(cap, base · 2ⁿ) seconds.
+    """Exponential backoff with full jitter: after attempt n, wait between 0 and min(cap, base · 2ⁿ) seconds.
+
+    ``base`` and ``cap`` are in seconds. ``attempts`` is the most tries, the first included.
 
     Source: https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter
     """
@@ -20,5 +22,5 @@ class Backoff:
     uniform: Callable[[float, float], float] = random.uniform
 
     def delay(self, attempt: int) -> float:
-        """Seconds to wait before try number ``attempt`` + 2; ``attempt`` counts from 0."""
+        """Seconds to wait after a failed attempt. ``attempt`` counts from 0."""
         return self.uniform(0.0, min(self.cap, self.base * 2.0 ** min(attempt, 32)))

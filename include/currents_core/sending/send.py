@@ -1,8 +1,8 @@
 """Sends entries in chunks, many requests at a time, and tries again only the entries that failed.
 
-There is no thread of its own. Whichever thread brings news takes in all that came, and starts the requests that may
-start: the caller's, when it puts entries, and the transport's, when an answer came. So what sends does not wait for
-what reads, and the two pass Python's lock back and forth as seldom as can be.
+There is no thread of its own. Whichever thread brings news handles all news so far and starts the requests that may
+start: the caller's thread when it puts entries, and the transport's when an answer arrives. So sending does not wait
+for reading, and the two threads pass Python's lock to each other as rarely as possible.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from currents_core.sending.verdict import Refused, Verdicts, throttled
 
 log = logging.getLogger(__name__)
 
-# Entries that may wait while the next ones are prepared.
+# How many entries may wait while the next ones are prepared.
 _WAITING = 2_000
-# A chunk that is not full waits this long for more, in seconds.
+# How long a chunk that is not full waits for more entries, in seconds.
 _LINGER = 0.1
-# The longest and the shortest wait of the caller, in seconds. Each time it wakes up, the thread that sends has to pass
-# it Python's lock: once in 10 ms makes all of sending a tenth dearer.
+# The longest and the shortest wait of the caller, in seconds. Each time it wakes up, the thread that sends must hand it
+# Python's lock: doing so every 10 ms makes sending a tenth more expensive.
 _LONGEST, _SHORTEST = 1.0, 0.001
-# How long requests under way may take to end when the sending stops, in seconds. Airflow kills soon after.
+# How long to wait for requests in flight when sending stops, in seconds. Airflow kills the task soon after.
 _GRACE = 3.0
 
 
@@ -49,8 +49,9 @@ class _Answered(NamedTuple):
 class Sender:
     """Sends to one target, for one caller. A context manager: leaving it stops the sending.
 
-    ``acknowledge`` is told of accepted entries and ``refuse`` of those that never will be, from any thread, but from
-    one at a time; so are the target, the pacer and the circuit used.
+    ``acknowledge`` is called with accepted entries, and ``refuse`` with each entry that never will be accepted. These
+    two, the target, the pacer and the circuit are used from any thread, but only from one at a time. ``clock`` gives
+    seconds and only moves forward; ``time_of_day`` gives seconds since the epoch.
     """
 
     def __init__(
@@ -70,11 +71,11 @@ class Sender:
         self._pacer = pacer
         self._circuit = circuit or Circuit()
         self._clock = clock
-        # What it brings are answers, and None where only the clock is to be looked at.
+        # News are answers, or None to look at the clock only.
         self._turn = Turn[_Answered | None](self._take_turn)
         self._woken = Event()
         self._error: CurrentsError | None = None
-        # The turn's lock guards all from here on.
+        # The turn's lock guards everything from here on.
         self._pending: deque[Span] = deque()
         self._next: list[Span] = []
         self._tries = Tries(clock, time_of_day)
@@ -86,9 +87,9 @@ class Sender:
         self._flush = False
         self._waiting = 0
         self._blocked_at: float | None = None
-        # When something is due that no answer brings about, and for how long the caller means to sleep.
+        # When something is due that no answer triggers, and until when the caller means to sleep.
         self._look_at = self._sleeps_until = 0.0
-        # The caller is woken up when no more entries wait than this.
+        # The caller is woken up when at most this many entries wait.
         self._enough = -1
         self._ended = False
 
@@ -99,7 +100,7 @@ class Sender:
         self.stop()
 
     def put(self, entries: Entries) -> None:
-        """Takes entries in to be sent, and sends until few enough wait. Raises what ended the sending."""
+        """Accepts entries to send, and sends until few enough wait. Raises the error that ended the sending."""
         self.check()
         with self._turn.lock:
             if not self._pending:
@@ -111,10 +112,10 @@ class Sender:
         self.check()
 
     def pump(self, seconds: float = _LONGEST) -> None:
-        """Sends what may go, and waits for so many seconds at most. Raises what ended the sending."""
+        """Sends what may be sent, and waits at most ``seconds``. Raises the error that ended the sending."""
         self.check()
         self._look()
-        # From here on, whoever finds that something is due wakes this up; what was found before is seen below.
+        # From here on, whoever finds that something is due wakes this up. What was found before is checked below.
         self._sleeps_until = inf
         self._woken.clear()
         now = self._clock()
@@ -124,24 +125,24 @@ class Sender:
         self.check()
 
     def drain(self) -> None:
-        """Sends until every entry is accepted or refused. Raises what ended the sending before."""
+        """Sends until every entry is accepted or refused. Raises the error that ended the sending before that."""
         self._flush = True
         self._work_off(0)
         self._flush = False
         self.check()
 
     def fail(self, error: CurrentsError) -> None:
-        """Ends the sending, from any thread: what sends now, or would later, raises the error."""
+        """Ends the sending, from any thread: the caller's current call, and every later one, raises ``error``."""
         self._error = self._error or error
         self._woken.set()
 
     def check(self) -> None:
-        """Raises what ended the sending, if anything did."""
+        """Raises the error that ended the sending, if there is one."""
         if self._error:
             raise self._error
 
     def stop(self) -> None:
-        """Starts no request any more, and takes in the answers of those under way, for a few seconds."""
+        """Starts no more requests, and waits a few seconds for the answers to those in flight."""
         self.fail(TransientError("sending was stopped"))
         deadline = self._clock() + _GRACE
         while self._in_flight and self._clock() < deadline:
@@ -153,32 +154,32 @@ class Sender:
             self._ended = True
 
     def _work_off(self, enough: int) -> None:
-        """Pumps until no more than so many entries wait."""
+        """Pumps until at most ``enough`` entries wait."""
         self._enough = enough
         while self._waiting > enough:
             self.pump()
         self._enough = -1
 
     def _look(self) -> None:
-        """Does what is due, or has to be begun; all else is for the thread that brings the next answer.
+        """Does what is due or must be started; everything else is left to the thread that brings the next answer.
 
-        If the caller took part in more than that, both threads would compute at once: a sixth dearer.
+        If the caller did more, both threads would compute at the same time, which costs a sixth more.
         """
         if not self._in_flight or self._clock() >= self._look_at:
             self._turn.bring(None)
 
     def _take_turn(self, news: deque[_Answered | None]) -> None:
-        """Takes in all that came, and starts what may start."""
+        """Handles all news, and starts the requests that may start."""
         try:
             while news:
-                # After the end nobody is there to be told of an answer.
+                # After the end, nobody waits for answers.
                 if (answer := news.popleft()) and not self._ended:
                     self._in_flight -= 1
                     self._judge(answer)
             if not self._error:
                 self._look_at = self._clock() + self._send_what_may_go()
         except Exception as error:
-            # A thread of the transport would know nobody to tell.
+            # In a thread of the transport, nobody would see the exception.
             log.exception("unexpected failure while sending")
             self.fail(CurrentsError(f"unexpected failure while sending: {error!r}; please report this"))
         is_through = self._waiting <= self._enough or (self._error and not self._in_flight)
@@ -186,7 +187,7 @@ class Sender:
             self._woken.set()
 
     def _send_what_may_go(self) -> float:
-        """Starts as many requests as may start; returns the seconds after which to look again, if nothing comes."""
+        """Starts as many requests as may start. Returns the seconds after which to look again if there is no news."""
         while self._in_flight < self._target.in_flight:
             wait = self._circuit.wait(self._in_flight)
             if wait > 0:
@@ -213,7 +214,7 @@ class Sender:
     def _next_chunk(self) -> tuple[list[Span], float]:
         """The entries of the next request, or none and the seconds until there may be some.
 
-        Entries that are to be tried again go first, together with new ones.
+        Entries to be tried again come first, followed by new ones.
         """
         self._pending.extendleft(self._tries.take_due())
         chunk, is_full = next_chunk(self._pending, self._target.limits)

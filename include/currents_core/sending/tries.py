@@ -1,4 +1,4 @@
-"""How often entries were tried so far, and which of them are to be tried again, and when."""
+"""Tries: how often entries were tried, which of them to try again, and when."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from currents_core.entry import Span
 
 
 class Try(NamedTuple):
-    """How often an entry was tried, and when first, as a time of day in seconds."""
+    """How often an entry was tried, and when first, in seconds since the epoch."""
 
     attempts: int
     first: float
 
 
 class Tries:
-    """The tries of the entries that were not accepted at once; of all others it knows nothing.
+    """The tries of the entries that were not accepted at once; it knows nothing of all others.
 
-    Entries are given as spans of one. ``clock`` gives seconds and only moves forward.
+    An entry is given as a span of one. ``clock`` gives seconds and only moves forward; ``time_of_day`` gives seconds
+    since the epoch.
     """
 
     def __init__(self, clock: Callable[[], float], time_of_day: Callable[[], float]) -> None:
@@ -28,31 +29,31 @@ class Tries:
         self._time_of_day = time_of_day
         self._tries: dict[tuple[str, int], Try] = {}
         self._due: list[tuple[float, int, Span]] = []
-        # Tells apart what is due at the same moment, since spans have no order.
+        # Orders what is due at the same moment, because spans can't be compared.
         self._numbers = count()
 
     def count(self, span: Span) -> Try:
-        """Counts the try of an entry that was just answered, and returns all of its tries."""
+        """Counts a try after which an entry was not accepted, and returns its tries so far."""
         before = self._tries.get(_place(span)) or Try(0, self._time_of_day())
         tried = self._tries[_place(span)] = Try(before.attempts + 1, before.first)
         return tried
 
     def again(self, span: Span, seconds: float) -> None:
-        """Has an entry tried again after so many seconds."""
+        """Schedules an entry to be tried again after ``seconds``."""
         heapq.heappush(self._due, (self._clock() + seconds, next(self._numbers), span))
 
     def take_due(self) -> Iterator[Span]:
-        """Takes the entries whose time has come."""
+        """Removes and yields the entries that are due."""
         now = self._clock()
         while self._due and self._due[0][0] <= now:
             yield heapq.heappop(self._due)[2]
 
     def wait(self) -> float:
-        """Seconds until an entry is due, at most one."""
+        """Seconds until the next entry is due, at most 1."""
         return min(1.0, self._due[0][0] - self._clock()) if self._due else 1.0
 
     def forget(self, span: Span) -> None:
-        """Takes in that entries need no more tries."""
+        """Notes that the entries need no more tries."""
         if self._tries:
             for row in span.rows:
                 self._tries.pop((span.entries.resource, row), None)

@@ -1,4 +1,4 @@
-"""Turns: whichever thread brings news takes in all that came, one thread at a time, and none waits for another."""
+"""Turns: whichever thread brings news handles all news so far, one thread at a time, and none waits for another."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ News = TypeVar("News")
 
 
 class Turn(Generic[News]):
-    """``take`` is called with what came, in order, and takes it away; it may bring more.
+    """Calls ``take`` with the news in order, which removes what it handled and may bring more.
 
-    ``lock`` is held meanwhile. Whoever holds it for something else keeps what comes waiting, until the next news.
+    ``lock`` is held during the call. Whoever holds it for something else delays news until the next is brought.
     """
 
     def __init__(self, take: Callable[[deque[News]], None]) -> None:
@@ -22,7 +22,7 @@ class Turn(Generic[News]):
         self._news: deque[News] = deque()
 
     def bring(self, news: News) -> None:
-        """Takes in all that came; or leaves it to the thread that is at it, which looks once more after its turn."""
+        """Handles all news, or leaves them to the thread whose turn it is, which looks again after its turn."""
         self._news.append(news)
         while self._news and self.lock.acquire(blocking=False):
             try:

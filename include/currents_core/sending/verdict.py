@@ -1,4 +1,4 @@
-"""What an answer means for the entries of its request: they are through, are tried again, or end the sending."""
+"""Verdicts: what an answer means for the entries of its request: through, to be tried again, or the end of sending."""
 
 from __future__ import annotations
 
@@ -16,13 +16,16 @@ from currents_core.sending.tries import Tries, Try
 
 log = logging.getLogger(__name__)
 
-# Refusals in a row, none accepted between, that mean that the set-up is wrong and not some entries.
+# So many policy refusals, with no entry accepted in between, mean that the setup is wrong and not some entries.
 _POLICY_REFUSALS = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """An entry that will never be accepted: after how many attempts that was clear, and since when it was tried."""
+    """An entry that will never be accepted, and why.
+
+    ``attempts`` is how often it was tried; ``first_try`` is when first, in seconds since the epoch.
+    """
 
     entry: Entry
     code: str
@@ -33,9 +36,9 @@ class Refused:
 
 @dataclass
 class Verdicts:
-    """Counts in ``figures``, and has ``tries`` keep what is to be tried again.
+    """Judges answers: counts in ``figures``, and schedules in ``tries`` what to try again.
 
-    ``acknowledge`` is told of accepted entries and ``refuse`` of those that never will be.
+    ``acknowledge`` is called with accepted entries, and ``refuse`` with each entry that never will be accepted.
     """
 
     figures: SendFigures
@@ -47,9 +50,9 @@ class Verdicts:
     _policy_refusals: int = 0
 
     def judge(self, chunk: Sequence[Span], results: Sequence[Result]) -> int:
-        """Takes in the answer for a chunk; returns how many of its entries need no more sending.
+        """Judges the answer for a chunk, one result per entry, in order. Returns how many entries are through.
 
-        Raises the CurrentsError that is to end the sending.
+        Raises TransientError or SetupError if the answer ends the sending.
         """
         if results.count(SENT) == len(results):
             self._accepted(chunk, len(results))
@@ -86,7 +89,7 @@ class Verdicts:
             self.tries.again(span, self.backoff.delay(tried.attempts - 1))
             return False
         if result.cause != "undocumented":
-            # A known fault that passes is the task's to retry; undocumented codes become dead letters.
+            # A temporary fault is left to the task's retry; only undocumented codes become dead letters.
             raise TransientError(
                 f"still refused after {tried.attempts} attempts: {result.code} {result.message}; "
                 "clear the task to resume",
@@ -99,7 +102,7 @@ class Verdicts:
         """Whether the entry is through."""
         tried = self.tries.count(span)
         if result.whole_request and not alone:
-            # One entry of the request is to blame; each goes by itself next, so that only that one is parked.
+            # One entry of the request is to blame. Each is sent alone next, so that only that one is parked.
             self.tries.again(replace(span, alone=True), 0.0)
             return False
         self._refused(span, result, tried)
@@ -119,7 +122,7 @@ class Verdicts:
         return True
 
     def _tell_circuit(self, first: Span, results: Sequence[Result]) -> None:
-        """Tells the circuit of a request of which nothing got through, and ends where patience does."""
+        """Tells the circuit whether anything got through. Raises TransientError if the circuit has given up."""
         failures = [result for result in results if isinstance(result, Failed)]
         if len(failures) < len(results):
             self.circuit.succeeded()
@@ -137,7 +140,7 @@ class Verdicts:
 
 
 def throttled(results: Sequence[Result]) -> int:
-    """How many entries of an answer were throttled."""
+    """How many of the results say that an entry was throttled."""
     return sum(isinstance(result, Failed) and result.cause == "throttled" for result in results)
 
 
