@@ -1,4 +1,4 @@
-"""The account of rows: what was read, and what became of each."""
+"""The account of rows: how many were read, and what became of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(slots=True)
 class Counts:
-    """Rows read and what became of them. The books balance when every row read is in one of the other four."""
+    """Counts of rows: those read, and what became of them. They balance if the other four add up to ``read``."""
 
     read: int = 0
     sent: int = 0
@@ -35,10 +35,10 @@ class Counts:
 
 @dataclass(slots=True)
 class Account:
-    """The account of some files.
+    """The account of one file or several.
 
-    Counts per event type; notes: how often something worth knowing happened that lost no row; drift per event type: how
-    the files differ from what Braze documents.
+    ``event_types`` has the counts per event type. ``notes`` counts how often something worth knowing happened that lost
+    no row. ``drift`` has, per event type, how the files differ from what Braze documents.
     """
 
     event_types: dict[str, Counts] = field(default_factory=dict)
@@ -46,11 +46,11 @@ class Account:
     drift: dict[str, set[str]] = field(default_factory=dict)
 
     def of(self, event_type: str) -> Counts:
-        """The counts of one event type, to be added to."""
+        """The counts of one event type, for the caller to add to."""
         return self.event_types.setdefault(event_type, Counts())
 
     def add(self, other: Account) -> None:
-        """Takes another account into this one."""
+        """Adds another account to this one."""
         for event_type, counts in other.event_types.items():
             self.event_types[event_type] = self.of(event_type) + counts
         self.notes.update(other.notes)
@@ -58,7 +58,7 @@ class Account:
             self.differs(event_type, found)
 
     def differs(self, event_type: str, found: Iterable[str]) -> None:
-        """Notes how rows of an event type differ from what is documented."""
+        """Adds lines about how rows of an event type differ from what is documented."""
         differences = set(found)
         if differences:
             self.drift.setdefault(event_type, set()).update(differences)
@@ -69,7 +69,7 @@ class Account:
         return sum(self.event_types.values(), Counts())
 
     def as_json(self) -> dict[str, object]:
-        """The account as manifests and the ledger hold it."""
+        """The account as manifests and the ledger store it, with its totals."""
         return {
             "totals": asdict(self.totals),
             "event_types": {name: asdict(counts) for name, counts in sorted(self.event_types.items())},
@@ -79,7 +79,7 @@ class Account:
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Account:
-        """Reads what ``as_json`` made."""
+        """The account that ``as_json`` gave."""
         return cls(
             {name: Counts(**each) for name, each in raw["event_types"].items()},
             Counter(raw["notes"]),

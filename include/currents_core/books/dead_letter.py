@@ -1,4 +1,4 @@
-"""Dead letters: the records that can't go, parked with their origin and the reason."""
+"""Dead letters: records that could not be sent, parked with their origin and the reason."""
 
 from __future__ import annotations
 
@@ -19,7 +19,12 @@ from currents_core.ports import ObjectStore
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """One parked record: the row as it was read, the entry if one was built, and why it did not go."""
+    """One parked record: why it was not sent, and what it was.
+
+    ``row`` is its row number in the file, from 0. ``code`` is for programs and ``reason`` for people. ``entry`` is the
+    entry, if one was built. ``attempts`` counts how often it was sent, from ``first_try`` on. ``record`` is the row as
+    it was read, with the rules for personal data applied.
+    """
 
     row: int
     event_type: str
@@ -32,7 +37,7 @@ class DeadLetter:
 
 
 class DeadLetters:
-    """The dead letters of one connector: gzipped JSON lines, one object per file."""
+    """The dead letters of one connector, as gzipped lines of JSON in one object per file."""
 
     def __init__(self, store: ObjectStore, layout: Layout) -> None:
         self._store = store
@@ -43,11 +48,11 @@ class DeadLetters:
         return {file_id_of(each.key) for each in self._store.objects(self._layout.letters(hour))}
 
     def write(self, file: SourceFile, letters: Iterable[DeadLetter], now: datetime, mode: Mode = "live") -> None:
-        """Parks the letters of a whole file. Writing them again replaces them, so none is parked twice."""
+        """Parks all letters of a file. Writing them again replaces them, so none is parked twice."""
         self._write(file, [_content(file, letter, now, mode) for letter in letters])
 
     def replace(self, file: SourceFile, letters: Iterable[Mapping[str, object]]) -> None:
-        """Writes letters of a file as ``read`` gave them; none are left where there are none."""
+        """Replaces the letters of a file by others in the form of ``read``; removes them if there are none."""
         lines = list(letters)
         if lines:
             self._write(file, lines)
@@ -58,15 +63,15 @@ class DeadLetters:
         options = orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS
         lines = [orjson.dumps(letter, default=str, option=options) for letter in letters]
         if lines:
-            # No time in the gzip header: the same letters give the same bytes.
+            # Without a time in the gzip header, the same letters give the same bytes.
             self._store.write(self._layout.letters_of(file), gzip.compress(b"".join(lines), mtime=0))
 
     def remove(self, file: SourceFile) -> None:
-        """Takes back what a delivery parked that did not end."""
+        """Removes the letters of a file, such as those that an interrupted delivery parked."""
         self._store.delete(self._layout.letters_of(file))
 
     def read(self, file: SourceFile) -> list[dict[str, Any]]:
-        """The letters of a file, empty where there are none."""
+        """The letters of a file as they are stored; empty if there are none."""
         body = self._store.read(self._layout.letters_of(file))
         return [orjson.loads(line) for line in gzip.decompress(body).splitlines()] if body else []
 

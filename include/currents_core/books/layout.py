@@ -1,10 +1,10 @@
-"""Where the state of a connector lies in its bucket: the only place where its keys are composed and parsed.
+"""The layout of a connector's state in its bucket. Keys are composed and parsed only here.
 
-    <root>ledger/date=<hour>/leases/<file id>.json      who delivers a file, or did, and which rows are acknowledged
-    <root>ledger/date=<hour>/done/<file id>.json        delivered; the account of its rows
-    <root>ledger/date=<hour>/failed/<file id>.json      can't be read; why
+    <root>ledger/date=<hour>/leases/<file id>.json      which task delivers or delivered a file, and its checkpoint
+    <root>ledger/date=<hour>/done/<file id>.json        the file is delivered; the account of its rows
+    <root>ledger/date=<hour>/failed/<file id>.json      the file can't be read; the reason
     <root>ids/date=<hour>/event_type=<type>/<file id>   fingerprints of the ids that a file brought
-    <root>dead_letters/date=<hour>/<file id>.jsonl.gz   the records of a file that could not go
+    <root>dead_letters/date=<hour>/<file id>.jsonl.gz   the records of a file that could not be sent
     <root>plans/date=<hour>/<hash of the content>.json  the files of a shard
     <root>manifests/date=<hour>.json                    the account of an hour
 
@@ -24,33 +24,33 @@ State = Literal["leases", "done", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The keys below ``root``, which is empty or ends in a slash. Names of folders end in a slash as well."""
+    """The keys below ``root``, which is empty or ends in a slash. Folders end in a slash as well."""
 
     root: str = ""
 
     def of_run(self, books: Literal["replays", "redrives"], run_id: str) -> Layout:
-        """The books that a replay or a redrive has of its own, below the name of its Airflow run."""
+        """The layout of the books that a replay or a redrive keeps for itself, named after its Airflow run."""
         return Layout(f"{self.root}{books}/{run_name(run_id)}/")
 
     @property
     def planned(self) -> Layout:
-        """The copies of the dead letters that a redrive took."""
+        """The layout of the copies of the dead letters that a redrive took."""
         return Layout(f"{self.root}planned/")
 
     def records(self, hour: str, state: State) -> str:
-        """The folder of the ledger's records of an hour that say the same of their files."""
+        """The folder of the ledger's records of one kind for an hour."""
         return f"{self.root}ledger/date={hour}/{state}/"
 
     def record(self, hour: str, state: State, file_id: str) -> str:
-        """The ledger's record of a file."""
+        """The key of the ledger's record of one kind for a file."""
         return f"{self.records(hour, state)}{file_id}.json"
 
     def ids(self, hour: str, event_type: str) -> str:
-        """The folder of the ids that files brought to an event type and hour."""
+        """The folder of the fingerprints that files brought to an event type and hour."""
         return f"{self.root}ids/date={hour}/event_type={event_type}/"
 
     def ids_of(self, file: SourceFile, event_type: str) -> str:
-        """The ids that a file brought to an event type."""
+        """The key of the fingerprints that a file brought to an event type."""
         return f"{self.ids(file.hour, event_type)}{file.id}"
 
     def letters(self, hour: str) -> str:
@@ -58,25 +58,25 @@ class Layout:
         return f"{self.root}dead_letters/date={hour}/"
 
     def letters_of(self, file: SourceFile) -> str:
-        """The dead letters of a file."""
+        """The key of the dead letters of a file."""
         return f"{self.letters(file.hour)}{file.id}.jsonl.gz"
 
     def plan(self, hour: str, content_hash: str) -> str:
-        """A planned shard."""
+        """The key of a planned shard."""
         return f"{self.root}plans/date={hour}/{content_hash}.json"
 
     def manifest(self, hour: str) -> str:
-        """The manifest of an hour."""
+        """The key of the manifest of an hour."""
         return f"{self.root}manifests/date={hour}.json"
 
 
 def file_id_of(key: str) -> str:
-    """The id of the file that a record, ids or dead letters belong to."""
+    """The file id in the key of a record, of fingerprints or of dead letters."""
     return key.rpartition("/")[2].partition(".")[0]
 
 
 def run_name(run_id: str) -> str:
-    """The id of an Airflow run as a folder's name: what S3 keys should not hold is replaced.
+    """The id of an Airflow run as the name of a folder, with `_` for each character that S3 keys should not contain.
 
     Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
     """

@@ -1,4 +1,4 @@
-"""The hour manifest: the reconciled account of an hour, for people and for programs."""
+"""The hour manifest: the reconciled account of an hour, for people and programs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NOT_TRIED = "not delivered; see the log of its `deliver` task"
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What became of an hour: the rows of its delivered files, and the files that are still open, with the reason."""
+    """What became of an hour: what was delivered, and the reason for each file that is still open, by key."""
 
     connector: str
     hour: str
@@ -34,11 +34,11 @@ class Manifest:
 
     @property
     def complete(self) -> bool:
-        """Whether every file that was found is delivered and every row of it accounted for."""
+        """Whether every file found is delivered, with every row accounted for."""
         return not self.open_files and self.account.totals.balanced
 
     def as_json(self, now: datetime) -> dict[str, object]:
-        """The manifest as it is stored: totals, the same per event type, notes, files."""
+        """The manifest as it is stored: the account, in total and per event type, and the files."""
         return {
             "connector": self.connector,
             "hour": self.hour,
@@ -54,7 +54,7 @@ class Manifest:
 
 
 def reconcile(connector: str, hour: str, planned: Iterable[SourceFile], ledger: Ledger) -> Manifest:
-    """The account of an hour from the ledger, held against the files that were planned and those that failed before."""
+    """The manifest of an hour: the ledger's account, compared with the planned files and those that failed before."""
     done = ledger.done(hour)
     failed = ledger.failed(hour)
     tried = {file.id: file.key for file in planned if file.hour == hour} | {
@@ -69,21 +69,21 @@ def reconcile(connector: str, hour: str, planned: Iterable[SourceFile], ledger: 
 
 
 class Manifests:
-    """The manifests of one connector, an object for each hour."""
+    """The manifests of one connector, one object per hour."""
 
     def __init__(self, store: ObjectStore, layout: Layout) -> None:
         self._store = store
         self._layout = layout
 
     def key(self, hour: str) -> str:
-        """Where the manifest of an hour is."""
+        """The key of the manifest of an hour."""
         return self._layout.manifest(hour)
 
     def write(self, manifest: Manifest, now: datetime, *, announce: bool = False) -> bool:
-        """Writes the manifest over the hour's last one.
+        """Writes the manifest over the previous one of the hour.
 
-        Returns whether the hour is to be announced as complete: where ``announce`` says that it can be, when it is
-        over, and not twice with the same content.
+        Returns whether to announce the hour as complete: ``announce`` allows it, the hour is over and complete, and it
+        was not announced before with the same content.
         """
         key, told = self.key(manifest.hour), manifest.as_json(now)
         before = orjson.loads(self._store.read(key) or b"{}")

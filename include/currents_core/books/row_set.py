@@ -1,4 +1,4 @@
-"""A set of rows of one file, held as the fewest ranges: small however many rows there are."""
+"""A set of rows of one file, kept as the fewest ranges, so that it is small however many rows it contains."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ import numpy.typing as npt
 
 
 class RowSet:
-    """Row numbers from 0. Rows that come in about their order cost next to nothing to add."""
+    """A set of row numbers, which begin at 0. Adding rows roughly in order costs next to nothing.
+
+    ``ranges`` are pairs of the first row and the row after the last, in any order; they may overlap.
+    """
 
     def __init__(self, ranges: Iterable[Sequence[int]] = ()) -> None:
         self._starts: list[int] = []
@@ -23,19 +26,19 @@ class RowSet:
 
     @property
     def ranges(self) -> list[tuple[int, int]]:
-        """The ranges in order, each from its first row up to, and without, its second number."""
+        """The ranges in ascending order, disjoint: pairs of the first row and the row after the last."""
         return list(zip(self._starts, self._stops, strict=True))
 
     @property
     def position(self) -> int:
-        """How many rows from the start of the file are in the set without a gap."""
+        """How many rows from the start of the file are in the set before the first gap."""
         return self._stops[0] if self._starts and self._starts[0] == 0 else 0
 
     def add(self, start: int, stop: int) -> None:
-        """Adds the rows from ``start`` up to, and without, ``stop``."""
+        """Adds the rows from ``start`` up to, but not including, ``stop``."""
         if start >= stop:
             return
-        # Every range that touches or overlaps the new one becomes a part of it.
+        # Every range that touches or overlaps the new one is merged into it.
         first, last = bisect_left(self._stops, start), bisect_right(self._starts, stop)
         if first < last:
             start, stop = min(start, self._starts[first]), max(stop, self._stops[last - 1])
@@ -43,7 +46,7 @@ class RowSet:
         self._stops[first:last] = [stop]
 
     def add_rows(self, rows: npt.ArrayLike) -> None:
-        """Adds row numbers, given in ascending order."""
+        """Adds rows: a one-dimensional array, or a sequence, of row numbers as integers in ascending order."""
         numbers = np.asarray(rows, dtype=np.int64)
         if not len(numbers):
             return
@@ -54,9 +57,12 @@ class RowSet:
             self.add(start, stop)
 
     def mask(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-        """For each row number, whether it is in the set."""
+        """Whether each row is in the set.
+
+        Takes a one-dimensional array of row numbers (int64) in any order; returns an array of bool of the same length.
+        """
         if not self._starts:
             return np.zeros(len(rows), dtype=bool)
         places = np.searchsorted(self._starts, rows, side="right") - 1
-        found: npt.NDArray[np.bool_] = (places >= 0) & (rows < np.take(self._stops, places, mode="clip"))
-        return found
+        inside: npt.NDArray[np.bool_] = (places >= 0) & (rows < np.take(self._stops, places, mode="clip"))
+        return inside

@@ -1,4 +1,4 @@
-"""Which ids of an event type and hour were seen, at 16 bytes each, kept so that late files are held against them."""
+"""The ids that were seen of an event type and hour, at 16 bytes each. They are kept to compare late files with."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from currents_core.books.layout import Layout, file_id_of
 from currents_core.file_key import SourceFile
 from currents_core.ports import ObjectStore
 
-# A fingerprint is two 64-bit hashes of an id: among a billion ids, two that share one are not to be expected.
+# A fingerprint is two 64-bit hashes of an id; an array of them has shape (ids, 2). Even among a billion ids, no two are
+# to be expected to share one.
 Fingerprints = npt.NDArray[np.uint64]
 _HASH_KEYS = ("currents-export1", "currents-export2")
 _STORED = np.dtype("<u8")
@@ -22,19 +23,22 @@ _PARALLEL_READS = 16
 
 
 def fingerprints(ids: pa.Array) -> Fingerprints:
-    """The fingerprints of text ids, a row of two numbers each."""
+    """The fingerprints of ids.
+
+    Takes an Arrow array of string or large_string without nulls; returns uint64 of shape (ids, 2), in the same order.
+    """
     values = ids.to_numpy(zero_copy_only=False)
     return np.column_stack([pd.util.hash_array(values, hash_key=key, categorize=False) for key in _HASH_KEYS])
 
 
 class SeenIds:
-    """A set of fingerprints, as a few sorted runs: a Python set of ids would take five times the memory."""
+    """A set of fingerprints, kept as a few sorted runs. A Python set of ids would take five times the memory."""
 
     def __init__(self) -> None:
         self._runs: list[Fingerprints] = []
 
     def add(self, found: Fingerprints) -> None:
-        """Takes fingerprints in. Runs of like size are merged, so that there are never more than a few."""
+        """Adds fingerprints, uint64 of shape (ids, 2). Runs of similar size are merged, so there are never many."""
         run = found[np.argsort(found[:, 0], kind="stable")]
         while self._runs and len(self._runs[-1]) <= len(run):
             run = np.concatenate([self._runs.pop(), run])
@@ -43,7 +47,7 @@ class SeenIds:
             self._runs.append(run)
 
     def contains(self, found: Fingerprints) -> npt.NDArray[np.bool_]:
-        """For each fingerprint, whether it was taken in before."""
+        """Whether each fingerprint is in the set: takes uint64 of shape (ids, 2), returns bool of shape (ids,)."""
         seen = np.zeros(len(found), dtype=bool)
         for run in self._runs:
             places = np.minimum(np.searchsorted(run[:, 0], found[:, 0]), len(run) - 1)
@@ -51,28 +55,38 @@ class SeenIds:
         return seen
 
     def take_new(self, ids: pa.Array) -> tuple[npt.NDArray[np.bool_], Fingerprints]:
-        """Takes ids in; returns which of them are new, the first of each in ``ids``, and the fingerprints of those."""
-        found = fingerprints(ids)
-        new = ~(self.contains(found) | pd.DataFrame(found).duplicated().to_numpy())
-        self.add(found[new])
-        return new, found[new]
+        """Adds ids, and tells which of them are new: not in the set yet, and the first of their kind in ``ids``.
+
+        ``ids`` is an Arrow array of string or large_string without nulls. Returns which are new, as bool of shape
+        (ids,), and the fingerprints of these, as uint64 of shape (new ids, 2).
+        """
+        prints = fingerprints(ids)
+        new = ~(self.contains(prints) | pd.DataFrame(prints).duplicated().to_numpy())
+        self.add(prints[new])
+        return new, prints[new]
 
 
 class DeliveredIds:
-    """The fingerprints of delivered files, an object for each file and event type, 16 bytes an id."""
+    """The fingerprints of the ids of delivered files: one object per file and event type, 16 bytes per id.
+
+    An object has the two numbers of each fingerprint after each other, as little-endian uint64.
+    """
 
     def __init__(self, store: ObjectStore, layout: Layout) -> None:
         self._store = store
         self._layout = layout
 
     def write(self, file: SourceFile, event_type: str, found: Iterable[Fingerprints]) -> None:
-        """Keeps the ids that a file brought. They count once the ledger calls the file done."""
+        """Stores the fingerprints that a file brought, as arrays of uint64 of shape (ids, 2).
+
+        They count once the ledger has the file as done.
+        """
         body = b"".join(each.astype(_STORED).tobytes() for each in found)
         if body:
             self._store.write(self._layout.ids_of(file, event_type), body)
 
     def read(self, hour: str, event_type: str, done: Collection[str]) -> SeenIds:
-        """The ids that the files ``done`` brought to an event type and hour."""
+        """The ids that the files in ``done``, given by their file ids, brought to an event type and hour."""
         seen = SeenIds()
         if not done:
             return seen
@@ -85,9 +99,9 @@ class DeliveredIds:
 
 
 class KnownIds:
-    """The ids that were delivered, or came before in this delivery, read when they are first asked for.
+    """The ids that were delivered before or came up earlier in this delivery. They are read when first asked for.
 
-    ``files`` has the ids of the delivered files by hour.
+    ``files`` has the file ids of the delivered files by hour.
     """
 
     def __init__(self, delivered: DeliveredIds) -> None:
@@ -96,12 +110,12 @@ class KnownIds:
         self._seen: dict[tuple[str, str], SeenIds] = {}
 
     def of(self, hour: str, event_type: str) -> SeenIds:
-        """Those of an hour and event type, to which more may be added."""
+        """The ids of an hour and event type, for the caller to add to."""
         place = (hour, event_type)
         if place not in self._seen:
             self._seen[place] = self._delivered.read(*place, self.files.get(hour, ()))
         return self._seen[place]
 
     def forget(self, hour: str) -> None:
-        """Lets go of an hour's ids, of which no more files come: a task of many hours would hold them all."""
+        """Frees the ids of an hour without further files. A task with many hours would otherwise keep them all."""
         self._seen = {place: ids for place, ids in self._seen.items() if place[0] != hour}
