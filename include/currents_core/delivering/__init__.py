@@ -1,1 +1,1 @@
-"""The whole way of a shard: its files read, shaped, sent and accounted for."""
+"""The delivery of a shard: its files are read, shaped, sent and accounted for."""

@@ -1,7 +1,8 @@
 """Delivers the files of a shard: claim → read → prepare → send → acknowledge → checkpoint → settle.
 
-Threads work side by side: some claim and download files ahead; the caller's reads and prepares them, in order, and
-sends; some settle files that are through; and once a second the beat saves how far each file is.
+Several threads work at the same time. Some claim and download files ahead of their turn. The caller's thread reads the
+files in order, prepares their rows, and sends. Others settle files that are through. Once a second, the beat saves how
+far each file has got.
 """
 
 from __future__ import annotations
@@ -48,15 +49,16 @@ _BEATS_PER_LINE = 5
 
 
 class _EnoughError(Exception):
-    """As many events were put as are to be sent."""
+    """The maximum number of events has been put."""
 
 
 @dataclass
 class Delivery:
-    """Delivers files of one connector, once. ``owner`` names the task in leases; ``clock`` tells the time of day.
+    """Delivers files of one connector, once.
 
-    After ``max_events`` it ends in good order, with files that a later delivery completes. ``rows_of`` tells which rows
-    of a file are to be delivered, as if there were no others.
+    ``owner`` names the task in leases. After ``max_events`` the delivery ends in good order, and a later one completes
+    the files that are still open. ``rows_of`` gives the numbers of the rows of a file to deliver, as if the file had no
+    others. ``clock`` gives the current time as an aware datetime. ``beat_seconds`` is the time between checkpoints.
     """
 
     connector: Connector
@@ -99,11 +101,11 @@ class Delivery:
         )
 
     def deliver(self, files: Sequence[SourceFile]) -> Account:
-        """Delivers every file that the ledger does not hold yet, and returns the account of those.
+        """Delivers every file that the ledger does not have as done yet, and returns the account of these.
 
-        A file that can't be read is recorded as failed and does not keep the others: DeliveryError is raised at the
-        end. Any other fault ends the delivery: what is under way is waited for, and how far each file came is saved,
-        so that a rerun sends nothing twice.
+        A file that can't be read is recorded as failed and does not hold up the others; DeliveryError is raised at the
+        end. Any other fault ends the delivery: it waits for requests in flight, saves how far each file has got, and
+        raises the fault. So a rerun sends nothing twice.
         """
         done = {hour: self.ledger.done(hour) for hour in {file.hour for file in files}}
         self._known_ids.files = done
@@ -114,7 +116,7 @@ class Delivery:
                 self._progress.file_done(file.size)
             else:
                 open_files.append(file)
-        # The sender ends first: what it still hears is saved when the files are given back.
+        # The sender ends first, so that the last answers are saved when the files are given back.
         with self._keeper, self._sender:
             self._send_all(open_files)
         self._log_line()
@@ -129,11 +131,11 @@ class Delivery:
 
     @property
     def figures(self) -> SendFigures:
-        """What the sending came to so far."""
+        """The figures of sending so far."""
         return self._sender.figures
 
     def stop(self) -> None:
-        """Asks the delivery to end as soon as it can, in good order. May be called by a signal handler."""
+        """Asks the delivery to end as soon as it can, in good order. A signal handler may call it."""
         self._sender.fail(StoppedError(f"{self.connector.name}: told to stop; clear the task to resume"))
 
     def _send_all(self, files: Sequence[SourceFile]) -> None:
@@ -162,7 +164,7 @@ class Delivery:
                 most = counted(self._put, "event")
                 log.info("%s: reached the maximum of %s; a later run delivers the rest", self.connector.name, most)
             except BaseException:
-                # What waits for a lease must see that there is nothing to wait for.
+                # A thread that waits for a lease must notice that it waits for nothing.
                 self.stop()
                 raise
         self._sender.drain()
@@ -192,7 +194,7 @@ class Delivery:
             self._progress.rows_read += len(frame)
 
     def _of_those_asked_for(self, entries: Entries) -> Entries:
-        """Raises _EnoughError, after the last entry that is to be sent."""
+        """The entries, if the maximum allows them all; else puts those that it allows and raises _EnoughError."""
         if self.max_events is None or self._put + len(entries) <= self.max_events:
             self._put += len(entries)
             return entries

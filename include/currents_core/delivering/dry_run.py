@@ -1,4 +1,4 @@
-"""What a dry run reports: what sending would come to."""
+"""The forecast of a dry run: what a delivery would send, and what it would cost."""
 
 from __future__ import annotations
 
@@ -17,13 +17,17 @@ from currents_core.shaping.envelope import SPLIT_INTO
 from currents_core.shaping.personal_data import REDACTED
 
 _SAMPLES = 3
-# What EventBridge counts as one event on the bill, in bytes. Source: https://aws.amazon.com/eventbridge/pricing/
+# How many bytes EventBridge bills as one event. Source: https://aws.amazon.com/eventbridge/pricing/
 _BILLED_BYTES = 64 * 1024
 
 
 @dataclass
 class Forecast:
-    """What sending would come to. ``billed`` are events as the bill counts them, ``dead_letters`` codes."""
+    """What a delivery would send.
+
+    ``bytes`` is the size of all entries, as EventBridge counts them. ``billed`` is the number of events on the bill.
+    ``dead_letters`` counts rows that can't be sent, by code. ``samples`` are a few envelopes without personal data.
+    """
 
     events: int = 0
     bytes: int = 0
@@ -34,7 +38,7 @@ class Forecast:
     samples: list[dict[str, Any]] = field(default_factory=list)
 
     def count(self, entry: Entry) -> None:
-        """Takes in an entry that would be sent."""
+        """Counts an entry that would be sent."""
         size = entry_size(entry.source, entry.detail_type, len(entry.detail.encode()), entry.resource)
         self.events += 1
         self.bytes += size
@@ -43,17 +47,17 @@ class Forecast:
             self.samples.append(masked(entry))
 
     def as_json(self) -> dict[str, Any]:
-        """The forecast as it travels between tasks."""
+        """The forecast in the form that tasks pass to each other."""
         return {**vars(self), "dead_letters": dict(self.dead_letters), "account": self.account.as_json()}
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Self:
-        """Reads what ``as_json`` made."""
+        """The forecast that ``as_json`` gave."""
         counted, account = Counter(raw["dead_letters"]), Account.from_json(raw["account"])
         return cls(**{**raw, "dead_letters": counted, "account": account})
 
     def report(self, connector: Connector, pace: float) -> dict[str, Any]:
-        """What a person wants to know before sending in earnest."""
+        """The report for people: rows, events, size, requests, time and price. ``pace`` is a fraction of the budget."""
         rate = connector.requests_per_second * pace
         price = self.billed / 1e6 * connector.budget.price_per_million_events
         return {
@@ -84,7 +88,11 @@ def total_forecast(forecasts: Iterable[Forecast]) -> Forecast:
 
 
 def masked(entry: Entry) -> dict[str, Any]:
-    """The envelope of an entry without personal data: what Braze marks as such, and all that the customer added."""
+    """The envelope of an entry without personal data.
+
+    Redacted are the fields that Braze marks as personal data or does not document, everything in `user`, and custom
+    properties.
+    """
     envelope: dict[str, Any] = orjson.loads(entry.detail)
     documented = catalog().get(entry.detail_type)
     own = SPLIT_INTO.values()

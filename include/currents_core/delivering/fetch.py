@@ -1,4 +1,4 @@
-"""Claims files and downloads them ahead of their turn, in order."""
+"""Claims files in order, and downloads them ahead of their turn."""
 
 from __future__ import annotations
 
@@ -22,17 +22,19 @@ from currents_core.ports import ObjectStore
 
 log = logging.getLogger(__name__)
 
-# Files in hand before it is their turn, which hides the latency of S3 for small ones.
+# How many files are fetched before their turn, which hides the latency of S3 for small ones.
 _AHEAD = 8
-# How long a file may stay with another task that keeps renewing its lease, before this one leaves it to that.
+# How long another task may hold a file, renewing its lease, before this task gives up waiting.
 _PATIENCE = timedelta(minutes=15)
 
 
 @dataclass
 class Fetcher:
-    """``opened`` is told of every file as soon as it is claimed; ``check`` raises where the work is to end.
+    """Claims and downloads files for one delivery, on threads of its own.
 
-    ``meanwhile`` is called, with seconds, while a file is waited for.
+    ``opened`` is called with every file as soon as it is claimed. ``meanwhile`` is called again and again while the
+    caller waits for a file, with the seconds that it may take. ``check`` raises an error if the work is to end.
+    ``clock`` gives the current time as an aware datetime; ``sleep`` takes seconds.
     """
 
     source: ObjectStore
@@ -46,10 +48,10 @@ class Fetcher:
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(_AHEAD, thread_name_prefix="fetch"))
 
     def fetch(self, files: Iterable[SourceFile]) -> Generator[tuple[SourceFile, OpenFile | None, IO[bytes] | None]]:
-        """Each file with its open state and its content on disk, which the caller closes.
+        """Yields each file with its open state and its content, a temporary file that the caller closes.
 
-        Both are None for a file that another task delivered; the content alone, where it can't be downloaded any
-        more: then the state says why. Raises TransientError where another task keeps a file for too long.
+        Both are None if another task delivered the file. Only the content is None if the file can no longer be
+        downloaded; the state then has the fault. Raises TransientError if another task holds a file for too long.
         """
         waiting: deque[tuple[SourceFile, Future[tuple[OpenFile | None, IO[bytes] | None]]]] = deque()
         rest = iter(files)
@@ -59,10 +61,10 @@ class Fetcher:
                     waiting.append((file, self._pool.submit(self._fetch, file)))
                 if not waiting:
                     return
-                file, found = waiting.popleft()
-                while not found.done():
+                file, fetched = waiting.popleft()
+                while not fetched.done():
                     self.meanwhile(0.02)
-                yield (file, *found.result())
+                yield (file, *fetched.result())
         finally:
             self._pool.shutdown(cancel_futures=True)
             for _, left in waiting:
@@ -85,20 +87,20 @@ class Fetcher:
         return state, body
 
     def _claim(self, file: SourceFile) -> Lease | None:
-        """The lease of a file, waited for where another task has it; None where that one delivered it."""
+        """The lease of a file, after waiting if another task holds it; None if that task delivered it."""
         began, told = self.clock(), False
         while True:
             self.check()
-            found = self.ledger.claim(file, self.owner, self.clock())
-            if isinstance(found, Lease):
-                if found.resumed:
-                    done = counted(len(found.rows), "row")
+            claim = self.ledger.claim(file, self.owner, self.clock())
+            if isinstance(claim, Lease):
+                if claim.resumed:
+                    done = counted(len(claim.rows), "row")
                     log.info("%s: resumes where it left off, skipping %s already done", file.uri, done)
-                return found
-            if isinstance(found, Done):
+                return claim
+            if isinstance(claim, Done):
                 log.info("%s: another task delivered it in the meantime", file.uri)
                 return None
-            self._wait(file, found, began, told=told)
+            self._wait(file, claim, began, told=told)
             told = True
 
     def _wait(self, file: SourceFile, held: Held, began: datetime, *, told: bool) -> None:

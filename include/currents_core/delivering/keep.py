@@ -1,4 +1,4 @@
-"""Keeps the files that a delivery has open: renews their leases, saves how far each is, and gives them back."""
+"""Keeps the open files of a delivery: saves how far each has got, renews its lease, and gives it back at the end."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ from currents_core.errors import CurrentsError, FencedError, TransientError
 log = logging.getLogger(__name__)
 
 BEAT_SECONDS = 1.0
-# Saving and settling wait on the network; with as many threads, small files do not wait for each other.
+# Saving and settling wait on the network. With this many threads, small files do not wait for each other.
 _THREADS = 8
 
 
 class Keeper:
-    """Keeps the open files of one delivery. A context manager: leaving it gives back what is still open.
+    """Keeps the open files of one delivery. A context manager: leaving it gives back the files that are still open.
 
-    Every ``beat_seconds`` it saves the accepted rows of each file, and calls ``on_beat``. ``settle`` is called, in a
-    thread of the keeper's, with a file that is through. ``fail`` is told of the fault that has to end the delivery.
+    Every ``beat_seconds`` it saves a checkpoint of each file that has got further, and calls ``on_beat``. ``settle`` is
+    called with each file that is through, on a thread of the keeper. ``fail`` is called with the fault that must end
+    the delivery. ``clock`` gives the current time as an aware datetime.
     """
 
     def __init__(
@@ -58,21 +59,21 @@ class Keeper:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._ended.set()
         self._beat.join()
-        # So that a rerun need not wait for the leases to run out.
+        # Otherwise a rerun would wait for the leases to run out.
         self._with_each_open(self._give_back)
         self._pool.shutdown()
 
     def add(self, opened: OpenFile) -> None:
-        """Takes in a file that was claimed."""
+        """Adds a file that was claimed."""
         with self._lock:
             self._open[opened.file.arn] = opened
 
     def __getitem__(self, arn: str) -> OpenFile:
-        """The open file with this ARN, as entries name it."""
+        """The open file with this ARN, which is the resource of its entries."""
         return self._open[arn]
 
     def settle_soon(self, opened: OpenFile) -> None:
-        """Has a file settled that is through."""
+        """Starts to settle a file that is through, and returns at once."""
         self._settling.append(self._pool.submit(self._guarded, self._settle_now, opened))
 
     def wait(self) -> None:
@@ -96,7 +97,7 @@ class Keeper:
             self._guarded(self._checkpoint, opened)
 
     def _checkpoint(self, opened: OpenFile) -> None:
-        """Saves how far a file is. One that fails is made up for by the next, as long as the lease lasts."""
+        """Saves how far a file has got. If that fails, the next checkpoint makes up for it while the lease lasts."""
         try:
             self._ledger.checkpoint(opened.lease, opened.progress(), self._clock())
         except FencedError:
@@ -113,11 +114,11 @@ class Keeper:
             log.warning("%s: the last checkpoint failed: %s", opened.file.uri, error)
 
     def _with_each_open(self, step: Callable[[OpenFile], None]) -> None:
-        """Runs a step on the files that are not settled, several at a time, and waits for it."""
+        """Runs a step on every file that is not settled, several at a time, and waits for all of them."""
 
         def if_open(opened: OpenFile) -> None:
             with opened.saving:
-                # It may have been settled while this waited for it.
+                # The file may have been settled while this waited for the lock.
                 if opened.file.arn in self._open:
                     step(opened)
 
@@ -126,7 +127,7 @@ class Keeper:
         wait([self._pool.submit(if_open, each) for each in opened])
 
     def _guarded(self, step: Callable[[OpenFile], None], opened: OpenFile) -> None:
-        """Runs a step on a file; a fault ends the delivery, in the thread that waits for it."""
+        """Runs a step on a file. A fault ends the delivery: the thread that sends raises it."""
         try:
             step(opened)
         except CurrentsError as error:

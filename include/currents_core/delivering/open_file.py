@@ -1,4 +1,4 @@
-"""A file under delivery: its lease, what became of its rows so far, and whether it can be settled."""
+"""A file that is being delivered: its lease, what became of its rows so far, and whether it is through."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ from currents_core.file_key import SourceFile
 
 @dataclass
 class OpenFile:
-    """Sent by one thread and saved by another, hence the lock.
+    """The state of one open file. One thread sends the file and another saves it, hence the lock.
 
-    ``rows`` are those that need no more sending, ``sent_before`` those that an earlier task left so. ``parked`` are
-    the dead letters of rows that could not be sent, ``refused`` those of rows that the destination did not take.
-    ``brought`` are the ids that it brought, by event type. ``fault`` is why it can't be read to its end.
+    ``rows`` are the rows that need no more sending; ``sent_before`` are those that already were so in the lease.
+    ``parked`` has the dead letters of rows that could not become entries, ``refused`` those of entries that the
+    destination refused. ``brought`` has the fingerprints of the ids that the file brought, by event type: arrays of
+    uint64 of shape (ids, 2). ``fault`` says why the file can't be read to its end.
     """
 
     lease: Lease
@@ -35,7 +36,7 @@ class OpenFile:
     fault: FileError | None = None
     rows: RowSet = field(init=False)
     sent_before: RowSet = field(init=False)
-    # Held while the file's records are written: by one thread at a time.
+    # Held by the thread that writes the file's records, so that only one does.
     saving: Lock = field(default_factory=Lock)
     _waiting: int = 0
     _is_read: bool = False
@@ -47,17 +48,20 @@ class OpenFile:
 
     @property
     def file(self) -> SourceFile:
-        """The file itself."""
+        """The file that the lease is for."""
         return self.lease.file
 
     def expect(self, entries: int, done: npt.NDArray[np.int64]) -> None:
-        """Counts entries that are about to be sent, and takes in rows that need no sending, in ascending order."""
+        """Notes that ``entries`` entries are about to be sent, and that the rows in ``done`` need no sending.
+
+        ``done`` is an array of row numbers (int64) in ascending order.
+        """
         with self._lock:
             self._waiting += entries
             self.rows.add_rows(done)
 
     def acknowledge(self, rows: Sequence[int]) -> bool:
-        """Takes in accepted rows; returns whether the file is now through."""
+        """Notes accepted rows, at least one, in ascending order. Returns whether the file is now through."""
         with self._lock:
             if rows[-1] - rows[0] == len(rows) - 1:
                 self.rows.add(rows[0], rows[-1] + 1)
@@ -67,9 +71,9 @@ class OpenFile:
             return self._is_through()
 
     def refuse(self, letter: DeadLetter) -> bool:
-        """Takes in the letter of a row that was refused for good; returns whether the file is now through.
+        """Notes the letter of a row that was refused for good. Returns whether the file is now through.
 
-        Such a row counts as open until the file is settled: a task that resumes meets it again, and parks it.
+        The row stays open until the file is settled: a task that resumes the file sends it again, and parks it.
         """
         with self._lock:
             self.refused.append(letter)
@@ -77,7 +81,7 @@ class OpenFile:
             return self._is_through()
 
     def end(self, fault: FileError | None = None) -> bool:
-        """Notes that no more rows come, and why if that is no good end; returns whether the file is now through."""
+        """Notes that no more rows come, with the fault if that is early. Returns whether the file is now through."""
         with self._lock:
             self.fault = fault
             self._is_read = True
@@ -89,7 +93,7 @@ class OpenFile:
             return RowSet(self.rows.ranges)
 
     def close_books(self) -> Account:
-        """The account of the whole file. To be asked once, when it is through."""
+        """The account of the whole file. Call it once, when the file is through."""
         for letter in self.refused:
             self.account.of(letter.event_type).sent -= 1
         for letter in (*self.parked, *self.refused):

@@ -1,4 +1,4 @@
-"""Turns the rows of a file into entries: normalise → filter → drop repeats → personal data → encode."""
+"""Turns the rows of a file into entries: normalize → filter → drop duplicates → personal data → encode."""
 
 from __future__ import annotations
 
@@ -34,10 +34,9 @@ _UNNAMED = "unnamed"
 
 @dataclass
 class Preparation:
-    """Prepares the rows of one connector's files.
+    """Prepares the rows of the files of one connector.
 
-    ``seen`` gives, for an hour and event type, the ids that were delivered or came before. ``limits`` are those
-    of the destination.
+    ``seen`` gives the ids seen before of an hour and event type. ``limits`` are those of the destination.
     """
 
     connector: Connector
@@ -47,26 +46,31 @@ class Preparation:
     mode: Mode = "live"
 
     def entries(self, opened: OpenFile, file_type: str | None, frame: pd.DataFrame) -> list[Entries]:
-        """What is to be sent of a batch, by event type; everything else about its rows is noted in ``opened``.
+        """The entries to send of a batch, per event type; what became of all other rows is noted in ``opened``.
 
-        Raises FileError where nothing names the event types of the file.
+        ``frame`` is a batch as ``Contents`` describes it: one row per row of the file, indexed by its row number
+        (int64), in columns with ArrowDtype. ``file_type`` is the event type that the key or the schema names, if any.
+        Raises FileError if nothing names the event types of the file.
         """
-        found: list[Entries] = []
+        prepared: list[Entries] = []
         for event_type, rows in by_event_type(frame, file_type):
             counts = opened.account.of(event_type or _UNNAMED)
             counts.read += len(rows)
             if event_type is None:
                 opened.parked += self.records(rows, self._no_event_type(opened.file, frame, rows))
             elif self.connector.event_types.wants(event_type):
-                found.append(self._of_type(opened, event_type, rows))
+                prepared.append(self._of_type(opened, event_type, rows))
             else:
                 counts.filtered += len(rows)
-        sent = np.concatenate([np.empty(0, np.int64), *(each.rows for each in found)])
+        sent = np.concatenate([np.empty(0, np.int64), *(each.rows for each in prepared)])
         opened.expect(len(sent), np.setdiff1d(frame.index, sent, assume_unique=True))
-        return [each for each in found if len(each)]
+        return [each for each in prepared if len(each)]
 
     def records(self, frame: pd.DataFrame, letters: Iterable[DeadLetter]) -> Iterator[DeadLetter]:
-        """The letters, each with its row of ``frame`` as it was read, but for personal data."""
+        """The letters, each with its row of ``frame`` as its record, after the rules for personal data.
+
+        ``frame`` is a batch as ``Contents`` describes it, with the rows of all ``letters``.
+        """
         for letter in letters:
             row = {str(name): None if value is pd.NA else value for name, value in frame.loc[letter.row].items()}
             yield replace(letter, record=self.personal_data.of_record(letter.event_type, row))
@@ -101,14 +105,14 @@ class Preparation:
         return entries
 
     def _first_of_each_id(self, opened: OpenFile, events: Events) -> Events:
-        """Drops the events whose id was seen before under the same event type and hour, in whichever file or run."""
+        """The events whose id was not seen before in the same event type and hour, in any file or run."""
         seen = self.seen(opened.file.hour, events.event_type)
         new, brought = seen.take_new(arrow(events.frame["id"]))
         opened.brought.setdefault(events.event_type, []).append(brought)
         return events if new.all() else replace(events, frame=events.frame[new])
 
     def _fitting(self, opened: OpenFile, events: Events, rows: pd.DataFrame) -> Entries:
-        """The entries of events; those above the limit are parked."""
+        """The entries of events without those above the limit, which are parked. ``rows`` has the rows as read."""
         details = marked(encode(self.personal_data.of_events(events), opened.account.notes), self.mode)
         rest = entry_size(self.connector.destination.source, events.event_type, 0, opened.file.arn)
         sizes = pc.add(self._lengths(details, rest), rest)
@@ -139,9 +143,10 @@ class Preparation:
         )
 
     def _lengths(self, details: pa.Array, rest: int) -> pa.Array:
-        """The bytes of the envelopes in their JSON strings; those of the strings, where they tell as much.
+        """The length in bytes of each envelope, or of its JSON string where no limit is near: int64, one item per row.
 
-        A string is longer, and at hand. Where even so no limit can be reached, nothing is gained by counting.
+        ``details`` is what ``encode`` gives; ``rest`` is the size of an entry without its detail, in bytes. The string
+        is longer than the envelope, and its length is at hand. Counting the envelope only pays off near a limit.
         """
         longest = (pc.max(pc.binary_length(details)).as_py() or 0) + rest
         limits = self.limits

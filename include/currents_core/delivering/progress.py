@@ -1,4 +1,4 @@
-"""How far a task has come, in one line of its log."""
+"""The progress of a task, as one line of its log."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from currents_core.sending.figures import SendFigures
 
 @dataclass
 class Progress:
-    """``size`` is the bytes of all files of the task; ``clock`` gives seconds and only moves forward."""
+    """How far a task has got: ``files`` and ``size``, in bytes, are those of all its files.
+
+    ``clock`` gives seconds and only moves forward.
+    """
 
     files: int
     size: int
@@ -26,12 +29,12 @@ class Progress:
         self._began = self.clock()
 
     def file_done(self, size: int) -> None:
-        """Notes a file of so many bytes that is settled, or was before."""
+        """Notes a file of ``size`` bytes that is settled, now or by an earlier task."""
         self.files_done += 1
         self._bytes_done += size
 
     def line(self, figures: SendFigures, pace: float) -> str:
-        """Files, rows, rate, throttling, pace, and the time that is left if it goes on like this."""
+        """Files, rows, rates, throttling, pace, and the time left at this rate. ``pace`` is a fraction of the share."""
         seconds = max(self.clock() - self._began, 1e-3)
         part = self._bytes_done / self.size if self.size else 1.0
         tried = figures.sent + figures.failed

@@ -1,7 +1,8 @@
-"""Redrive: sends the rows of dead letters again, and moves what went through.
+"""Redrive: sends the rows of dead letters again, and moves those that were accepted out of the letters.
 
-Rows are read anew from the files they came from, under today's settings, since it is those that were corrected. A
-redrive has books of its own, so that it resumes as any delivery does; at its end they are taken over into the hours'.
+The rows are read again from the files that they came from, under the current settings, because these may be what was
+corrected. A redrive has books of its own, so it resumes like any delivery. At its end they are merged into the hours'
+books.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ Letter = Mapping[str, Any]
 class Redrive:
     """One redrive. ``name`` tells it from others; ``planned`` has copies of the letters that it takes.
 
-    ``ledger`` and ``letters`` are the hours' books, ``own_ledger`` and ``own_letters`` those of the redrive.
+    ``ledger`` and ``letters`` are the hours' books; ``own_ledger`` and ``own_letters`` are the redrive's.
     """
 
     name: str
@@ -37,19 +38,19 @@ class Redrive:
     planned: DeadLetters
 
     def plan(self, hours: Collection[str], wants: Callable[[Letter], bool]) -> dict[Mode, list[SourceFile]]:
-        """The files of the letters that are wanted, by how their events are marked.
+        """The files of the wanted letters, by how their events are marked.
 
-        Planned again, it finds the same, and what was added meanwhile.
+        Planning again gives the same files, and those that got letters in the meantime.
         """
-        found: dict[Mode, list[SourceFile]] = {}
+        by_mode: dict[Mode, list[SourceFile]] = {}
         for hour in hours:
             taken = self.planned.ids(hour)
             for file_id in sorted(taken | self.letters.ids(hour)):
                 file = self.ledger.file(hour, file_id)
-                # Letters of a file that is still open are its delivery's.
+                # The letters of a file that is still open belong to its delivery.
                 if file and (letters := self._take(file, wants, is_taken=file_id in taken)):
-                    found.setdefault(cast(Mode, letters[0].get("mode", "live")), []).append(file)
-        return found
+                    by_mode.setdefault(cast(Mode, letters[0].get("mode", "live")), []).append(file)
+        return by_mode
 
     def _take(self, file: SourceFile, wants: Callable[[Letter], bool], *, is_taken: bool) -> Sequence[Letter]:
         if is_taken:
@@ -59,13 +60,14 @@ class Redrive:
         return letters
 
     def rows(self, file: SourceFile) -> list[int]:
-        """The rows of a file that are to be sent again."""
+        """The numbers of the rows of a file to send again."""
         return [_row(letter) for letter in self.planned.read(file)]
 
     def conclude(self, files: Collection[SourceFile], now: datetime) -> Account:
-        """Takes what became of the letters over into the hours' books, as often as it is called; returns that.
+        """Merges what became of the letters into the hours' books, and returns the account of it.
 
-        Also of files that are not through: so another redrive does not send again what this one did.
+        It may be called any number of times. It includes files that are not through, so that another redrive does not
+        send again what this one sent. Raises SetupError or ConflictError as ``Ledger.adjust`` does.
         """
         return total(self._conclude(file, now) for file in files)
 
@@ -90,7 +92,7 @@ def _row(letter: Letter) -> int:
 
 
 def _tried_again(before: Letter, now: Letter) -> Letter:
-    """The letter of a row that did not go once more; finding that it can't be sent at all counts as a try."""
+    """The letter of a row that was not sent again. Finding that it can't be sent at all counts as an attempt."""
     return {**now, "first_at": before["first_at"], "attempts": before["attempts"] + max(1, now["attempts"])}
 
 
@@ -107,7 +109,7 @@ def _so_far(planned: Mapping[int, Letter], stay: Collection[int]) -> Account:
 
 
 def _moved(planned: Collection[Letter], account: Account) -> Account:
-    """What the hours' account has to change by: the letters were counted there, each as a dead letter."""
+    """The change to the hours' account, in which each of the letters was counted as a dead letter."""
     moved = Account()
     for letter in planned:
         counts = moved.of(letter["event_type"])

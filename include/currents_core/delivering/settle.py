@@ -1,4 +1,4 @@
-"""Settles files that are through: parks their dead letters, keeps their ids, and only then calls them done."""
+"""Settles files that are through: parks their dead letters, stores their ids, and only then records them as done."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Settlement:
-    """``accounts`` and ``failures`` tell what came of the files."""
+    """Settles the files of one delivery: ``accounts`` has those of done files, ``failures`` why others failed.
+
+    ``clock`` gives the current time as an aware datetime.
+    """
 
     source: ObjectStore
     ledger: Ledger
@@ -36,9 +39,9 @@ class Settlement:
     failures: list[str] = field(default_factory=list)
 
     def settle(self, opened: OpenFile) -> None:
-        """Calls a file done, or failed where it could not be read to its end.
+        """Records a file as done, or as failed if it could not be read to its end.
 
-        Raises FencedError where another task has it by now, CurrentsError where its books do not balance.
+        Raises FencedError if another task has taken it over, and CurrentsError if its books don't balance.
         """
         if opened.fault:
             self._fail(opened, str(opened.fault))
@@ -68,12 +71,12 @@ class Settlement:
         self.accounts.append(account)
 
     def _hold(self, opened: OpenFile) -> None:
-        """Makes sure of the lease for as long as settling may take; raises FencedError where it is gone."""
+        """Renews the lease if settling might outlast it. Raises FencedError if it is lost."""
         if opened.lease.expires_at - self.clock() < self.ledger.lease / 2:
             self.ledger.checkpoint(opened.lease, opened.progress(), self.clock())
 
     def _with_records(self, opened: OpenFile) -> Iterator[DeadLetter]:
-        """The letters of refused entries, with the rows as they were read: their batch is long gone, so once more."""
+        """The letters of refused entries with their records. Their batches are gone, so the file is read once more."""
         refused = {letter.row: letter for letter in opened.refused}
         if not refused:
             return
@@ -81,5 +84,5 @@ class Settlement:
             self.source.download(opened.file.key, opened.file.etag, body)
             body.flush()
             for frame in read(Path(body.name), opened.file.uri).batches:
-                found = [refused[row] for row in frame.index if row in refused]
-                yield from self.preparation.records(frame, found)
+                letters = [refused[row] for row in frame.index if row in refused]
+                yield from self.preparation.records(frame, letters)
