@@ -44,7 +44,7 @@ class ObjectStore(Protocol):
         """The content and its ETag, for ``write_version``; None if there is no such object."""
 
     def write_version(self, key: str, body: bytes, replaces: str | None) -> str:
-        """Writes the object if its ETag is still ``replaces``, or if there is no object and that is None.
+        """Writes the object if its ETag is still ``replaces``; None means that there must be no object yet.
 
         Returns the new ETag. Raises ConflictError if another writer was first.
         """

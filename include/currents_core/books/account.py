@@ -54,8 +54,8 @@ class Account:
         for event_type, counts in other.event_types.items():
             self.event_types[event_type] = self.of(event_type) + counts
         self.notes.update(other.notes)
-        for event_type, found in other.drift.items():
-            self.differs(event_type, found)
+        for event_type, lines in other.drift.items():
+            self.differs(event_type, lines)
 
     def differs(self, event_type: str, found: Iterable[str]) -> None:
         """Adds lines about how rows of an event type differ from what is documented."""
@@ -74,7 +74,7 @@ class Account:
             "totals": asdict(self.totals),
             "event_types": {name: asdict(counts) for name, counts in sorted(self.event_types.items())},
             "notes": dict(sorted(self.notes.items())),
-            "drift": {name: sorted(found) for name, found in sorted(self.drift.items())},
+            "drift": {name: sorted(lines) for name, lines in sorted(self.drift.items())},
         }
 
     @classmethod
@@ -83,7 +83,7 @@ class Account:
         return cls(
             {name: Counts(**each) for name, each in raw["event_types"].items()},
             Counter(raw["notes"]),
-            {name: set(found) for name, found in raw["drift"].items()},
+            {name: set(lines) for name, lines in raw["drift"].items()},
         )
 
 

@@ -64,8 +64,8 @@ class Settlement:
             self.dead_letters.write(file, letters, self.clock(), self.preparation.mode)
         elif opened.lease.resumed:
             self.dead_letters.remove(file)
-        for event_type, found in opened.brought.items():
-            self.delivered_ids.write(file, event_type, found)
+        for event_type, prints in opened.brought.items():
+            self.delivered_ids.write(file, event_type, prints)
         self.ledger.settle(opened.lease, account, self.clock())
         log.debug("%s: %s: %s", self.preparation.connector.name, file.uri, account.totals)
         self.accounts.append(account)
