@@ -1,1 +1,1 @@
-"""The adapters: S3 and EventBridge as the ports of the core, and the same ports in memory."""
+"""The adapters: S3 and EventBridge behind the ports of the core, and the same ports in memory."""

@@ -1,4 +1,8 @@
-"""Turns the faults of AWS clients into ours, each one line: what was tried, what AWS said, what to do."""
+"""Translates errors of AWS clients into faults of one line: what failed and where, what AWS said, and what to do.
+
+Source: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html and
+https://docs.aws.amazon.com/eventbridge/latest/APIReference/CommonErrors.html
+"""
 
 from __future__ import annotations
 
@@ -39,22 +43,25 @@ _PASSING = THROTTLING | {
 
 
 def code_of(error: ClientError) -> str:
-    """AWS's error code, such as `NoSuchBucket`."""
+    """AWS's error code, such as `NoSuchBucket`; `Unknown` if there is none."""
     return str(error.response.get("Error", {}).get("Code", "Unknown"))
 
 
 def is_passing(code: str, status: int) -> bool:
-    """Whether the same call may work later: throttling, time-outs, and every 5xx."""
+    """Whether the same call may work later: after throttling, timeouts, and any HTTP status from 500 on."""
     return code in _PASSING or status >= 500
 
 
 def remedy(code: str) -> str:
-    """What to do about an error code of AWS's that does not pass by itself."""
+    """What to do about an AWS error code that does not pass by itself."""
     return _REMEDIES.get(code, "correct the setup")
 
 
 def translate(error: BotoCoreError | ClientError, failure: str, uri: str) -> CurrentsError:
-    """Our error for one of botocore's. ``failure`` says what failed, such as `read failed`, and ``uri`` on what."""
+    """The fault for an error of botocore. ``failure`` says what failed, such as `read failed`, and ``uri`` where.
+
+    It is a TransientError if the same call may work later, else a SetupError.
+    """
     if isinstance(error, ClientError):
         code = code_of(error)
         text = f"{failure}: {code}: {error.response.get('Error', {}).get('Message', '')}".rstrip(": ")

@@ -1,4 +1,4 @@
-"""AWS's JSON protocol, which EventBridge speaks, as far as the fast transport needs it.
+"""AWS's JSON protocol, which EventBridge speaks, to the extent that the fast transport needs it.
 
 Source: https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html
 """
@@ -15,20 +15,20 @@ from botocore.model import ServiceModel
 
 from currents_aws.transport import Answer, NoAnswer
 
-# Events may have been taken, and nothing says which: sending them again is what "at least once" asks for.
+# Some events may have been accepted, but nothing says which. "At least once" means sending them again.
 UNREADABLE = NoAnswer("UnreadableAnswer", maybe_accepted=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation of a service: the headers that name it, and whether a success has something to say."""
+    """One operation of a service: the headers that name it, and whether its success has an output."""
 
     headers: tuple[tuple[str, str], ...]
     tells: bool
 
 
 def operation_of(model: ServiceModel, name: str) -> Operation:
-    """The operation called ``name``, such as `PutEvents`. Raises OperationNotFoundError for an unknown one."""
+    """The operation called ``name``, such as `PutEvents`. Raises OperationNotFoundError if there is none."""
     operation = model.operation_model(name)
     shape = operation.output_shape
     headers = (
@@ -39,7 +39,7 @@ def operation_of(model: ServiceModel, name: str) -> Operation:
 
 
 def read(operation: Operation, status: int, headers: Iterable[tuple[str, str]], body: bytes) -> Answer | NoAnswer:
-    """What came back. A success that can't be read is no answer; a refusal always is one, if only by its status."""
+    """The answer in a response. A success that can't be parsed is no answer; an error always is one, by its status."""
     output = _parse(body)
     if status < 300:
         return Answer(status, output) if output or not operation.tells else UNREADABLE

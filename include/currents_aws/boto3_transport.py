@@ -1,4 +1,4 @@
-"""Requests through a plain boto3 client, one thread each: slow, and good for whatever boto3 can be set up to do."""
+"""Requests through a plain boto3 client, one thread each. Slow, but it supports every setting that boto3 does."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ _NEVER_SENT = (EndpointConnectionError, ConnectTimeoutError, ProxyConnectionErro
 class Boto3Transport:
     """Carries requests of the service of ``client``, up to ``threads`` at a time.
 
-    There are never more of them than the client keeps connections for (botocore's `max_pool_connections`), since it
-    would open and drop one for each request beyond. The client must try each request only once
-    (`retries={"total_max_attempts": 1}`): whoever sends decides what is tried again.
+    There are never more than the client keeps connections for (botocore's `max_pool_connections`), because it would
+    open and drop a connection for every request beyond that. The client must try each request only once
+    (`retries={"total_max_attempts": 1}`): the sender decides what is tried again.
     """
 
     def __init__(self, client: BaseClient, threads: int = 16) -> None:
@@ -51,7 +51,7 @@ class Boto3Transport:
         call.add_done_callback(partial(self._complete, operation, complete))
 
     def close(self) -> None:
-        """Ends every connection, after the requests under way, which end with their read timeout at the latest."""
+        """Closes every connection after waiting for requests under way, which takes their read timeout at most."""
         self._threads.shutdown(wait=True, cancel_futures=True)
         self._client.close()
 
@@ -59,13 +59,13 @@ class Boto3Transport:
         output = getattr(self._client, xform_name(operation))(**orjson.loads(body))
         about = output.pop("ResponseMetadata", {})
         shape = self._client.meta.service_model.operation_model(operation).output_shape
-        # botocore reads what is no JSON as an answer that says nothing.
+        # botocore reads a response that is not JSON as an empty output.
         if not output and shape and shape.members:
             return UNREADABLE
         return Answer(about.get("HTTPStatusCode", 200), output)
 
     def _complete(self, operation: str, complete: Completion, call: Future[Answer | NoAnswer]) -> None:
-        # Of a future, since it holds every kind of failure, and never forgets to tell.
+        # A future catches every kind of failure, and always calls back.
         if call.cancelled():
             complete(NoAnswer("Closed", maybe_accepted=False))
             return
@@ -80,5 +80,5 @@ class Boto3Transport:
             return NoAnswer(type(error).__name__, maybe_accepted=False)
         if isinstance(error, HTTPClientError) or not isinstance(error, BotoCoreError | ClientError):
             return NoAnswer(type(error).__name__, maybe_accepted=True)
-        # What is left came before the request, such as a role that may not be assumed.
+        # Anything else happened before the request, such as a role that can't be assumed.
         return translate(error, "call failed", f"{operation} in {self._client.meta.region_name}")

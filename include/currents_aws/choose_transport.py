@@ -1,4 +1,4 @@
-"""Which transport a boto3 client's requests go through."""
+"""Chooses the transport for the requests of a boto3 client."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ log = logging.getLogger(__name__)
 
 
 def transport_for(client: BaseClient) -> Transport:
-    """The fast transport, or boto3 where only that can do as the client was told; one log line then says why."""
+    """The fast transport, or boto3 if only that supports the settings of the client; one log line then says why.
+
+    Raises SetupError if the CA bundle can't be read.
+    """
     refusal = crt_refusal(client)
     if refusal is None:
         return CrtTransport(client)

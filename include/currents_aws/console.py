@@ -1,4 +1,4 @@
-"""Addresses in the AWS console, for people."""
+"""Addresses of pages in the AWS console."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from urllib.parse import quote
 
 from botocore.session import get_session
 
-# Each partition of AWS has a console of its own. Source: https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html
+# Each partition of AWS has its own console. Source: https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html
 _HOSTS = {"aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-us-gov.com"}
 _HOST = "console.aws.amazon.com"
 
 
 def bus_address(region: str, name: str) -> str:
-    """The page of an event bus, given by its name or ARN."""
+    """The page of an event bus. ``name`` is its name or ARN."""
     bus = quote(name.rpartition("event-bus/")[2], safe="")
     return f"{_console(region)}/events/home?region={region}#/eventbus/{bus}"
 
 
 def folder_address(region: str, bucket: str, prefix: str) -> str:
-    """The listing of a bucket's objects below a prefix. ``region`` only says which of AWS's partitions it is in."""
+    """The page that lists the objects of a bucket below a prefix. ``region`` only tells the partition."""
     return f"{_console(region)}/s3/buckets/{bucket}?prefix={quote(prefix, safe='')}"
 
 
 def object_address(region: str, bucket: str, key: str) -> str:
-    """The page of an object."""
+    """The page of an object. ``region`` only tells the partition."""
     return f"{_console(region)}/s3/object/{bucket}?prefix={quote(key, safe='')}"
 
 

@@ -1,4 +1,4 @@
-"""Opens connections of AWS's Common Runtime, and ends the runtime's threads."""
+"""Opens connections of AWS's Common Runtime, and ends its threads."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from awscrt.io import ClientBootstrap, DefaultHostResolver, EventLoopGroup
 from currents_aws.crt_settings import CrtSettings
 from currents_aws.no_delay import NoDelay
 
-# In seconds. The runtime ends its threads at once, unless a TLS handshake has failed: such a connection it keeps for up
-# to half a minute, so that an attacker learns nothing from the time, and ends them after that.
+# How long to wait for the runtime to end its threads, in seconds. It ends them at once unless a TLS handshake failed.
+# Such a connection stays for up to half a minute, so that its timing tells an attacker nothing.
 _END = 1.0
 
 Opened = Callable[[HttpClientConnection | BaseException], None]
 
 
 class Connections:
-    """Opens connections to where ``settings`` say, on one thread, which also carries all that happens on them.
+    """Opens connections to the endpoint in ``settings``, all on one thread, which also handles their traffic.
 
-    While another thread computes in Python, each step of a request waits up to 5 ms for Python's lock. The sender lets
-    go of it between requests, and then one thread is cheaper than two, which would pass the lock back and forth.
+    While another thread computes in Python, each step of a request waits up to 5 ms for Python's lock. The sender
+    releases the lock between requests. Then one thread is cheaper than two, which would pass the lock to each other.
     """
 
     def __init__(self, settings: CrtSettings) -> None:
@@ -35,7 +35,7 @@ class Connections:
         self._no_delay = NoDelay(settings.proxy.port if settings.proxy else settings.port)
 
     def open(self, opened: Opened) -> None:
-        """Begins to open a connection and returns at once; ``opened`` is told of it, or why there is none."""
+        """Starts to open a connection and returns at once. ``opened`` is called with it, or with the error."""
         tls = self._settings.tls.new_connection_options() if self._settings.tls else None
         if tls:
             tls.set_server_name(self._settings.host)
@@ -50,10 +50,10 @@ class Connections:
         future.add_done_callback(partial(self._tell, opened))
 
     def close(self, idle: list[HttpClientConnection]) -> None:
-        """Ends the connections that are not in use, and the threads as soon as the others have ended too."""
+        """Closes the idle connections, and ends the threads as soon as the other connections have ended too."""
         wait([connection.close() for connection in idle], _END)
         ended = self._loop.shutdown_event
-        # Letting go of them is how they end, and each connection holds on to them.
+        # They end when nothing refers to them anymore, and each connection does.
         idle.clear()
         del self._bootstrap, self._loop
         ended.wait(_END)
@@ -70,11 +70,11 @@ _this_thread = threading.local()
 
 
 def _keep_thread_state() -> None:
-    """Lets the runtime's thread that calls this keep its Python state; it lives as long as the process, in some 20 KB.
+    """Makes the calling thread of the runtime keep its Python state, some 20 KB, until the process ends.
 
-    Python knows nothing of such threads. It makes a state for each call from one, four a request, with memory fresh
-    from the operating system, and throws it away: a third of what a request costs. Taking Python's lock once more than
-    it is given back keeps the state, and the lock itself is free all the same.
+    Python does not know such threads. For each call from one, four per request, it creates a state with memory fresh
+    from the operating system, and throws it away afterwards: a third of the cost of a request. Taking Python's lock
+    once more than it is released keeps the state; the lock itself is free all the same.
 
     Source: https://docs.python.org/3.11/c-api/init.html#c.PyGILState_Ensure
     """

@@ -1,8 +1,8 @@
-"""What AWS's Common Runtime has to know of a boto3 client, and whether it can do as that client was told.
+"""The settings of a boto3 client that AWS's Common Runtime needs, and whether the runtime supports all of them.
 
-The runtime reads no settings of its own here: endpoint, certificates, proxy, time-outs and credentials are those that
+The runtime reads no settings itself here. Endpoint, certificates, proxy, timeouts and credentials are those that
 botocore resolved for the client from its Config, the Airflow connection, the environment and AWS's files. Some of them
-botocore keeps in private places only; tests of this module hold them against the pinned version.
+are private attributes of botocore; tests check that the installed version has them.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from botocore.httpsession import URLLib3Session, get_cert_path
 
 from currents_core.errors import SetupError
 
-# In seconds, where botocore is told to wait without end.
+# The timeout in seconds if botocore is told to wait forever.
 _WITHOUT_END = 86_400.0
 
 
 def crt_refusal(client: BaseClient) -> str | None:
-    """Why requests of ``client`` can't go through the Common Runtime, in words for a log line; None where they can.
+    """Why requests of ``client`` can't go through the Common Runtime, in words for a log line; None if they can.
 
-    Raises SetupError where there is no CA bundle at the place where one should be.
+    Raises SetupError if the CA bundle does not exist or can't be read.
     """
     return next(_refusals(client), None)
 
@@ -59,14 +59,17 @@ def _bundle_refusal(client: BaseClient) -> Iterator[str]:
 
 
 class CrtSettings:
-    """Where requests of ``client`` go, and how. Raises SetupError where the CA bundle can't be read."""
+    """Where and how requests of ``client`` are sent. Timeouts are in seconds.
+
+    Raises SetupError if the CA bundle can't be read.
+    """
 
     def __init__(self, client: BaseClient) -> None:
         url = urlsplit(client.meta.endpoint_url)
         config: Any = client.meta.config
         self.secure = url.scheme == "https"
         self.host, self.port = _host_and_port(url)
-        # A port that goes without saying is no part of the Host header, or the signature would differ.
+        # The default port must not be in the Host header, or the signature would differ.
         default = 443 if self.secure else 80
         name = f"[{self.host}]" if ":" in self.host else self.host
         self.host_header = name if self.port == default else f"{name}:{self.port}"
@@ -86,7 +89,7 @@ def _session(client: BaseClient) -> Any:
 
 
 def _proxy_url(client: BaseClient) -> str:
-    """The proxy that botocore would use; it has looked at NO_PROXY already."""
+    """The URL of the proxy that botocore would use, after NO_PROXY; empty if none."""
     return _session(client)._proxy_config.proxy_url_for(client.meta.endpoint_url) or ""
 
 
@@ -111,7 +114,10 @@ def _host_and_port(url: SplitResult) -> tuple[str, int]:
 
 
 def _tls(client: BaseClient) -> ClientTlsContext:
-    """What connections are made safe with. Raises RuntimeError where the runtime can't make sense of the CA bundle."""
+    """The TLS settings of connections.
+
+    Raises SetupError if the CA bundle can't be read, RuntimeError if the runtime can't parse it.
+    """
     verify = _session(client)._verify
     options = TlsContextOptions()
     options.verify_peer = bool(verify)

@@ -1,4 +1,4 @@
-"""Signs requests with AWS's Common Runtime, with the credentials of a boto3 client."""
+"""Signs requests in AWS's Common Runtime with the credentials of a boto3 client."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from currents_aws.crt_settings import CrtSettings
 
 
 class _Known(NamedTuple):
-    """Credentials, and the provider that gives them to the runtime: one pair, so that no thread sees half of it."""
+    """Credentials, and the provider that gives them to the runtime: a pair, so that no thread sees half of a change."""
 
     credentials: Any
     provider: AwsCredentialsProvider
 
 
 class CrtSigner:
-    """Makes requests of the service of ``client``. Safe to share between threads."""
+    """Builds and signs requests for the service of ``client``. Safe to share between threads."""
 
     def __init__(self, client: BaseClient, settings: CrtSettings) -> None:
         model = client.meta.service_model
@@ -36,7 +36,7 @@ class CrtSigner:
         self._known: _Known | None = None
 
     def request(self, operation: Operation, body: bytes) -> HttpRequest:
-        """A signed request. Raises what botocore raises where there are no credentials, or they can't be renewed."""
+        """A signed request. Raises botocore's error if there are no credentials, or if they can't be renewed."""
         provider = self._provider()
         headers = HttpHeaders([*self._headers, *operation.headers, ("Content-Length", str(len(body)))])
         request = HttpRequest("POST", self._path, headers, BytesIO(body))
@@ -44,15 +44,15 @@ class CrtSigner:
             credentials_provider=provider,
             region=self._region,
             service=self._service,
-            # Or the runtime would read the whole body through Python, only to hash it.
+            # Otherwise the runtime would read the whole body through Python just to hash it.
             signed_body_value=hashlib.sha256(body).hexdigest(),
         )
-        # With credentials at hand the runtime signs at once: there is nothing to wait for.
+        # With static credentials the runtime signs at once, so this does not wait.
         aws_sign_request(request, config).result()
         return request
 
     def _provider(self) -> AwsCredentialsProvider:
-        """The runtime's view of the credentials of this moment, which botocore renews before they expire."""
+        """The provider of the current credentials, which botocore renews before they expire."""
         if self._credentials is None:
             raise NoCredentialsError
         now, known = self._credentials.get_frozen_credentials(), self._known

@@ -1,7 +1,7 @@
-"""Requests through AWS's Common Runtime: many at a time on two threads, at a tenth of boto3's CPU.
+"""Requests through AWS's Common Runtime: many at a time on two threads, with a tenth of the CPU that boto3 takes.
 
-A connection carries one request at a time, and none is written before the last was answered: so a connection that is
-cut leaves one request unanswered and no more.
+A connection carries one request at a time: the next one is written only after the answer to the last. So a connection
+that is cut leaves no more than one request unanswered.
 """
 
 from __future__ import annotations
@@ -30,15 +30,16 @@ _ALL = float("inf")
 
 
 class CrtTransport:
-    """Carries requests of the service of ``client``, which ``crt_settings.crt_refusal`` does not refuse.
+    """Carries requests of the service of ``client``, for which ``crt_settings.crt_refusal`` must be None.
 
-    ``in_flight`` is the most connections. Requests under way are those started in a second times the seconds that an
-    answer takes: 128 are 5,000 requests/s, about what two cores can send, at 25 ms. Connections are opened as they are
-    needed, and the last used is used first, so that those beyond the need stay idle until the service ends them.
+    ``in_flight`` is the most connections. The requests in flight are the requests per second times the seconds that an
+    answer takes: 128 allow 5,000 requests/s, about what two cores can send, with answers after 25 ms. Connections are
+    opened as needed. The one used last is used first, so those beyond the need stay idle until the service closes them.
 
-    An answer may take the client's read timeout, from sending to the last byte. Opening a connection may take its
-    connect timeout and, for a proxy and for TLS, the read timeout besides. ``close`` waits ``grace`` seconds for
-    answers. Raises SetupError where the CA bundle can't be read.
+    An answer may take the client's read timeout, from sending to the last byte. Opening a connection may take the
+    connect timeout plus the read timeout, because of proxies and TLS. ``close`` waits ``grace`` seconds for answers.
+
+    Raises SetupError if the CA bundle can't be read.
     """
 
     def __init__(self, client: BaseClient, in_flight: int = 128, grace: float = 5.0) -> None:
@@ -51,7 +52,7 @@ class CrtTransport:
         self._signer = CrtSigner(client, settings)
         self._connections = Connections(settings)
         self._operations: dict[str, Operation] = {}
-        # The lock guards all from here on, and the fields of every exchange.
+        # The lock guards everything from here on, and the fields of every exchange.
         self._lock = Lock()
         self._idle: list[HttpClientConnection] = []
         self._open = 0
@@ -63,14 +64,14 @@ class CrtTransport:
         self._watch.start()
 
     def send(self, operation: str, body: bytes, complete: Completion) -> None:
-        """Starts one request; see ``Transport``. Threads that carry all others call ``complete``: it must be quick."""
+        """Starts one request; see ``Transport``. ``complete`` must be quick: its thread carries all other requests."""
         try:
             known = self._operations.get(operation) or self._operation(operation)
             exchange = Exchange(known, self._signer.request(known, body), complete)
         except (BotoCoreError, ClientError) as error:
             complete(translate(error, "call failed", f"{operation} in {self._client.meta.region_name}"))
             return
-        except Exception as error:  # noqa: BLE001 - credentials may come from anybody's code, and complete must be called
+        except Exception as error:  # noqa: BLE001 - credentials may come from any code, and complete must be called
             complete(
                 SetupError(
                     f"preparing the request failed: {type(error).__name__}; check the Airflow connection", uri=operation
@@ -86,7 +87,7 @@ class CrtTransport:
             self._start(exchange)
 
     def close(self) -> None:
-        """Ends every connection and thread; see ``Transport``. Not to be called from a ``complete``."""
+        """Ends every connection and thread; see ``Transport``. Must not be called from a ``complete``."""
         with self._lock:
             if self._closing:
                 return
@@ -102,11 +103,14 @@ class CrtTransport:
         self._connections.close(idle)
 
     def _operation(self, name: str) -> Operation:
-        found = self._operations[name] = operation_of(self._client.meta.service_model, name)
-        return found
+        operation = self._operations[name] = operation_of(self._client.meta.service_model, name)
+        return operation
 
     def _place(self, exchange: Exchange) -> bool:
-        """Gives a new request a connection, or the right to open one; else it has to wait. Under the lock."""
+        """Gives a new request a connection or the right to open one, or makes it wait. Needs the lock.
+
+        Returns whether the request can start.
+        """
         self._under_way.add(exchange)
         while self._idle:
             connection = self._idle.pop()
@@ -126,7 +130,7 @@ class CrtTransport:
         exchange.deadline = time.monotonic() + (self._read_timeout if connection else self._open_timeout)
 
     def _start(self, exchange: Exchange) -> None:
-        """Sends a request on its connection, or first opens one."""
+        """Sends a request on its connection, or opens one for it first."""
         connection = exchange.connection
         if connection is None:
             self._connections.open(partial(self._opened, exchange))
@@ -157,7 +161,7 @@ class CrtTransport:
         self._finish(exchange, exchange.outcome(future.exception()))
 
     def _free(self, exchange: Exchange, connection: HttpClientConnection | None) -> None:
-        """Hands the connection of a request, or the right to open one in place of it, to the next."""
+        """Passes the connection of a request, or the right to open another, to the next waiting request."""
         following = None
         with self._lock:
             exchange.connection = None
@@ -185,14 +189,14 @@ class CrtTransport:
                     self._drained.set()
 
     def _watch_deadlines(self) -> None:
-        # Whatever begins while this sleeps has a read timeout to go at least, so nothing is woken up for it.
+        # What starts while this sleeps has at least a read timeout left, so nothing needs to wake this up.
         pause = self._read_timeout
         while not self._closed.wait(pause):
             next_deadline = self._expire(time.monotonic())
             pause = max(0.0, min(next_deadline - time.monotonic(), self._read_timeout))
 
     def _expire(self, now: float) -> float:
-        """Ends what should have ended by ``now``; returns the next deadline."""
+        """Ends the requests whose deadline is before ``now``, and returns the next deadline; both in seconds."""
         never_sent: list[Exchange] = []
         with self._lock:
             if now == _ALL:
@@ -202,7 +206,7 @@ class CrtTransport:
                     continue
                 if exchange.connection:
                     exchange.overdue = _CLOSED if now == _ALL else "ReadTimeoutError"
-                    # Its request then completes, with an error.
+                    # The request then completes with an error.
                     exchange.connection.close()
                 else:
                     exchange.overdue = _CLOSED if now == _ALL else "ConnectTimeoutError"

@@ -1,4 +1,4 @@
-"""What a dry run works with instead of the destination and of its state: nothing is sent, and nothing is kept."""
+"""What a dry run has in place of the destination and the state, so that it sends nothing and leaves no trace."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from currents_core.ports import SENT, Completion, ObjectStore, StoredObject
 
 
 class DryRunTarget:
-    """A destination that accepts everything and only counts it, in ``forecast``."""
+    """A destination that accepts every entry and only counts it in ``forecast``."""
 
     in_flight = 8
 
@@ -25,10 +25,10 @@ class DryRunTarget:
         self._lock = Lock()
 
     def preflight(self) -> None:
-        """Nothing is sent, so nothing has to be there."""
+        """Checks nothing, because nothing is sent."""
 
     def send(self, chunk: Sequence[Span], complete: Completion) -> None:
-        """Counts the chunk."""
+        """Counts the chunk and accepts it at once."""
         entries = [entry for span in chunk for entry in span]
         with self._lock:
             self.forecast.requests += 1
@@ -37,13 +37,13 @@ class DryRunTarget:
         complete([SENT] * len(entries))
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Does nothing, because nothing is open."""
 
 
 class Overlay:
-    """A bucket that can be written to without a trace: what is written stays in memory, over what the bucket holds.
+    """A bucket that can be written to without a trace: what is written stays in memory and hides what is in the bucket.
 
-    Safe to share between threads as far as ``MemoryObjects`` is.
+    It is as safe to share between threads as ``MemoryObjects``.
     """
 
     def __init__(self, below: ObjectStore) -> None:
@@ -53,35 +53,35 @@ class Overlay:
         self._deleted: set[str] = set()
 
     def objects(self, prefix: str) -> Iterator[StoredObject]:
-        """Every object below ``prefix``, in the order of the keys."""
-        found = {each.key: each for each in self._below.objects(prefix) if each.key not in self._deleted}
-        found |= {each.key: each for each in self._written.objects(prefix)}
-        return iter(sorted(found.values(), key=lambda each: each.key))
+        """Every object whose key begins with ``prefix``, in the order of the keys."""
+        listed = {each.key: each for each in self._below.objects(prefix) if each.key not in self._deleted}
+        listed |= {each.key: each for each in self._written.objects(prefix)}
+        return iter(sorted(listed.values(), key=lambda each: each.key))
 
     def folders(self, prefix: str) -> list[str]:
-        """The prefixes one level below ``prefix``; those of deleted objects stay."""
+        """The folders one level below ``prefix``. Those of deleted objects stay."""
         return sorted({*self._below.folders(prefix), *self._written.folders(prefix)})
 
     def read(self, key: str) -> bytes | None:
-        """The content, or None where there is no such object."""
-        found = self.read_version(key)
-        return found[0] if found else None
+        """The content, or None if there is no such object."""
+        stored = self.read_version(key)
+        return stored[0] if stored else None
 
     def write(self, key: str, body: bytes) -> None:
         """Keeps the object in memory."""
         self._written.write(key, body)
 
     def read_version(self, key: str) -> tuple[bytes, str] | None:
-        """The content and its ETag, or None where there is no such object."""
-        if found := self._written.read_version(key):
-            return found
+        """The content and its ETag, or None if there is no such object."""
+        if written := self._written.read_version(key):
+            return written
         return None if key in self._deleted else self._below.read_version(key)
 
     def write_version(self, key: str, body: bytes, replaces: str | None) -> str:
-        """Keeps the object in memory; raises ConflictError where the one to replace is another by now."""
+        """Keeps the object in memory. Raises ConflictError if the current ETag is not ``replaces``."""
         if self._written.read(key) is None:
-            found = self.read_version(key)
-            if (found[1] if found else None) != replaces:
+            stored = self.read_version(key)
+            if (stored[1] if stored else None) != replaces:
                 raise ConflictError("another writer was first", uri=f"s3://{self.bucket}/{key}")
             replaces = None
         return self._written.write_version(key, body, replaces)
@@ -92,6 +92,6 @@ class Overlay:
         self._deleted.add(key)
 
     def download(self, key: str, etag: str, into: IO[bytes]) -> None:
-        """Copies an object into a file; raises FileError where it is another one by now."""
+        """Copies the object into an open file. Raises FileError if its ETag is no longer ``etag``."""
         hidden = key in self._deleted or self._written.read(key) is not None
         (self._written if hidden else self._below).download(key, etag, into)

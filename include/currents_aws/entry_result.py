@@ -1,4 +1,4 @@
-"""What EventBridge's error codes of single entries mean for the sending.
+"""What EventBridge's error codes for single entries mean for sending.
 
 Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsResultEntry.html
 """
@@ -14,7 +14,7 @@ _CAUSES: dict[str, Literal["throttled", "outage"]] = {
     "InternalFailure": "outage",
     "InternalException": "outage",
 }
-# Somebody has to change a policy.
+# These go away only if somebody changes a policy.
 _BY_POLICY = frozenset(
     {
         "AccessDeniedException",
@@ -27,9 +27,9 @@ _FINAL = frozenset({"InvalidArgument", "MalformedDetail", "RedactionFailure"})
 
 
 def entry_result(code: str, message: str) -> Result:
-    """The result of an entry that was answered with this error code; an empty one means that it was accepted.
+    """The result of an entry, from the error code and message in its answer. An empty code means that it was accepted.
 
-    A code that AWS does not document may pass, so the entry may be sent again.
+    An undocumented code may be temporary, so the entry may be sent again.
     """
     if not code:
         return SENT

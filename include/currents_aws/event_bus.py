@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 
 class EventBus:
-    """The bus ``name`` (or its ARN). ``client`` is a boto3 client of `events`, ``transport`` carries the events."""
+    """The event bus ``name``, which may be its ARN.
+
+    ``client`` is a boto3 client of the service `events`; ``transport`` carries the put requests.
+    """
 
     def __init__(self, client: EventBridgeClient, transport: Transport, name: str, limits: Limits = EVENT_BUS) -> None:
         self._client = client
@@ -32,7 +35,9 @@ class EventBus:
         self.close = transport.close
 
     def preflight(self) -> None:
-        """Raises SetupError where the bus does not exist: EventBridge takes events for such a bus and drops them.
+        """Looks the bus up, because EventBridge accepts and drops events for a bus that does not exist.
+
+        Raises SetupError if it does not exist or can't be looked up, TransientError if the call may work later.
 
         Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_DescribeEventBus.html
         """
@@ -42,7 +47,7 @@ class EventBus:
             raise translate(error, "lookup failed", self._uri) from error
 
     def send(self, chunk: Sequence[Span], complete: Completion) -> None:
-        """Sends one chunk in one request, and answers entry by entry, in order.
+        """Sends one chunk in one request; see ``Target``.
 
         Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
         """
@@ -81,7 +86,7 @@ class EventBus:
         return [entry_result(each.get("ErrorCode") or "", each.get("ErrorMessage") or "") for each in results]
 
     def _refusal(self, answer: Answer) -> Result | SetupError:
-        """What the failure of a request as a whole means for each of its entries."""
+        """What the error of a whole request means for each of its entries, or for the sending as a whole."""
         if is_passing(answer.code, answer.status):
             code = "ThrottlingException" if answer.code in THROTTLING else "InternalFailure"
             return entry_result(code, f"{answer.code} {answer.message}".strip())

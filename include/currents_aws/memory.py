@@ -1,4 +1,4 @@
-"""The ports in memory: for tests, benchmarks and trying things out. They keep the contracts of the real ones."""
+"""The ports in memory, for tests, benchmarks and dry runs. They keep the contracts of the real ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from currents_core.ports import CHANGED, SENT, Completion, Result, Sent, StoredO
 
 
 class MemoryObjects:
-    """A bucket that is a dictionary."""
+    """A bucket that is a dictionary of keys and contents."""
 
     def __init__(self, bucket: str = "memory", contents: dict[str, bytes] | None = None) -> None:
         self.bucket = bucket
@@ -22,30 +22,30 @@ class MemoryObjects:
         self._lock = threading.Lock()
 
     def objects(self, prefix: str) -> Iterator[StoredObject]:
-        """Every object below ``prefix``, in the order of the keys."""
+        """Every object whose key begins with ``prefix``, in the order of the keys."""
         for key in sorted(self.contents):
             if key.startswith(prefix):
                 yield StoredObject(key, self.etag(key), len(self.contents[key]))
 
     def folders(self, prefix: str) -> list[str]:
-        """The prefixes one level below ``prefix``."""
+        """The folders one level below ``prefix``."""
         rest = (key.removeprefix(prefix) for key in self.contents if key.startswith(prefix))
         return sorted({f"{prefix}{path.split('/')[0]}/" for path in rest if "/" in path})
 
     def read(self, key: str) -> bytes | None:
-        """The content, or None."""
+        """The content, or None if there is no such object."""
         return self.contents.get(key)
 
     def write(self, key: str, body: bytes) -> None:
-        """Puts the object."""
+        """Writes the whole object."""
         self.contents[key] = body
 
     def read_version(self, key: str) -> tuple[bytes, str] | None:
-        """The content and its ETag, or None."""
+        """The content and its ETag, or None if there is no such object."""
         return (self.contents[key], self.etag(key)) if key in self.contents else None
 
     def write_version(self, key: str, body: bytes, replaces: str | None) -> str:
-        """Puts the object over the version that has this ETag; raises ConflictError where there is another."""
+        """Writes the object and returns its ETag. Raises ConflictError if the current ETag is not ``replaces``."""
         with self._lock:
             if (self.etag(key) if key in self.contents else None) != replaces:
                 raise ConflictError("another writer was first", uri=f"s3://{self.bucket}/{key}")
@@ -57,18 +57,24 @@ class MemoryObjects:
         self.contents.pop(key, None)
 
     def download(self, key: str, etag: str, into: IO[bytes]) -> None:
-        """Copies an object into a file; raises FileError where it is another one by now."""
+        """Copies the object into an open file. Raises FileError if its ETag is no longer ``etag``."""
         if key not in self.contents or self.etag(key) != etag:
             raise FileError(CHANGED, uri=f"s3://{self.bucket}/{key}")
         into.write(self.contents[key])
 
     def etag(self, key: str) -> str:
-        """The ETag, made as S3 makes it for a plain object."""
+        """The ETag of an object, which is the MD5 of its content, as for a plain object in S3.
+
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
+        """
         return hashlib.md5(self.contents[key], usedforsecurity=False).hexdigest()
 
 
 class MemoryTarget:
-    """A destination that keeps what it accepts. ``answer`` may refuse an entry by returning another result."""
+    """A destination that keeps the entries that it accepts, and the number of entries of each request.
+
+    ``answer``, if given, returns the result of an entry; without it, every entry is accepted.
+    """
 
     def __init__(self, limits: Limits = EVENT_BUS, answer: Callable[[Entry], Result] | None = None) -> None:
         self.limits = limits
@@ -78,10 +84,10 @@ class MemoryTarget:
         self.answer = answer
 
     def preflight(self) -> None:
-        """A destination in memory is always there."""
+        """Checks nothing, because a destination in memory is always there."""
 
     def send(self, chunk: Sequence[Span], complete: Completion) -> None:
-        """Accepts the entries that ``answer`` lets through, at once."""
+        """Completes at once, with the result of each entry."""
         entries = [entry for span in chunk for entry in span]
         results = [self.answer(entry) if self.answer else SENT for entry in entries]
         self.requests.append(len(entries))
@@ -89,4 +95,4 @@ class MemoryTarget:
         complete(results)
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Does nothing, because nothing is open."""

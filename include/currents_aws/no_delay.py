@@ -1,10 +1,11 @@
-"""Turns Nagle's algorithm off on connections of AWS's Common Runtime, which has no setting for it in Python yet.
+"""Turns off Nagle's algorithm on connections of AWS's Common Runtime, which has no setting for it in Python yet.
 
-The runtime writes a request in pieces: of 8 KB with TLS, of 16 KB without. Nagle's algorithm holds the last piece back
-until the service has acknowledged those before, and the service waits up to 40 ms for more before it does: each request
-of ten entries would stand still for that long. urllib3, and so boto3, turns it off as well.
+The runtime writes a request in pieces of 8 KB with TLS, and of 16 KB without. Nagle's algorithm holds the last piece
+back until the service has acknowledged the earlier ones, and the service waits up to 40 ms for more data before it
+does. Each request of ten entries would stand still for that long. urllib3, and so boto3, turns the algorithm off as
+well.
 
-To be dropped once awscrt.io.SocketOptions has the setting: https://github.com/awslabs/aws-c-io/pull/816
+Remove this once awscrt.io.SocketOptions has the setting: https://github.com/awslabs/aws-c-io/pull/816
 """
 
 from __future__ import annotations
@@ -18,18 +19,18 @@ _OPEN_FILES = Path("/proc/self/fd")
 
 
 class NoDelay:
-    """Finds new connections to ``port`` among the open files of this process. Elsewhere than on Linux it finds none."""
+    """Finds new connections to ``port`` among the open files of this process. It finds none except on Linux."""
 
     def __init__(self, port: int) -> None:
         self._port = port
         self._seen: set[str] = set()
 
     def look(self) -> None:
-        """Turns the algorithm off on each connection that was not there before. Safe to call by many threads."""
+        """Turns the algorithm off on each connection that was not there before. Safe to call from several threads."""
         there: set[str] = set()
         with suppress(OSError):
             for path in _OPEN_FILES.iterdir():
-                # A file may be closed meanwhile, and a socket that is not connected yet is looked at again.
+                # The file may be closed by now. A socket that is not connected yet is looked at again next time.
                 with suppress(OSError):
                     name = str(path.readlink())
                     if name.startswith("socket:"):
@@ -39,7 +40,7 @@ class NoDelay:
         self._seen = there
 
     def _set(self, number: int) -> None:
-        # A copy, since it is closed here: the number itself belongs to the runtime.
+        # This closes a copy, because the number itself belongs to the runtime.
         with socket.socket(fileno=os.dup(number)) as copy:
             if copy.family in (socket.AF_INET, socket.AF_INET6) and copy.getpeername()[1] == self._port:
                 copy.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -1,4 +1,4 @@
-"""One S3 bucket as the core's object store."""
+"""One S3 bucket behind the core's port for object stores."""
 
 from __future__ import annotations
 
@@ -19,33 +19,40 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
-# What a conditional write that came too late is answered; a removed object is answered with NoSuchKey.
+# The error codes of a conditional write that came too late. NoSuchKey is for an object that was removed.
+# Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
 _CONFLICTS = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "412", "409")
 
 
 class S3Objects:
-    """The objects of ``bucket``, through a boto3 client of the service `s3`. Safe to share between threads."""
+    """The objects of ``bucket``, through a boto3 client of the service `s3`. Safe to share between threads.
+
+    Any method may raise SetupError or TransientError, whose text names the bucket and the key.
+    """
 
     def __init__(self, client: S3Client, bucket: str) -> None:
         self._client = client
         self.bucket = bucket
 
     def objects(self, prefix: str) -> Iterator[StoredObject]:
-        """Every object below ``prefix``, a request per thousand."""
+        """Every object whose key begins with ``prefix``, in the order of the keys; one request per thousand.
+
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
+        """
         with self._faults("list failed", prefix):
             for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
                 for each in page.get("Contents", ()):
                     yield StoredObject(each["Key"], each["ETag"].strip('"'), each["Size"])
 
     def folders(self, prefix: str) -> list[str]:
-        """The prefixes one level below ``prefix``."""
-        pages = self._client.get_paginator("list_objects_v2")
+        """The folders one level below ``prefix``, as whole prefixes that end in a slash."""
+        paginator = self._client.get_paginator("list_objects_v2")
         with self._faults("list failed", prefix):
-            found = pages.paginate(Bucket=self.bucket, Prefix=prefix, Delimiter="/")
-            return [each["Prefix"] for page in found for each in page.get("CommonPrefixes", ())]
+            pages = paginator.paginate(Bucket=self.bucket, Prefix=prefix, Delimiter="/")
+            return [each["Prefix"] for page in pages for each in page.get("CommonPrefixes", ())]
 
     def read(self, key: str) -> bytes | None:
-        """The content of an object, or None where there is none."""
+        """The content, or None if there is no such object."""
         with self._faults("read failed", key):
             try:
                 return self._client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
@@ -55,23 +62,25 @@ class S3Objects:
                 raise
 
     def write(self, key: str, body: bytes) -> None:
-        """Writes an object whole."""
+        """Writes the whole object."""
         with self._faults("write failed", key):
             self._client.put_object(Bucket=self.bucket, Key=key, Body=body)
 
     def read_version(self, key: str) -> tuple[bytes, str] | None:
-        """The content and its ETag, or None."""
+        """The content and its ETag, or None if there is no such object."""
         with self._faults("read failed", key):
             try:
-                found = self._client.get_object(Bucket=self.bucket, Key=key)
-                return found["Body"].read(), found["ETag"]
+                answer = self._client.get_object(Bucket=self.bucket, Key=key)
+                return answer["Body"].read(), answer["ETag"]
             except ClientError as error:
                 if code_of(error) == "NoSuchKey":
                     return None
                 raise
 
     def write_version(self, key: str, body: bytes, replaces: str | None) -> str:
-        """Writes an object over the version that has this ETag, or where there is none.
+        """Writes the object if its ETag is still ``replaces``; None means that there must be no object yet.
+
+        Returns the new ETag. Raises ConflictError if another writer was first.
 
         Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
         """
@@ -85,16 +94,16 @@ class S3Objects:
                 raise
 
     def delete(self, key: str) -> None:
-        """Removes an object, if it is there."""
+        """Removes the object, if there is one."""
         with self._faults("delete failed", key):
             self._client.delete_object(Bucket=self.bucket, Key=key)
 
     def download(self, key: str, etag: str, into: IO[bytes]) -> None:
-        """Copies an object into a file, in one request that fails where the object has changed."""
+        """Copies the object into an open file, in one request. Raises FileError if its ETag is no longer ``etag``."""
         with self._faults("read failed", key):
             try:
-                found = self._client.get_object(Bucket=self.bucket, Key=key, IfMatch=etag)
-                shutil.copyfileobj(found["Body"], into, length=1 << 20)
+                answer = self._client.get_object(Bucket=self.bucket, Key=key, IfMatch=etag)
+                shutil.copyfileobj(answer["Body"], into, length=1 << 20)
             except ClientError as error:
                 if code_of(error) in ("NoSuchKey", "PreconditionFailed", "412"):
                     raise FileError(CHANGED, uri=self._uri(key), code=code_of(error)) from error

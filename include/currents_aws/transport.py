@@ -1,4 +1,4 @@
-"""The transport seam: how one AWS request gets to its service and the answer back. Two implementations keep it."""
+"""The transport seam: how one AWS request gets to its service, and the answer back. It has two implementations."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from currents_core.errors import CurrentsError
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the service answered. ``code`` is AWS's error code, empty where the request went well."""
+    """The answer of the service.
+
+    ``status`` is the HTTP status. ``output`` is what the operation returned. ``code`` and ``message`` are those of an
+    error of the whole request; a success leaves them empty.
+    """
 
     status: int
     output: Mapping[str, Any] = field(default_factory=dict)
@@ -21,7 +25,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class NoAnswer:
-    """The connection failed. ``maybe_accepted`` says whether the request may have reached the service all the same."""
+    """The request got no answer. ``maybe_accepted`` says whether it may have reached the service all the same."""
 
     reason: str
     maybe_accepted: bool
@@ -32,18 +36,18 @@ Completion = Callable[[Answer | NoAnswer | CurrentsError], None]
 
 
 class Transport(Protocol):
-    """Carries requests of one service."""
+    """Carries requests of one service. ``in_flight`` is the most requests that may be under way at once."""
 
     in_flight: int
 
     def send(self, operation: str, body: bytes, complete: Completion) -> None:
-        """Starts one request and returns at once; ``complete`` is called once, from any thread, with what came of it.
+        """Starts one request and returns at once. ``complete`` is called once, from any thread, with the outcome.
 
-        ``body`` has the parameters of the operation as JSON, times in seconds since the epoch.
+        ``body`` has the parameters of the operation as JSON, with times in seconds since the epoch.
 
-        There is no retry: an answer of whatever status is an ``Answer``. A CurrentsError means that no request could
-        be made, such as for want of credentials.
+        Nothing is retried: a response of any status is an ``Answer``. A CurrentsError means that no request could be
+        made, for example without credentials.
         """
 
     def close(self) -> None:
-        """Ends every connection. Requests under way are answered first, or end as ``NoAnswer``."""
+        """Closes every connection. Requests under way are answered first, or complete with ``NoAnswer``."""
