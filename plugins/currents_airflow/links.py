@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 class _FoundLink(BaseOperatorLink):
-    """Goes to the address that the task found under the link's name. Airflow asks for it when a try has ended."""
+    """Leads to the address that the task keeps under the link's name. Airflow asks for it when a try has ended."""
 
     def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002 - Airflow's signature
-        """The address, empty where the task did not come so far."""
+        """The address, or an empty text if the task did not get that far."""
         return str(operator.addresses.get(self.name, ""))
 
 

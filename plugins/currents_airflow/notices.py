@@ -15,7 +15,7 @@ from currents_core.setup.settings import Connector, Notice
 
 
 def on_failure(connector: Connector) -> list[Any]:
-    """What a DAG calls when a run of it failed. Notices that can't be sent are left out; ``faults`` tells of them."""
+    """The callbacks of a failed run. Notices that can't be sent are left out; ``faults`` reports them."""
     return [made for made in map(_made, connector.notify.on_failure) if not isinstance(made, SetupError)]
 
 
@@ -47,4 +47,4 @@ def _made(notice: Notice) -> Any:
     try:
         return import_string(notice.notifier)(**notice.arguments)
     except Exception as error:  # noqa: BLE001 - whatever a notifier of any provider raises
-        return SetupError(f"{notice.notifier} can't be made ({error}); correct the class or its arguments")
+        return SetupError(f"{notice.notifier} can't be created ({error}); correct the class or its arguments")

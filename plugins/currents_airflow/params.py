@@ -10,7 +10,7 @@ from currents_core.hour import HOUR_PATTERN
 
 
 def export_params() -> dict[str, Param]:
-    """What a run of the export DAG can be asked for; scheduled runs and backfills leave all of it as it is."""
+    """The form of the export DAG. Scheduled runs and backfills use its defaults."""
     return {
         "hour": _hour("Hour", "The hour to export, as YYYY-MM-DD-HH in UTC. Scheduled runs and backfills have theirs."),
         "until": _hour("Until", "The last hour, to export every hour from the first to this one; empty for one hour."),
@@ -23,8 +23,8 @@ def export_params() -> dict[str, Param]:
             None,
             type=["null", "integer"],
             minimum=1,
-            title="At most so many events",
-            description="Ends after so many; a later run goes on from there. Empty for all.",
+            title="Maximum events",
+            description="Stops after this many events; a later run delivers the rest. Empty for all.",
             section="What",
         ),
         "dry_run": _dry_run("reconcile"),
@@ -33,7 +33,7 @@ def export_params() -> dict[str, Param]:
             False,
             type="boolean",
             title="Send again",
-            description="Sends what was already sent once more. Events say so in currents_export.mode.",
+            description="Sends events that were already sent. They are marked with currents_export.mode.",
             section="Replay",
         ),
         "reason": Param(
@@ -41,21 +41,21 @@ def export_params() -> dict[str, Param]:
             type=["null", "string"],
             maxLength=500,
             title="Reason",
-            description="Why events are sent again; a replay needs one.",
+            description="Why events are sent again. Required with Send again.",
             section="Replay",
         ),
     }
 
 
 def redrive_params(connectors: Sequence[str]) -> dict[str, Param]:
-    """What a run of the redrive DAG can be asked for."""
+    """The form of the redrive DAG."""
     return {
         "connector": Param(
             connectors[0],
             type="string",
             enum=list(connectors),
             title="Connector",
-            description="Whose dead letters are sent again.",
+            description="The connector whose dead letters are sent again.",
         ),
         "hour": _hour("Hour", "The hour the letters belong to, as YYYY-MM-DD-HH in UTC."),
         "until": _hour("Until", "The last hour, for every hour from the first to this one; empty for one hour."),
@@ -85,8 +85,8 @@ def _dry_run(task: str) -> Param:
         False,
         type="boolean",
         title="Dry run",
-        description=f"Reads and prepares everything, sends nothing, and reports in the log of the task {task} "
-        "what sending would come to.",
+        description=f"Reads and prepares everything but sends nothing. The log of the task {task} reports "
+        "what would be sent.",
         section="How",
     )
 
@@ -98,7 +98,7 @@ def _pace() -> Param:
         minimum=1,
         maximum=100,
         title="Pace",
-        description="Per cent of the run's share of the budget.",
+        description="Percent of the run's share of the budget.",
         section="How",
     )
 

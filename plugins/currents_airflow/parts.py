@@ -51,7 +51,7 @@ class RunParts:
 
     @cached_property
     def state(self) -> ObjectStore:
-        """Where the exporter keeps what it knows."""
+        """Where the exporter keeps its state."""
         from currents_aws.dry_run import Overlay
 
         return Overlay(self._kept) if self.request.is_dry else self._kept
@@ -86,7 +86,7 @@ class RunParts:
 
     @cached_property
     def ledger(self) -> Ledger:
-        """Which files are delivered."""
+        """What became of each file."""
         from currents_core.books.ledger import Ledger
 
         return Ledger(self.state, self._books)
@@ -100,7 +100,7 @@ class RunParts:
 
     @cached_property
     def delivered_ids(self) -> DeliveredIds:
-        """The ids that delivered files brought."""
+        """The ids of the events that were delivered."""
         from currents_core.books.seen_ids import DeliveredIds
 
         return DeliveredIds(self.state, self._books)
@@ -122,8 +122,8 @@ class RunParts:
             key = None
         if not key:
             raise SetupError(
-                f"{self.connector.name}: there is no Airflow connection {settings.hash_key_conn_id} with a password; "
-                "make it and put the key of the hashes there"
+                f"{self.connector.name}: the Airflow connection {settings.hash_key_conn_id} does not exist or has no "
+                "password; create it with the key of the hashes as its password"
             )
         return PersonalData(settings.rules, key.encode())
 
@@ -151,7 +151,7 @@ class RunParts:
 
     @cached_property
     def redrive(self) -> Redrive:
-        """The sending again of dead letters."""
+        """The redrive of dead letters."""
         from currents_core.books.dead_letter import DeadLetters
         from currents_core.books.layout import run_name
         from currents_core.books.ledger import Ledger
@@ -168,7 +168,7 @@ class RunParts:
         )
 
     def addresses(self, prefix: str | None = None, hour: str | None = None) -> dict[str, str]:
-        """Pages of the AWS console, by the names of the links that go there."""
+        """Pages of the AWS console, by the names of the links to them."""
         from currents_aws.console import bus_address, folder_address, object_address
 
         source, destination = self.connector.source, self.connector.destination

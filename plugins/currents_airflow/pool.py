@@ -24,7 +24,7 @@ _DESCRIPTION = "Deliveries of Currents events; made and kept by Currents Export:
 
 @hookimpl
 def on_dag_run_running(dag_run: Any, msg: str) -> None:  # noqa: ARG001 - the names are Airflow's
-    """Looks after the pool whenever a run starts that has tasks in it, in the scheduler's own transaction."""
+    """Keeps the pool whenever a run with tasks in it starts, in the scheduler's own transaction."""
     from sqlalchemy.orm import object_session
 
     if not any(task.pool == POOL for task in dag_run.dag.tasks):
@@ -37,20 +37,20 @@ def on_dag_run_running(dag_run: Any, msg: str) -> None:  # noqa: ARG001 - the na
 
 
 def keep_pool(session: Session, slots: int) -> None:
-    """Makes the pool with so many slots, or gives it as many."""
+    """Creates the pool with this many slots, or resizes it."""
     from airflow.models.pool import Pool
     from sqlalchemy import update
 
     if session.execute(_insert(session, slots)).rowcount:  # type: ignore[attr-defined]
-        log.info("made the pool %s with %d slots", POOL, slots)
+        log.info("created the pool %s with %d slots", POOL, slots)
         return
     other = update(Pool).where(Pool.pool == POOL, Pool.slots != slots).values(slots=slots)
     if session.execute(other).rowcount:  # type: ignore[attr-defined]
-        log.warning("the pool %s has %d slots again, as budget.slots of the connectors says", POOL, slots)
+        log.warning("reset the pool %s to %d slots, as budget.slots of the connectors says", POOL, slots)
 
 
 def _insert(session: Session, slots: int) -> Any:
-    """An insert that does nothing where the pool is there: of two schedulers that find none, only one can make it."""
+    """An insert that does nothing if the pool exists: of two schedulers that find none, only one can create it."""
     from airflow.models.pool import Pool
     from sqlalchemy import insert
     from sqlalchemy.dialects import postgresql

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["export", "sweep", "redrive"]
 
-# What passes is tried again after growing delays; what only a person can mend fails at once.
+# Transient faults are retried after growing delays; what only a person can fix fails at once.
 RETRY_POLICY = ExceptionRetryPolicy(
     [
         RetryRule(SetupError, RetryAction.FAIL, reason="somebody has to correct the set-up; the error says what"),
@@ -65,14 +65,14 @@ class CurrentsOperator(BaseOperator):
         verify: bool | str | None = None,
         **kwargs: Any,
     ) -> None:
-        # A mapped task is told None for what nobody gave.
+        # A mapped task gets None for what was not given.
         super().__init__(**kwargs | {"retry_policy": kwargs.get("retry_policy") or RETRY_POLICY})
         self.connector = connector
         self.kind = kind
         self.aws_conn_id = aws_conn_id
         self.region_name = region_name
         self.verify = verify
-        # Where its links go, by their names; known once it ran.
+        # The targets of its links, by name; known once it ran.
         self.addresses: dict[str, str] = {}
 
     def execute(self, context: Context) -> Any:
@@ -83,13 +83,13 @@ class CurrentsOperator(BaseOperator):
             request.require_begun(datetime.now(UTC))
             return self.run_step(context, RunParts(settings, request, context["dag_run"].run_id, self.verify))
         except (SetupError, DeliveryError) as error:
-            # The UI cuts off the message of an exception, but not a line. It says it all; where it came from would only
-            # bury it.
+            # The UI cuts off the message of an exception, but not a line of the log. The line says it all; a traceback
+            # would bury it.
             self.log.error("%s", error)
             raise error.with_traceback(None) from None
 
     def settings(self) -> Connector:
-        """The connector's settings, with what the task was told of its bus."""
+        """The connector's settings, with the overrides that this task was given for its bus."""
         connector = one_connector(self.connector)
         told = {"aws_conn_id": self.aws_conn_id, "region": self.region_name}
         told = {name: value for name, value in told.items() if value}

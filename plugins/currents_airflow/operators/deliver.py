@@ -40,12 +40,12 @@ class CurrentsToEventBridgeOperator(CurrentsOperator):
         self._datasets: list[str] = []
 
     def run_step(self, context: Context, parts: RunParts, /) -> dict[str, Any]:
-        """Returns the counts of the rows delivered by this try; of a dry run, the forecast."""
+        """Returns the counts of the rows that this try delivered, or the forecast of a dry run."""
         from currents_core.delivering.deliver import Delivery
         from currents_core.sending.pacer import Pacer
 
-        # What this process has loaded by now stays: looking through it for garbage again and again takes a twentieth of
-        # the time.
+        # What this process has loaded by now stays: collecting garbage in it again and again costs a twentieth of the
+        # time.
         gc.freeze()
         request = parts.request
         shard = parts.plans.read(self.shard["key"])
@@ -63,7 +63,7 @@ class CurrentsToEventBridgeOperator(CurrentsOperator):
             delivered_ids=parts.delivered_ids,
             owner=_name(context),
             personal_data=parts.personal_data,
-            # Dead letters stay what they were: those of a backfill are sent again as such.
+            # Dead letters keep their mode: those of a backfill are sent again as such.
             mode=self.shard.get("mark", request.mark),
             max_events=request.max_events,
             rows_of=parts.redrive.rows if request.is_redrive else None,
@@ -96,13 +96,13 @@ class CurrentsToEventBridgeOperator(CurrentsOperator):
         )
 
     def on_kill(self) -> None:
-        """Ends the delivery in good order: what is under way is waited for, and how far it came is saved."""
+        """Ends the delivery in good order: waits for the requests under way, and saves how far it got."""
         if self._delivery:
             self._delivery.stop()
 
 
 def _measure(connector: str, figures: SendFigures) -> None:
-    """Counts what was sent, also by a delivery that did not end well."""
+    """Counts what was sent, even by a delivery that failed."""
     metrics.count(
         connector,
         events_sent=figures.sent,
@@ -125,6 +125,6 @@ def _forecast(parts: RunParts, shard: Shard, account: Account) -> dict[str, Any]
 
 
 def _name(context: Context) -> str:
-    """The task as leases and messages name it."""
+    """The name of the task in leases and messages."""
     task = context["ti"]
     return f"{task.dag_id} {task.run_id} {task.task_id}[{task.map_index}] try {task.try_number}"

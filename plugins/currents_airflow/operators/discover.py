@@ -11,13 +11,14 @@ from currents_airflow.links import EventBusLink, SourceFilesLink
 from currents_airflow.operators.base import CurrentsOperator, is_backfill
 from currents_airflow.parts import RunParts
 from currents_airflow.pool_check import require_pool
+from currents_core.counted import counted
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
 class CurrentsDiscoverOperator(CurrentsOperator):
-    """Lists the hours' files and the late ones before them, and returns one plan per shard for mapping.
+    """Lists the files of the hours and late files of earlier ones, and returns a plan per shard for mapping.
 
     A plan is `{"key", "label"}`: where the shard's files are listed in the state, and what the grid shows.
 
@@ -31,18 +32,18 @@ class CurrentsDiscoverOperator(CurrentsOperator):
         self.skip_backfills = skip_backfills
 
     def run_step(self, context: Context, parts: RunParts, /) -> list[dict[str, object]]:
-        """Also looks whether the destination exists, since EventBridge drops what is sent to a missing bus."""
+        """Also checks that the destination exists, since EventBridge drops what is sent to a missing bus."""
         from currents_core.finding.discover import undelivered
         from currents_core.finding.shard import MAX_SHARDS, plan_shards
 
         if self.skip_backfills and is_backfill(context):
-            raise AirflowSkipException("backfills have tasks and slots of their own")
+            raise AirflowSkipException("backfills are delivered by tasks of their own")
         require_pool(context)
         request = parts.request
         self.addresses = parts.addresses()
         parts.bus.preflight()
         files = undelivered(parts.connector, parts.source, parts.ledger, request)
-        # One task counts the events where they are limited.
+        # A maximum is counted by one task.
         shards = plan_shards(files, max_shards=1 if request.max_events else MAX_SHARDS)
         late = sum(file.hour in request.past for file in files)
         metrics.count(parts.connector.name, files_found=len(files), files_late=late)
@@ -56,5 +57,5 @@ def _said(parts: RunParts, files: list[Any], late: int, shards: int) -> str:
     when = hours[0] if len(hours) == 1 else f"{hours[0]} to {hours[-1]}"
     place = f"s3://{parts.source.bucket}/{parts.connector.source.prefix}"
     if not files:
-        return f"{when}: nothing to deliver: every file below {place} is delivered, or there is none"
-    return f"{when}: {len(files)} files ({late} late) in {shards} shards below {place}"
+        return f"{when}: nothing to deliver: every file below {place} is delivered, or there are none"
+    return f"{when}: {counted(len(files), 'file')} ({late} late) in {counted(shards, 'shard')} below {place}"

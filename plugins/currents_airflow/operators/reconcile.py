@@ -1,4 +1,4 @@
-"""Closes a run: writes the manifests of its hours, and fails where the books do not balance."""
+"""Closes a run: writes the manifests of its hours, and fails where the books don't balance."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from airflow.sdk import TaskInstanceState
 from currents_airflow import metrics
 from currents_airflow.links import EventBusLink, HourManifestLink, SourceFilesLink
 from currents_airflow.operators.base import CurrentsOperator
+from currents_core.counted import counted
 from currents_core.errors import DeliveryError
 from currents_core.hour import hour_end
 
@@ -54,7 +55,7 @@ class CurrentsReconcileOperator(CurrentsOperator):
         planned = {task: list(plans) for task, plans in self.plans.items() if plans is not None}
         failed = self._failed_upstream(context)
         if not planned:
-            raise DeliveryError(f"{self.connector}: nothing was planned; the log of the first task says why")
+            raise DeliveryError(f"{self.connector}: nothing was planned; see the log of the first task")
         if parts.request.is_dry:
             self.outlets = []
             return self._forecast(context, parts, planned, failed)
@@ -64,14 +65,14 @@ class CurrentsReconcileOperator(CurrentsOperator):
     def close(
         self, context: Context, parts: RunParts, files: Sequence[SourceFile], failed: Sequence[str]
     ) -> dict[str, Any]:
-        """Accounts for the files that the run had; ``failed`` are the names of its tasks that did."""
+        """Accounts for the files of the run. ``failed`` names its failed tasks."""
         from currents_core.books.manifest import reconcile
 
         request = parts.request
         hours = sorted({*request.hours, *(file.hour for file in files)})
         manifests = [reconcile(self.connector, each, files, parts.ledger) for each in hours]
         open_hours = [] if request.is_partial else [each for each in manifests if not each.complete]
-        faults = [_complaint(each) for each in open_hours] or [f"{name} failed; its log says why" for name in failed]
+        faults = [_complaint(each) for each in open_hours] or [f"{name} failed; see its log" for name in failed]
         announces = bool(self.outlets) and not (faults or request.is_partial or request.own_books)
         complete, now = [], datetime.now(UTC)
         for manifest in manifests:
@@ -94,7 +95,7 @@ class CurrentsReconcileOperator(CurrentsOperator):
         for outlet in self.outlets if hours else ():
             context["outlet_events"][outlet].add_partitions(hours)
         if not hours:
-            # An outlet of which nothing is told makes an event all the same.
+            # An outlet without partitions would still make an event.
             self.outlets = []
 
     def _measure(self, context: Context, parts: RunParts, manifests: Sequence[Manifest]) -> None:
@@ -110,21 +111,21 @@ class CurrentsReconcileOperator(CurrentsOperator):
     def _forecast(
         self, context: Context, parts: RunParts, planned: Mapping[str, Sequence[Any]], failed: Sequence[str]
     ) -> dict[str, Any]:
-        """The report of a dry run, of which nothing is written down."""
+        """The report of a dry run, which leaves no other trace."""
         from currents_core.delivering.dry_run import Forecast, total_forecast
 
         if failed:
-            raise DeliveryError(f"{self.connector}: {', '.join(failed)} failed; the log says why")
+            raise DeliveryError(f"{self.connector}: {', '.join(failed)} failed; see the log")
 
         def forecasts() -> Iterator[Forecast]:
             for task, plans in planned.items():
-                # By number: what a removed task of an earlier try left is none of this run's.
+                # By index: a removed task of an earlier try may have left a result as well.
                 indexes = list(range(len(plans)))
                 found = context["ti"].xcom_pull(task_ids=task, map_indexes=indexes) if indexes else []
                 yield from (Forecast.from_json(each) for each in found)
 
         report = total_forecast(forecasts()).report(parts.connector, parts.request.pace)
-        self.log.info("Nothing was sent. Sending would come to:\n%s", json.dumps(report, indent=2, ensure_ascii=False))
+        self.log.info("Nothing was sent. A real run would send:\n%s", json.dumps(report, indent=2, ensure_ascii=False))
         return report
 
     def _failed_upstream(self, context: Context) -> list[str]:
@@ -137,6 +138,6 @@ class CurrentsReconcileOperator(CurrentsOperator):
 
 def _complaint(manifest: Manifest) -> str:
     if not manifest.open_files:
-        return f"{manifest.hour}: the books do not balance ({manifest.account.totals}); please report this"
+        return f"{manifest.hour}: the books don't balance ({manifest.account.totals}); please report this"
     reasons = list(manifest.open_files.values())
-    return f"{manifest.hour} is not complete, open files: {len(reasons)}: {'; '.join(reasons[:5])}"
+    return f"{manifest.hour} is not complete, {counted(len(reasons), 'open file')}: {'; '.join(reasons[:5])}"

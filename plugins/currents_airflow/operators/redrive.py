@@ -11,6 +11,7 @@ from currents_airflow.links import EventBusLink
 from currents_airflow.operators.base import CurrentsOperator
 from currents_airflow.operators.reconcile import CurrentsReconcileOperator
 from currents_airflow.pool_check import require_pool
+from currents_core.counted import counted
 from currents_core.errors import DeliveryError
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class CurrentsSelectLettersOperator(CurrentsOperator):
     operator_extra_links = (EventBusLink(),)
 
     def run_step(self, context: Context, parts: RunParts, /) -> list[dict[str, object]]:
-        """Also looks whether the destination exists, since EventBridge drops what is sent to a missing bus."""
+        """Also checks that the destination exists, since EventBridge drops what is sent to a missing bus."""
         from currents_core.finding.shard import plan_shards
 
         require_pool(context)
@@ -42,20 +43,20 @@ class CurrentsSelectLettersOperator(CurrentsOperator):
             for shard in plan_shards(files):
                 letters = sum(len(redrive.rows(file)) for file in shard.files)
                 key = parts.plans.write(shard.files[0].hour, shard)
-                plans.append({"key": key, "label": f"{letters} letters of {shard.label}", "mark": mark})
+                plans.append({"key": key, "label": f"{counted(letters, 'letter')} of {shard.label}", "mark": mark})
                 self.log.info("%s", plans[-1]["label"])
         if not plans:
-            self.log.info("%s to %s: no dead letters of that kind", request.hours[0], request.hours[-1])
+            self.log.info("%s to %s: no matching dead letters", request.hours[0], request.hours[-1])
         return plans
 
 
 class CurrentsConcludeRedriveOperator(CurrentsReconcileOperator):
-    """Moves the dead letters that went through out of their hours' books, and notes the try of those that did not."""
+    """Removes the dead letters that were accepted from their hours' books, and records the attempt of the others."""
 
     def close(
         self, _context: Context, parts: RunParts, files: Sequence[SourceFile], failed: Sequence[str]
     ) -> dict[str, Any]:
-        """Returns what became of the letters' rows. Raises DeliveryError where not all of them were tried."""
+        """Returns what became of the letters' rows. Raises DeliveryError if some were not tried."""
         from currents_core.books.manifest import reconcile
 
         now = datetime.now(UTC)
@@ -63,9 +64,9 @@ class CurrentsConcludeRedriveOperator(CurrentsReconcileOperator):
         totals = parts.redrive.conclude(files, now).totals
         for hour in sorted({file.hour for file in files}):
             parts.hours_manifests.write(reconcile(self.connector, hour, [], parts.redrive.ledger), now)
-        self.log.info("of %d letters: %s", totals.read, totals)
+        self.log.info("%s: %s", counted(totals.read, "letter"), totals)
         if totals.dead_lettered:
-            self.log.warning("%d stay dead letters; their `reason` says why", totals.dead_lettered)
+            self.log.warning("%s could not be sent again; see their `reason`", counted(totals.dead_lettered, "letter"))
         if failed:
-            raise DeliveryError(f"{self.connector}: {', '.join(failed)} failed; the log says why, clear it to resume")
+            raise DeliveryError(f"{self.connector}: {', '.join(failed)} failed; see the log, then clear it to resume")
         return asdict(totals)

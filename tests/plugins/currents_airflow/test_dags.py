@@ -64,7 +64,7 @@ def test_faults_are_reported_apart_from_the_dags(path: Path) -> None:
     with pytest.raises(SetupError, match=r"connectors\[1\]\.source: Field required"):
         report_faults()
     write(path, {**CONNECTOR, "notify": {"on_failure": [{"notifier": "no.such.Notifier"}]}})
-    with pytest.raises(SetupError, match=r"connector orders: notify: no\.such\.Notifier can't be made"):
+    with pytest.raises(SetupError, match=r"connector orders: notify: no\.such\.Notifier can't be created"):
         report_faults()
     assert "currents_export_orders" in make_dags()
 

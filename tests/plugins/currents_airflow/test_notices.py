@@ -36,7 +36,7 @@ def test_who_is_to_be_told_is_told() -> None:
 @pytest.mark.parametrize(
     ("notice", "complaint"),
     [
-        ({"notifier": "no.such.Notifier"}, "no.such.Notifier can't be made (No module named 'no')"),
+        ({"notifier": "no.such.Notifier"}, "no.such.Notifier can't be created (No module named 'no')"),
         ({"notifier": "tests.dags.notifier.Missing"}, 'does not define a "Missing" attribute/class'),
         (
             {"notifier": GOOD["notifier"], "arguments": {"text": "failed"}},

@@ -38,7 +38,7 @@ def test_the_pool_is_made_once_and_gets_the_slots_that_the_budgets_say(
     for wanted in (4, 4, 2):
         pool.keep_pool(session, wanted)
         assert slots(session) == {"other": 7, POOL: wanted}
-    assert "the pool currents has 2 slots again" in caplog.text
+    assert "reset the pool currents to 2 slots" in caplog.text
 
 
 @pytest.mark.parametrize(
