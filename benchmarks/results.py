@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-BENCHMARKS = ("encode", "memory", "encoders", "send", "export")
+BENCHMARKS = ("encode", "memory", "encoders", "imports", "send", "export")
 PACKAGES = ("apache-airflow", "awscrt", "boto3", "datafusion", "orjson", "pandas", "pyarrow")
 RESULTS = Path(__file__).parent / "RESULTS.md"
 # Programs that the sinks run, and the Debian package of each.

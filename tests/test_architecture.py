@@ -89,14 +89,25 @@ def test_airflow_is_only_used_through_its_public_sdk() -> None:
     assert broken == []
 
 
-@pytest.mark.parametrize("module", ["currents_plugin", "dags.currents_export", "currents_airflow.operators.deliver"])
-def test_what_every_airflow_process_imports_loads_nothing_heavy(module: str, tmp_path: Path) -> None:
-    heavy = {"pandas", "pyarrow", "numpy", "boto3", "awscrt", "fastavro"}
-    code = f"import sys, {module}; print(sorted({heavy!r} & set(sys.modules)))"
+HEAVY = {"pandas", "pyarrow", "numpy", "boto3", "botocore", "awscrt", "fastavro", "datafusion"}
+PARSE = f"""
+import runpy, sys
+from airflow.plugins_manager import ensure_plugins_loaded
+ensure_plugins_loaded()
+for path in sys.argv[2:]:
+    runpy.run_path(path) if sys.argv[1] == "dags" else __import__(path)
+assert "currents_airflow.plugin" in sys.modules
+print(sorted({HEAVY!r} & set(sys.modules)))
+"""
+
+
+@pytest.mark.parametrize("room", ["dags", "plugins"])
+def test_what_every_airflow_process_imports_loads_nothing_heavy(room: str, tmp_path: Path) -> None:
+    paths = [path.relative_to(ROOT / room) for path in modules(room)]
+    names = [str(ROOT / room / path) if room == "dags" else ".".join(path.with_suffix("").parts) for path in paths]
     run = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        env={**airflow_env(tmp_path), "PYTHONPATH": f"{ROOT / 'include'}:{ROOT / 'plugins'}:{ROOT}"},
+        [sys.executable, "-c", PARSE, room, *names],
+        env=airflow_env(tmp_path),
         capture_output=True,
         text=True,
         check=True,

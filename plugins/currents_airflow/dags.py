@@ -47,16 +47,17 @@ def report_faults() -> None:
 
 
 def _require_plugin() -> None:
+    if get_parsing_context().task_id:
+        # Tasks parse DAG files too, and need no plugin.
+        return
     from airflow.plugins_manager import get_deadline_references_plugins
 
     loaded: Collection[object] = get_deadline_references_plugins().values()
-    # Tasks parse DAG files too, and need no plugin.
-    if get_parsing_context().task_id or HourEnd in loaded:
-        return
-    raise SetupError(
-        "the Airflow plugin `currents` is not loaded here; install the package currents-export, or make its folder "
-        "plugins/ the plugins folder, in every part of Airflow (`airflow plugins` lists the plugins that are loaded)"
-    )
+    if HourEnd not in loaded:
+        raise SetupError(
+            "the Airflow plugin `currents` is not loaded here; install the package currents-export, or make its folder "
+            "plugins/ the plugins folder, in every part of Airflow (`airflow plugins` lists what is loaded)"
+        )
 
 
 def _dags(connectors: Mapping[str, Connector]) -> Iterator[DAG]:
