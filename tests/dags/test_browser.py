@@ -190,7 +190,7 @@ def test_a_failed_shard_is_cleared_from_the_grid(ui: Ui, export: Export) -> None
     ui.task(run, "deliver")
     shard = ui.page.get_by_role("link", name=f"{types[0]}, 5 files")
     shard.click()
-    why = "sending to the event bus braze-events in us-east-1: AccessDeniedException"
+    why = "event bus braze-events in us-east-1: send failed: AccessDeniedException"
     expect(ui.page.get_by_text(f"ERROR - {why}").first).to_be_visible()
     ui.page.get_by_text("SetupError: ").click()
     ui.picture("why")
