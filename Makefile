@@ -7,7 +7,7 @@ RUN := PYTHONPATH=include $(BIN)/python -m
 COMPILE := $(RUN) uv pip compile --quiet --no-emit-index-url --python-version 3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test screenshots lint format bench requirements clean
+.PHONY: help install demo up test matrix screenshots lint format bench requirements clean
 
 help:            ## list these commands
 	@grep -E '^[a-z]+: .*##|^[a-z]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 14
@@ -31,6 +31,9 @@ up: install      ## Airflow UI on 127.0.0.1 with the demo connector; Ctrl-C stop
 
 test: install    ## run the whole test suite
 	@$(RUN) pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+matrix: install  ## test the wheel in clean environments: constraints of Airflow and MWAA, lowest and newest versions
+	@.ci/matrix
 
 screenshots: install  ## retake the pictures in the docs
 	@CURRENTS_SCREENSHOTS=docs/images $(RUN) pytest tests/dags/test_browser.py
