@@ -53,6 +53,7 @@ class Preparation:
         Raises FileError if nothing names the event types of the file.
         """
         prepared: list[Entries] = []
+        parked_before = len(opened.parked)
         for event_type, rows in by_event_type(frame, file_type):
             counts = opened.account.of(event_type or _UNNAMED)
             counts.read += len(rows)
@@ -63,7 +64,10 @@ class Preparation:
             else:
                 counts.filtered += len(rows)
         sent = np.concatenate([np.empty(0, np.int64), *(each.rows for each in prepared)])
-        opened.expect(len(sent), np.setdiff1d(frame.index, sent, assume_unique=True))
+        # Parked rows stay open until the file is settled, as refused ones do: whoever resumes parks them again.
+        parked = np.array([letter.row for letter in opened.parked[parked_before:]], np.int64)
+        done = np.setdiff1d(frame.index, np.concatenate([sent, parked]), assume_unique=True)
+        opened.expect(len(sent), done)
         return [each for each in prepared if len(each)]
 
     def records(self, frame: pd.DataFrame, letters: Iterable[DeadLetter]) -> Iterator[DeadLetter]:

@@ -18,9 +18,9 @@ from currents_core.books.ledger import Ledger
 from currents_core.books.seen_ids import DeliveredIds
 from currents_core.delivering.redrive import Redrive
 from currents_core.entry import Entry
-from currents_core.errors import DeliveryError, SetupError, StoppedError
+from currents_core.errors import DeliveryError, SetupError, StoppedError, TransientError
 from currents_core.file_key import SourceFile
-from currents_core.ports import SENT, Invalid, Result
+from currents_core.ports import SENT, Failed, Invalid, Result
 from tests.include.currents_core.delivering.test_deliver import HOUR, NOW, OPEN, PURCHASE, House, table
 
 
@@ -128,6 +128,23 @@ def test_letters_of_a_backfill_go_as_such() -> None:
     house.send_again(house.redrive("one"))
     [entry] = house.target.accepted
     assert json.loads(entry.detail)["currents_export"] == {"mode": "backfill"}
+
+
+def test_a_redrive_that_ends_early_keeps_the_letters_that_it_would_have_parked_again() -> None:
+    house = Redriven()
+    file = house.put(OPEN, "a.parquet", table(["a", None]))
+    house.refused = {"a"}
+    house.deliver(file)
+    redrive = house.redrive("one")
+    house.target.answer = lambda _: Failed("InternalFailure", "down", "outage")
+    with pytest.raises(TransientError, match="still refused"):
+        house.send_again(redrive)
+    assert list(house.letters(file)) == [0, 1]
+    assert house.totals() == Counts(read=2, dead_lettered=2)
+    house.target.answer = None
+    assert house.send_again(redrive) == Counts(read=2, sent=1, dead_lettered=1)
+    assert list(house.letters(file)) == [1]
+    assert house.totals() == Counts(read=2, sent=1, dead_lettered=1)
 
 
 def test_concluding_and_planning_again_changes_nothing() -> None:
