@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pandas as pd
@@ -59,3 +60,45 @@ def test_every_condition_must_be_met_and_none_asks_nothing() -> None:
 def test_a_condition_that_asks_nothing_is_refused() -> None:
     with pytest.raises(ValidationError, match="checks nothing"):
         Condition.model_validate({"field": "country"})
+
+
+COLUMNS = {
+    "text": pa.array(["a", "7", "NaN", None]),
+    "large": pa.array(["a", "7", "x", None], pa.large_string()),
+    "codes": pa.array(["a", "7", "x", None]).dictionary_encode(),
+    "whole": pa.array([7, 1, 2**62 + 1, None], pa.int64()),
+    "small": pa.array([7, 1, 2, None], pa.uint8()),
+    "float": pa.array([7, 3.14, float("nan"), None], pa.float32()),
+    "decimal": pa.array([7, 1, 3, None], pa.decimal128(5, 2)),
+    "flag": pa.array([True, False, True, None]),
+    "list": pa.array([["a"], [], ["7"], None]),
+    "struct": pa.array([{"a": 1}, {"a": 2}, {}, None]),
+    "date": pa.array([1, 2, 3, None], pa.date32()),
+    "moment": pa.array([1, 2, 3, None], pa.timestamp("us", "UTC")),
+    "nothing": pa.nulls(4),
+}
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+@pytest.mark.parametrize("wanted", [["a"], [7], [True], [3.14], ["a", 7, True, 3.14], [10**400], [-1, 1e300, 2.5]])
+def test_a_value_of_another_type_meets_no_condition_and_raises_nothing(name: str, wanted: list[Any]) -> None:
+    column = COLUMNS[name]
+    frame = pa.table({name: column}).to_pandas(types_mapper=pd.ArrowDtype)
+    events = Events("t", frame, frozenset())
+    expected = [value is not None and any(_alike(value, each) for each in wanted) for value in column.to_pylist()]
+    found = matching(events, [Condition.model_validate({"field": name, "in": wanted})])
+    assert list(found) == expected
+    left = matching(events, [Condition.model_validate({"field": name, "not_in": wanted})])
+    assert list(left) == [value.is_valid and not each for value, each in zip(column, expected, strict=True)]
+    for bound in ("at_least", "at_most"):
+        within = matching(events, [Condition.model_validate({"field": name, bound: 5})])
+        assert len(within) == 4
+        assert name in {"text", "large", "codes", "whole", "small", "float", "decimal"} or not within.any()
+
+
+def _alike(value: Any, wanted: Any) -> bool:
+    if isinstance(value, bool) or isinstance(wanted, bool) or isinstance(value, str) or isinstance(wanted, str):
+        return type(value) is type(wanted) and bool(value == wanted)
+    if isinstance(value, float):
+        return bool(value == pa.scalar(wanted, pa.float32()).as_py()) if abs(wanted) < 1e38 else False
+    return isinstance(value, int | Decimal) and value == wanted
