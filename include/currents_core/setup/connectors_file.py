@@ -1,7 +1,12 @@
-"""Reads the connectors file. It reports all faults at once, each with its line, its place and the remedy."""
+"""Reads the connectors: a file with a list of them, or a folder with a file for each.
+
+It reports all faults at once, each with its line, its place and the remedy. A connector with a fault is left out; the
+others stay usable.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +17,17 @@ from pydantic import ValidationError
 
 from currents_core.counted import counted
 from currents_core.errors import SetupError
+from currents_core.setup.faults import Fault, Loc, did_you_mean, faults_of
+from currents_core.setup.fitting import misfits
 from currents_core.setup.settings import Connector
+from currents_core.setup.yaml_file import MisreadError, line_of, plain_value, read_node, shown
+
+_FORM = "; see docs/connectors.md"
 
 
 @dataclass(frozen=True, slots=True)
 class Connectors:
-    """The valid connectors of the file at ``path``, by name, and one line per fault."""
+    """The valid connectors of the file or folder at ``path``, by name, and one line per fault."""
 
     path: Path
     valid: Mapping[str, Connector]
@@ -29,93 +39,135 @@ class Connectors:
         return "\n".join([head, *(f"  - {fault}" for fault in self.faults)])
 
 
-def load_connectors(path: Path) -> Connectors:
-    """Reads the connectors from the file at ``path``.
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """Where one connector is: its node, the words for its place, and the name that its file gives it, if any."""
 
-    A faulty connector is left out and its faults are listed; the others stay usable. Raises SetupError if the file
-    can't be read, is not valid YAML, or has no list of connectors.
+    node: yaml.Node
+    place: str
+    file: str = ""
+    name: str | None = None
+
+    def fault(self, fault: Fault) -> str:
+        where, nearest = _locate(self.node, fault.loc)
+        place = f"{self.place}{where}".removeprefix(".")
+        return self.line(line_of(nearest), place, fault.message)
+
+    def line(self, number: int, place: str, message: str) -> str:
+        return ", ".join(each for each in (self.file, f"line {number}", place) if each) + f": {message}"
+
+
+def load_connectors(path: Path) -> Connectors:
+    """Reads the connectors from the file or the folder at ``path``.
+
+    A faulty connector is left out and its faults are listed; the others stay usable. Raises SetupError if the path
+    can't be read, is not valid YAML, has no list of connectors, or is a folder without files.
     """
-    try:
-        document = yaml.compose(path.read_text("utf-8"), Loader=yaml.SafeLoader)
-    except OSError as error:
-        raise SetupError(
-            f"the connectors file {path} can't be read: {error.strerror}; put it there, or name another one"
-        ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SetupError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
-    items = _items(document, path)
-    valid: dict[str, Connector] = {}
     faults: list[str] = []
-    for number, node in enumerate(items):
-        place = f"connectors[{number}]"
-        try:
-            connector = Connector.model_validate(_value(node, place, faults))
-        except ValidationError as error:
-            faults.extend(_fault(each, node, place) for each in error.errors())
-            continue
-        if connector.name in valid:
-            faults.append(f"line {_line(node)}, {place}.name: {connector.name!r} is already taken; choose another")
-        else:
-            valid[connector.name] = connector
+    entries = list(_in_folder(path, faults) if path.is_dir() else _in_file(path, faults))
+    valid: dict[str, Connector] = {}
+    taken: dict[str, _Entry] = {}
+    for entry in entries:
+        connector, found = _read(entry)
+        if connector and connector.name in valid:
+            before = taken[connector.name]
+            where = before.file or f"line {line_of(before.node)}"
+            taken_too = Fault(("name",), f"`{connector.name}` is already taken, in {where}; choose another")
+            found.append(entry.fault(taken_too))
+        faults += found
+        if connector and not found:
+            valid[connector.name], taken[connector.name] = connector, entry
     return Connectors(path, valid, tuple(faults))
 
 
 def load_connector(path: Path, name: str) -> Connector:
-    """The connector called ``name`` in the file at ``path``. Raises SetupError if it is missing or faulty."""
+    """The connector called ``name`` at ``path``. Raises SetupError if it is missing or faulty."""
     connectors = load_connectors(path)
     if name not in connectors.valid:
         known = ", ".join(connectors.valid) or "none"
+        near = did_you_mean(name, connectors.valid)
         missing = f"no valid connector {name!r} in {connectors.path}; correct the name or the file (valid: {known})"
-        raise SetupError("; ".join([missing, *connectors.faults]))
+        raise SetupError("; ".join([f"{missing}{near}", *connectors.faults]))
     return connectors.valid[name]
 
 
-def _items(document: yaml.Node | None, path: Path) -> list[yaml.Node]:
-    """The nodes of the list `connectors`. They stay nodes because nodes know their lines."""
-    if isinstance(document, yaml.MappingNode) and [key.value for key, _ in document.value] == ["connectors"]:
-        listed = document.value[0][1]
-        if isinstance(listed, yaml.SequenceNode):
-            return list(listed.value)
-    raise SetupError(f"{path} must have one key, `connectors`, with a list of connectors; see docs/connectors.md")
-
-
-def _value(node: yaml.Node, place: str, faults: list[str]) -> Any:
-    faults.extend(
-        f"line {line}, {place}: the key {key!r} appears twice; remove one" for key, line in _repeated_keys(node)
-    )
-    loader = yaml.SafeLoader("")
+def _in_file(path: Path, faults: list[str]) -> Iterator[_Entry]:
+    """The connectors of one file. They are nodes because nodes know their lines."""
     try:
-        return loader.construct_document(node)
-    finally:
-        loader.dispose()
+        document = read_node(path)
+    except OSError as error:
+        raise SetupError(
+            f"the connectors file {path} can't be read: {error.strerror}; put it there, or name another one"
+        ) from error
+    except MisreadError as error:
+        raise SetupError(f"{path}, {error}" if error.line else f"{path}: {error}") from None
+    keys = document.value if isinstance(document, yaml.MappingNode) else []
+    lists = [value for key, value in keys if key.value == "connectors"]
+    if len(lists) != 1 or not isinstance(lists[0], yaml.SequenceNode):
+        near = "".join(did_you_mean(key.value, ["connectors"]) for key, _ in keys if isinstance(key, yaml.ScalarNode))
+        raise SetupError(f"{path} must have one key, `connectors`, with a list of connectors{near or _FORM}")
+    for key, _ in keys:
+        if key.value != "connectors":
+            name = shown(str(key.value)) if isinstance(key, yaml.ScalarNode) else "?"
+            faults.append(f"line {line_of(key)}, {name}: there is no such key; the file has one key, `connectors`")
+    for number, node in enumerate(lists[0].value):
+        yield _Entry(node, f"connectors[{number}]")
 
 
-def _repeated_keys(node: yaml.Node) -> Iterator[tuple[str, int]]:
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            if key.value in seen:
-                yield key.value, _line(key)
-            seen.add(key.value)
-            yield from _repeated_keys(value)
+def _in_folder(path: Path, faults: list[str]) -> Iterator[_Entry]:
+    """The connectors of a folder: one a file, which names it."""
+    try:
+        files = sorted(each for each in path.iterdir() if each.suffix in {".yaml", ".yml"} and each.name[0] != ".")
+    except OSError as error:
+        raise SetupError(f"the connectors folder {path} can't be read: {error.strerror}; correct its rights") from error
+    if not files:
+        raise SetupError(f"the connectors folder {path} has no file *.yaml; put one for each connector there")
+    for file in files:
+        name = shown(file.name)
+        try:
+            node = read_node(file)
+        except OSError as error:
+            faults.append(f"{name}: it can't be read: {error.strerror}; correct it or remove it")
+        except MisreadError as error:
+            faults.append(f"{name}, {error}" if error.line else f"{name}: {error}")
+        else:
+            if isinstance(node, yaml.MappingNode):
+                yield _Entry(node, "", name, file.stem)
+            else:
+                faults.append(f"{name}: it must have the keys of one connector, such as `source`{_FORM}")
 
 
-def _fault(error: Mapping[str, Any], node: yaml.Node, place: str) -> str:
-    where, nearest = _locate(node, error["loc"])
-    message = str(error["msg"]).removeprefix("Value error, ")
-    expected = _description(error["loc"])
-    remedy = {"extra_forbidden": "; remove it or correct its spelling"}.get(
-        error["type"], f"; expected: {expected}" if expected else ""
-    )
-    return f"line {_line(nearest)}, {place}{where}: {message}{remedy}"
+def _read(entry: _Entry) -> tuple[Connector | None, list[str]]:
+    """The connector of an entry, or None, and its faults."""
+    misread: list[MisreadError] = []
+    try:
+        value = plain_value(entry.node, misread)
+    except MisreadError as error:
+        return None, [entry.line(error.line or line_of(entry.node), entry.place, error.message)]
+    if entry.name and isinstance(value, dict):
+        value = {"name": entry.name} | value
+    repeated = [entry.line(each.line or 0, entry.place, each.message) for each in misread]
+    connector, faults = _validated(value, entry.name)
+    return connector, [*map(entry.fault, faults), *repeated]
 
 
-def _locate(node: yaml.Node, loc: tuple[str | int, ...]) -> tuple[str, yaml.Node]:
+def _validated(value: Any, name: str | None) -> tuple[Connector | None, list[Fault]]:
+    try:
+        # As JSON: there a list is a tuple and a text may be a date, but nothing else is taken for something else.
+        connector = Connector.model_validate_json(json.dumps(value), strict=True)
+    except ValidationError as error:
+        return None, list(faults_of(error, Connector))
+    if name and connector.name != name:
+        return None, [Fault(("name",), f"the file is called {name}; make the two match, or remove `name`")]
+    return connector, list(misfits(connector))
+
+
+def _locate(node: yaml.Node, loc: Loc) -> tuple[str, yaml.Node]:
     """The path of a fault as people write it, and the nearest node that the file has."""
     where = ""
     nearest: yaml.Node | None = node
     for step in loc:
-        where += f"[{step}]" if isinstance(step, int) else f".{step}"
+        where += f"[{step}]" if isinstance(step, int) else f".{shown(step)}"
         below = _child(nearest, step)
         if below is not None:
             node = below
@@ -130,18 +182,3 @@ def _child(node: yaml.Node | None, step: str | int) -> yaml.Node | None:
     if isinstance(node, yaml.SequenceNode) and isinstance(step, int):
         return next(iter(node.value[step : step + 1]), None)
     return None
-
-
-def _description(loc: tuple[str | int, ...]) -> str | None:
-    model: Any = Connector
-    described: str | None = None
-    for step in loc:
-        field = getattr(model, "model_fields", {}).get(step)
-        if field is None:
-            break
-        described, model = field.description, field.annotation
-    return described
-
-
-def _line(node: yaml.Node) -> int:
-    return int(node.start_mark.line) + 1

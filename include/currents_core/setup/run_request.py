@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from difflib import get_close_matches
-from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 from currents_core.errors import SetupError
 from currents_core.hour import format_hour, hours_back, parse_hour
 from currents_core.mode import Mode
+from currents_core.setup.patterns import correction, matches_any, require_pattern
 from currents_core.setup.settings import Connector
 
 # A month, which still takes only a minute or two to plan. A backfill takes any stretch of time, one hour per run.
@@ -62,23 +61,20 @@ class RunRequest:
         Such a file may contain any event types. Selecting some of them would mark it done with only those rows sent, so
         no pattern matches it.
         """
-        return not self.event_types or (event_type is not None and _matches(event_type, self.event_types))
+        return not self.event_types or (event_type is not None and matches_any(event_type, self.event_types))
 
     def require_known(self, event_types: Iterable[str]) -> None:
         """Raises SetupError if a pattern matches none of ``event_types``, with the nearest one as a suggestion."""
         known = sorted(event_types)
         for pattern in self.event_types:
-            if not any(fnmatchcase(each, pattern) for each in known):
-                near = "".join(f"; did you mean {each}?" for each in get_close_matches(pattern, known, n=1))
+            if not any(matches_any(each, [pattern]) for each in known):
+                meant = correction(pattern, known)
+                near = f"; did you mean {meant}?" if meant else ""
                 raise SetupError(f"the connector exports no event type {pattern}; correct the event types{near}")
 
     def wants_letter(self, letter: Mapping[str, Any]) -> bool:
         """Whether the redrive wants a dead letter, by its event type and code."""
-        return self.wants(letter["event_type"]) and (not self.codes or _matches(letter["code"], self.codes))
-
-
-def _matches(text: str, patterns: tuple[str, ...]) -> bool:
-    return any(fnmatchcase(text, each) for each in patterns)
+        return self.wants(letter["event_type"]) and (not self.codes or matches_any(letter["code"], self.codes))
 
 
 def run_request(params: Mapping[str, Any], hour: str, connector: Connector, *, is_backfill: bool = False) -> RunRequest:
@@ -100,7 +96,7 @@ def run_request(params: Mapping[str, Any], hour: str, connector: Connector, *, i
         hours=hours,
         # The hours before a backfill's have runs of their own at the same time, or nobody asked for them.
         past=() if is_replay or is_backfill else tuple(hours_back(hours[0], connector.lookback_hours)),
-        event_types=tuple(params.get("event_types") or ()),
+        event_types=_patterns(params, "event_types"),
         own_books="replays" if is_replay else "",
         is_dry=bool(params.get("dry_run")),
         max_events=params.get("max_events"),
@@ -122,12 +118,19 @@ def redrive_request(params: Mapping[str, Any], hour: str) -> RunRequest:
     """
     return RunRequest(
         hours=_stretch(hour, params.get("until")),
-        event_types=tuple(params.get("event_types") or ()),
-        codes=tuple(params.get("codes") or ()),
+        event_types=_patterns(params, "event_types"),
+        codes=_patterns(params, "codes"),
         own_books="redrives",
         is_dry=bool(params.get("dry_run")),
         pace=(params.get("pace") or 100) / 100,
     )
+
+
+def _patterns(params: Mapping[str, Any], field: str) -> tuple[str, ...]:
+    try:
+        return tuple(require_pattern(each) for each in params.get(field) or ())
+    except ValueError as error:
+        raise SetupError(f"`{field}`: {error}") from None
 
 
 def _stretch(hour: str, until: str | None) -> tuple[str, ...]:

@@ -6,35 +6,58 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date
-from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from currents_core.limits import EVENT_BUS, Limits, put_events_quota
+from currents_core.setup.patterns import matches_any, require_pattern
 
 # The Airflow pool whose slots divide the budgets.
 POOL = "currents"
 
 # arn:partition:events:region:account:event-bus/name
 # Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html
-_BUS_ARN = re.compile(r"^arn:[\w-]+:events:(?P<region>[\w-]+):\d{12}:event-bus/[\w./-]+$")
+_BUS_ARN = re.compile(r"^arn:[\w-]+:events:(?P<region>[\w-]+):\d{12}:event-bus/[\w./-]+\Z")
 
 
 def _folder(prefix: str) -> str:
     """The prefix without leading slashes and with one at its end; empty for the bucket's root."""
+    if not prefix.isprintable():
+        raise ValueError("the prefix contains a control character; remove it")
     return f"{prefix.strip('/')}/" if prefix.strip("/") else ""
 
 
-Prefix = Annotated[str, AfterValidator(_folder)]
+def _plain_value(value: Any) -> Any:
+    if not isinstance(value, str | int | float):
+        raise ValueError("must be text, a number, true or false; for missing values there is `is_null`")
+    return value
+
+
+# S3 keys end at 1,024 bytes, and what follows a prefix takes some of them.
+Prefix = Annotated[
+    str, Field(max_length=500, description="a folder in the bucket, up to 500 characters"), AfterValidator(_folder)
+]
+Pattern = Annotated[
+    str,
+    AfterValidator(require_pattern),
+    Field(description="a shell pattern on the event type, such as users.messages.*; quotes keep `*` text"),
+]
+Patterns = tuple[Pattern, ...]
+Name = Annotated[str, Field(min_length=1, max_length=500, description="the name of a field, as in the event")]
+PlainValue = Annotated[Any, AfterValidator(_plain_value)]
 # Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
-Bucket = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", description="the name of an S3 bucket")]
-ConnId = Annotated[str | None, Field(description="an Airflow connection id, or null for boto3's own credential chain")]
+Bucket = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\Z", description="the name of an S3 bucket")]
+ConnId = Annotated[
+    str | None,
+    # An empty id would silently stand for the machine's own credentials.
+    Field(min_length=1, description="an Airflow connection id, or null for the machine's own credentials"),
+]
 Rate = Annotated[float | None, Field(gt=0, description="a number above 0, or null for no limit of its own")]
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, regex_engine="python-re")
+    model_config = ConfigDict(extra="forbid", frozen=True, regex_engine="python-re", allow_inf_nan=False)
 
 
 class Location(_Model):
@@ -63,12 +86,12 @@ class Destination(_Model):
     """Where events are sent, and the `source` that consumers match in their rules."""
 
     kind: Annotated[Literal["event_bus"], Field(description="event_bus")]
-    name: Annotated[str, Field(pattern=r"^[\w./:-]+$", max_length=1600, description="the name of the bus, or its ARN")]
-    region: Annotated[str, Field(pattern=r"^[a-z]{2,}(-[a-z]+)+-\d$", description="an AWS region such as us-east-1")]
+    name: Annotated[str, Field(pattern=r"^[\w./:-]+\Z", max_length=1600, description="the name of the bus, or its ARN")]
+    region: Annotated[str, Field(pattern=r"^[a-z]{2,}(-[a-z]+)+-\d\Z", description="an AWS region such as us-east-1")]
     aws_conn_id: ConnId = "aws_default"
     # Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html
     source: Annotated[
-        str, Field(pattern=r"^(?!aws\.).{1,256}$", description="up to 256 characters, not beginning with `aws.`")
+        str, Field(pattern=r"^(?!aws\.).{1,256}\Z", description="up to 256 characters, not beginning with `aws.`")
     ] = "braze.currents"
     limits: LimitSettings = LimitSettings()
 
@@ -95,12 +118,12 @@ class Destination(_Model):
 class EventTypes(_Model):
     """Which event types to export, as shell patterns. If a type matches both, ``exclude`` wins."""
 
-    include: tuple[str, ...] = ("*",)
-    exclude: tuple[str, ...] = ()
+    include: Annotated[Patterns, Field(description="a list of shell patterns on the event type")] = ("*",)
+    exclude: Annotated[Patterns, Field(description="a list of shell patterns on the event type")] = ()
 
     def wants(self, event_type: str) -> bool:
         """Whether the patterns select this event type."""
-        return _matches(event_type, self.include) and not _matches(event_type, self.exclude)
+        return matches_any(event_type, self.include) and not matches_any(event_type, self.exclude)
 
 
 class Budget(_Model):
@@ -152,7 +175,7 @@ class Notice(_Model):
     notifier: Annotated[
         str,
         Field(
-            pattern=r"^\w+(\.\w+)+$",
+            pattern=r"^\w+(\.\w+)+\Z",
             description="a notifier class such as airflow.providers.amazon.aws.notifications.sns.SnsNotifier",
         ),
     ]
@@ -208,30 +231,46 @@ class PersonalDataSettings(_Model):
 class Condition(_Model):
     """What a field must be for its row to be sent. A field that is null or missing meets only `is_null: true`."""
 
-    field: str
-    in_: Annotated[tuple[str | int | float | bool, ...] | None, Field(alias="in")] = None
-    not_in: tuple[str | int | float | bool, ...] | None = None
-    at_least: float | None = None
-    at_most: float | None = None
-    is_null: bool | None = None
+    field: Name
+    in_: Annotated[
+        tuple[PlainValue, ...] | None, Field(alias="in", min_length=1, description="a list of the values to send")
+    ] = None
+    not_in: Annotated[
+        tuple[PlainValue, ...] | None, Field(min_length=1, description="a list of the values not to send")
+    ] = None
+    at_least: Annotated[float | None, Field(description="a number")] = None
+    at_most: Annotated[float | None, Field(description="a number")] = None
+    is_null: Annotated[bool | None, Field(description="true or false: whether the field is null or missing")] = None
+    undocumented: Annotated[
+        bool, Field(description="true for a column of your own files that Braze does not document")
+    ] = False
 
     @model_validator(mode="after")
     def _says_something(self) -> Condition:
-        if all(each is None for each in (self.in_, self.not_in, self.at_least, self.at_most, self.is_null)):
+        on_values = [each for each in (self.in_, self.not_in, self.at_least, self.at_most) if each is not None]
+        if not on_values and self.is_null is None:
             raise ValueError("the condition checks nothing; give it in, not_in, at_least, at_most or is_null")
+        if on_values and self.is_null:
+            raise ValueError("no row is null and has a value; remove is_null, or make it a connector of its own")
+        if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
+            raise ValueError("at_least is above at_most, so no row meets both; swap them")
         return self
 
 
 class Connector(_Model):
     """One configured stream, from a folder of Currents files to a destination."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,100}$", description="lower-case letters, digits and _")]
-    source: Location
-    destination: Destination
-    state: Location
-    event_types: EventTypes = EventTypes()
-    filter: tuple[Condition, ...] = ()
-    personal_data: PersonalDataSettings = PersonalDataSettings()
+    name: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,100}\Z", description="lower-case letters, digits and _")]
+    source: Annotated[Location, Field(description="where Braze writes: bucket, prefix and aws_conn_id")]
+    destination: Annotated[Destination, Field(description="where events go: kind, name, region and more")]
+    state: Annotated[Location, Field(description="where the exporter keeps its state: bucket, prefix and aws_conn_id")]
+    event_types: Annotated[EventTypes, Field(description="which event types to export: include and exclude")] = (
+        EventTypes()
+    )
+    filter: Annotated[tuple[Condition, ...], Field(description="a list of conditions that a row must meet")] = ()
+    personal_data: Annotated[
+        PersonalDataSettings, Field(description="what to drop, redact or hash: rules and hash_key_conn_id")
+    ] = PersonalDataSettings()
     broken_properties: Annotated[
         Literal["keep", "dead_letter"], Field(description="keep (as a string) or dead_letter")
     ] = "keep"
@@ -269,7 +308,3 @@ class Connector(_Model):
 def pool_slots(connectors: Iterable[Connector]) -> int:
     """The slots of the pool that connectors share: the fewest of any, so that none of them exceeds its budget."""
     return min(connector.budget.slots for connector in connectors)
-
-
-def _matches(text: str, patterns: tuple[str, ...]) -> bool:
-    return any(fnmatchcase(text, pattern) for pattern in patterns)

@@ -61,7 +61,7 @@ def test_faults_are_reported_apart_from_the_dags(path: Path) -> None:
     write(path, CONNECTOR)
     report_faults()
     write(path, CONNECTOR, {"name": "broken"})
-    with pytest.raises(SetupError, match=r"connectors\[1\]\.source: Field required"):
+    with pytest.raises(SetupError, match=r"connectors\[1\]\.source: missing; add it"):
         report_faults()
     write(path, {**CONNECTOR, "notify": {"on_failure": [{"notifier": "no.such.Notifier"}]}})
     with pytest.raises(SetupError, match=r"connector orders: notify: no\.such\.Notifier can't be created"):

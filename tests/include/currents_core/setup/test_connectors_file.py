@@ -69,12 +69,12 @@ def test_every_fault_is_reported_at_once_with_line_place_and_remedy(tmp_path: Pa
         ("line 2, connectors[0].name", "lower-case letters, digits and _"),
         ("line 3, connectors[0].source.bucket", "the name of an S3 bucket"),
         ("line 4, connectors[0].destination.kind", "event_bus"),
-        ("line 4, connectors[0].destination.region", "Field required; expected: an AWS region such as us-east-1"),
+        ("line 4, connectors[0].destination.region", "missing; add it; expected: an AWS region such as us-east-1"),
         ("line 4, connectors[0].destination.source", "not beginning with `aws.`"),
-        ("line 5, connectors[0].state.prefxi", "remove it or correct its spelling"),
+        ("line 5, connectors[0].state.prefxi", "there is no such key; did you mean `prefix`?"),
         ("line 6, connectors[0].lookback_hours", "whole hours, 0 to 72"),
         ("line 8, connectors[0].budget.share_of_quota", "above 0 and up to 1"),
-        ("line 8, connectors[0]", "the key 'budget' appears twice"),
+        ("line 8, connectors[0]", "the key `budget` appears twice"),
     ]:
         assert any(place in fault and remedy in fault for fault in connectors.faults), (place, report)
     assert len(connectors.faults) == 9
@@ -99,16 +99,22 @@ def test_settings_that_contradict_each_other_are_refused(tmp_path: Path, line: s
 def test_a_name_is_taken_once(tmp_path: Path) -> None:
     connectors = load_connectors(write(tmp_path, f"connectors:{GOOD}{GOOD}"))
     assert len(connectors.valid) == 1
-    assert "'good' is already taken" in connectors.report()
+    assert "`good` is already taken, in line 2" in connectors.report()
 
 
-@pytest.mark.parametrize(
-    "text", ["", "connectors: 3", "streams: []", "[1]", "connectors: []\nmore: 1", "a: b: c", "\tx"]
-)
+@pytest.mark.parametrize("text", ["", "connectors: 3", "streams: []", "[1]", "a: b: c", "\tx", "? [a]\n: 1"])
 def test_a_file_that_is_no_list_of_connectors_is_named(tmp_path: Path, text: str) -> None:
     path = write(tmp_path, text)
     with pytest.raises(SetupError, match=str(path)):
         load_connectors(path)
+
+
+def test_a_key_beside_the_list_harms_no_connector(tmp_path: Path) -> None:
+    connectors = load_connectors(write(tmp_path, f"connectors:{GOOD}more: 1\n"))
+    assert list(connectors.valid) == ["good"]
+    assert connectors.faults == ("line 6, more: there is no such key; the file has one key, `connectors`",)
+    with pytest.raises(SetupError, match="did you mean `connectors`"):
+        load_connectors(write(tmp_path, "conectors: []"))
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
