@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from currents_airflow.aws_connections import require_connections
 from currents_core.errors import SetupError
 from currents_core.setup.settings import Connector, Location
 
@@ -47,7 +48,7 @@ class RunParts:
     @cached_property
     def source(self) -> S3Objects:
         """Where Braze writes."""
-        return _objects(self.connector.source)
+        return _objects(self._connected.source)
 
     @cached_property
     def state(self) -> ObjectStore:
@@ -58,7 +59,7 @@ class RunParts:
 
     @cached_property
     def _kept(self) -> S3Objects:
-        return _objects(self.connector.state)
+        return _objects(self._connected.state)
 
     @cached_property
     def target(self) -> Target:
@@ -76,7 +77,7 @@ class RunParts:
         from currents_aws.choose_transport import transport_for
         from currents_aws.event_bus import EventBus
 
-        destination = self.connector.destination
+        destination = self._connected.destination
         hook = EventBridgeHook(  # type: ignore[no-untyped-call]
             aws_conn_id=destination.aws_conn_id, region_name=destination.region, verify=self._verify
         )
@@ -181,6 +182,15 @@ class RunParts:
             key = self.hours_manifests.key(hour)
             found["Hour manifest"] = object_address(region, self.connector.state.bucket, key)
         return found
+
+    @cached_property
+    def _connected(self) -> Connector:
+        """The connector, if its Airflow connections exist.
+
+        The hooks take a missing one for the machine's own credentials, and would send with somebody else's rights.
+        """
+        require_connections(self.connector)
+        return self.connector
 
     @property
     def _hours_books(self) -> Layout:

@@ -77,7 +77,7 @@ def test_rows_that_can_not_go_are_dead_letters_and_broken_json_is_kept(airflow: 
 
 
 def test_no_credentials_are_told_in_one_line(airflow: Airflow) -> None:
-    airflow.connect(source={"aws_conn_id": "none"})
+    airflow.connect(source={"aws_conn_id": None})
     put_sample(airflow)
     airflow.environment = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent"}
     airflow.environment |= {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}

@@ -35,12 +35,15 @@ class CurrentsDiscoverOperator(CurrentsOperator):
         """Also checks that the destination exists, since EventBridge drops what is sent to a missing bus."""
         from currents_core.finding.discover import undelivered
         from currents_core.finding.shard import MAX_SHARDS, plan_shards
+        from currents_core.setup.fitting import unknown_patterns
 
         if self.skip_backfills and is_backfill(context):
             raise AirflowSkipException("backfills are delivered by tasks of their own")
         require_pool(context)
         request = parts.request
         self.addresses = parts.addresses()
+        for pattern in unknown_patterns(parts.connector):
+            self.log.warning("event_types: Braze documents no event type that matches %s", pattern)
         parts.bus.preflight()
         files = undelivered(parts.connector, parts.source, parts.ledger, request)
         # A maximum is counted by one task.

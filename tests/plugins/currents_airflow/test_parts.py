@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from currents_airflow.parts import RunParts
 from currents_core.books import ledger, seen_ids
+from currents_core.errors import SetupError
 from currents_core.finding import discover
 from currents_core.setup.run_request import run_request
 from tests.include.currents_core.delivering.test_deliver import HOUR, connector
@@ -30,3 +32,48 @@ def test_what_the_connection_says_of_its_clients_holds(aws: LocalAws, monkeypatc
     told = {"read_timeout": 7, "max_pool_connections": 50}
     found = s3_config(monkeypatch, {"config_kwargs": told})
     assert {name: getattr(found, name) for name in told} == told
+
+
+def parts(monkeypatch: pytest.MonkeyPatch, *, has: Sequence[str], **named: str | None) -> RunParts:
+    """The parts of a connector with these connections named, where only some exist."""
+    monkeypatch.delenv("AIRFLOW_CONN_AWS_DEFAULT", raising=False)
+    for conn_id in has:
+        monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", "aws://")
+    changes: dict[str, Any] = {
+        "source": {"bucket": "braze", "prefix": "in"},
+        "destination": {"kind": "event_bus", "name": "bus", "region": "us-east-1"},
+        "state": {"bucket": "state"},
+    }
+    for place, told in named.items():
+        changes[place]["aws_conn_id"] = told
+    settings = connector(**changes)
+    return RunParts(settings, run_request({}, HOUR, settings), "run")
+
+
+@pytest.mark.parametrize("part", ["source", "state", "bus"])
+@pytest.mark.parametrize("place", ["source", "destination", "state"])
+def test_a_connection_that_does_not_exist_is_not_the_machines_own(
+    aws: LocalAws, monkeypatch: pytest.MonkeyPatch, part: str, place: str
+) -> None:
+    made = parts(
+        monkeypatch, has=["orders"], **{"source": "orders", "destination": "orders", "state": None, place: "ordres"}
+    )
+    with pytest.raises(SetupError) as told:
+        getattr(made, part)
+    assert str(told.value) == (
+        f"test: {place}.aws_conn_id: there is no Airflow connection ordres; did you mean `orders`?; create it, "
+        "correct its name, or set aws_conn_id: null to use the machine's own credentials"
+    )
+
+
+def test_every_missing_connection_is_named_once(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SetupError) as told:
+        _ = parts(monkeypatch, has=[], destination="mine").source
+    assert "source.aws_conn_id, state.aws_conn_id: there is no Airflow connection aws_default" in str(told.value)
+    assert "destination.aws_conn_id: there is no Airflow connection mine" in str(told.value)
+
+
+def test_null_asks_for_the_machines_own_credentials(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = parts(monkeypatch, has=[], source=None, destination=None, state=None)
+    assert made.source.bucket == "braze"
+    assert made.bus

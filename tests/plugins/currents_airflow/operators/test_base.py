@@ -45,7 +45,8 @@ def test_a_task_may_have_a_bus_of_its_own() -> None:
 def test_the_client_of_the_bus_verifies_as_it_is_told(
     aws: LocalAws, monkeypatch: pytest.MonkeyPatch, verify: bool | str | None, used: bool | str
 ) -> None:
-    monkeypatch.setenv("AIRFLOW_CONN_THEIRS", "aws://")
+    for conn_id in ("THEIRS", "AWS_DEFAULT"):
+        monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id}", "aws://")
     monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
     settings = CurrentsDiscoverOperator(task_id="t", connector="orders", aws_conn_id="theirs").settings()
     parts = RunParts(settings, run_request({}, "2026-11-23-08", settings), "run", verify)

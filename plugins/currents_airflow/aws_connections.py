@@ -1,0 +1,53 @@
+"""Looks whether the AWS connections that a connector names exist."""
+
+from __future__ import annotations
+
+import os
+
+from airflow.sdk import Connection
+from airflow.sdk.exceptions import AirflowNotFoundException
+
+from currents_core.errors import SetupError
+from currents_core.setup.faults import did_you_mean
+from currents_core.setup.settings import Connector
+
+_IN_ENVIRONMENT = "AIRFLOW_CONN_"
+
+
+def require_connections(connector: Connector) -> None:
+    """Raises SetupError that names each AWS connection of a connector that does not exist, and where it is named."""
+    named = {
+        "source": connector.source.aws_conn_id,
+        "destination": connector.destination.aws_conn_id,
+        "state": connector.state.aws_conn_id,
+    }
+    places: dict[str, list[str]] = {}
+    for place, conn_id in named.items():
+        if conn_id is not None:
+            places.setdefault(conn_id, []).append(f"{place}.aws_conn_id")
+    missing = {conn_id: where for conn_id, where in places.items() if not _exists(conn_id)}
+    if missing:
+        known = [*(places.keys() - missing.keys()), *_environment()]
+        told = [
+            f"{', '.join(where)}: there is no Airflow connection {conn_id}{did_you_mean(conn_id, known)}"
+            for conn_id, where in missing.items()
+        ]
+        raise SetupError(
+            f"{connector.name}: {'; '.join(told)}; create it, correct its name, or set aws_conn_id: null to use the "
+            "machine's own credentials"
+        )
+
+
+def _exists(conn_id: str) -> bool:
+    try:
+        Connection.get(conn_id)
+    except AirflowNotFoundException:
+        return False
+    return True
+
+
+def _environment() -> list[str]:
+    """The connections in the environment. Tasks can't list others."""
+    return [
+        name.removeprefix(_IN_ENVIRONMENT).lower() for name in sorted(os.environ) if name.startswith(_IN_ENVIRONMENT)
+    ]
