@@ -17,9 +17,9 @@ def provider_info() -> dict[str, Any]:
                 "options": {
                     "connectors_file": {
                         "description": (
-                            "The path of the connectors file. Every part of Airflow that parses DAGs, schedules or "
-                            "runs tasks reads it. Without this setting, the environment variable CURRENTS_CONNECTORS "
-                            "names the file."
+                            "The path of the connectors file, or of a folder with a file for each connector. Every "
+                            "part of Airflow that parses DAGs, schedules or runs tasks reads it. Without this setting, "
+                            "the environment variable CURRENTS_CONNECTORS names it."
                         ),
                         "type": "string",
                         "version_added": "0.1.0",

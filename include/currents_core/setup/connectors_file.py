@@ -49,9 +49,8 @@ class _Entry:
     name: str | None = None
 
     def fault(self, fault: Fault) -> str:
-        where, nearest = _locate(self.node, fault.loc)
-        place = f"{self.place}{where}".removeprefix(".")
-        return self.line(line_of(nearest), place, fault.message)
+        where, line = _locate(self.node, fault.loc)
+        return self.line(line, f"{self.place}{where}".removeprefix("."), fault.message)
 
     def line(self, number: int, place: str, message: str) -> str:
         return ", ".join(each for each in (self.file, f"line {number}", place) if each) + f": {message}"
@@ -162,23 +161,22 @@ def _validated(value: Any, name: str | None) -> tuple[Connector | None, list[Fau
     return connector, list(misfits(connector))
 
 
-def _locate(node: yaml.Node, loc: Loc) -> tuple[str, yaml.Node]:
-    """The path of a fault as people write it, and the nearest node that the file has."""
-    where = ""
-    nearest: yaml.Node | None = node
+def _locate(node: yaml.Node, loc: Loc) -> tuple[str, int]:
+    """The path of a fault as people write it, and the line of the nearest key or item that the file has."""
+    where, line = "", line_of(node)
+    below: yaml.Node | None = node
     for step in loc:
         where += f"[{step}]" if isinstance(step, int) else f".{shown(step)}"
-        below = _child(nearest, step)
-        if below is not None:
-            node = below
-        nearest = below
-    return where, node
+        below, line = _child(below, step, line)
+    return where, line
 
 
-def _child(node: yaml.Node | None, step: str | int) -> yaml.Node | None:
+def _child(node: yaml.Node | None, step: str | int, line: int) -> tuple[yaml.Node | None, int]:
+    """What a node has at a step and the line of it; None and the line of what is above, if it has nothing there."""
     if isinstance(node, yaml.MappingNode):
         # If a key appears twice, YAML takes the last.
-        return next((value for key, value in reversed(node.value) if key.value == step), None)
+        found = [(value, line_of(key)) for key, value in node.value if key.value == step]
+        return found[-1] if found else (None, line)
     if isinstance(node, yaml.SequenceNode) and isinstance(step, int):
-        return next(iter(node.value[step : step + 1]), None)
-    return None
+        return node.value[step], line_of(node.value[step])
+    return None, line

@@ -51,7 +51,9 @@ class Fault(NamedTuple):
 def faults_of(error: ValidationError, model: type[BaseModel]) -> Iterator[Fault]:
     """The faults that the validation of a ``model`` found."""
     for each in error.errors(include_url=False):
-        yield Fault(each["loc"], _message(each, model))
+        # A list is called empty as well where none of its items is valid.
+        if each["type"] != "too_short" or not each["input"]:
+            yield Fault(each["loc"], _message(each, model))
 
 
 def did_you_mean(text: object, known: Iterable[str]) -> str:

@@ -129,3 +129,13 @@ def test_an_unknown_connector_is_refused_with_the_known_ones(tmp_path: Path) -> 
     assert load_connector(path, "good").name == "good"
     with pytest.raises(SetupError, match=r"no valid connector 'other'.*valid: good"):
         load_connector(path, "other")
+
+
+def test_a_fault_is_at_the_line_of_its_key(tmp_path: Path) -> None:
+    connectors = load_connectors(
+        write(tmp_path, f"connectors:{GOOD}    buget:\n      slots: 3\n    filter:\n    - a\n")
+    )
+    assert [fault.split(":")[0] for fault in sorted(connectors.faults)] == [
+        "line 6, connectors[0].buget",
+        "line 9, connectors[0].filter[0]",
+    ]
