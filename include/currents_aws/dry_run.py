@@ -48,6 +48,7 @@ class Overlay:
 
     def __init__(self, below: ObjectStore) -> None:
         self.bucket = below.bucket
+        self.partition = below.partition
         self._below = below
         self._written = MemoryObjects(below.bucket)
         self._deleted: set[str] = set()

@@ -16,8 +16,11 @@ from currents_core.ports import CHANGED, SENT, Completion, Result, Sent, StoredO
 class MemoryObjects:
     """A bucket that is a dictionary of keys and contents."""
 
-    def __init__(self, bucket: str = "memory", contents: dict[str, bytes] | None = None) -> None:
+    def __init__(
+        self, bucket: str = "memory", contents: dict[str, bytes] | None = None, partition: str = "aws"
+    ) -> None:
         self.bucket = bucket
+        self.partition = partition
         self.contents = contents if contents is not None else {}
         self._lock = threading.Lock()
 

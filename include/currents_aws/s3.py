@@ -33,6 +33,7 @@ class S3Objects:
     def __init__(self, client: S3Client, bucket: str) -> None:
         self._client = client
         self.bucket = bucket
+        self.partition = client.meta.partition
 
     def objects(self, prefix: str) -> Iterator[StoredObject]:
         """Every object whose key begins with ``prefix``, in the order of the keys; one request per thousand.

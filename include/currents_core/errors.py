@@ -15,6 +15,22 @@ remedy, and never contains a secret or a value from a record.
 
 from __future__ import annotations
 
+# A key has up to 1,024 bytes. This shows most keys whole, and both ends of any other.
+_URI_LENGTH = 400
+_MESSAGE_LENGTH = 2_000
+
+
+def shown(text: str, most: int = _URI_LENGTH) -> str:
+    """``text`` from a file or a key as a message may show it: printable, on one line, at most ``most`` characters.
+
+    Line breaks, escape sequences of terminals, marks that turn the direction of text, and the like are escaped as in
+    Python. Of a longer text both ends are kept, since the end of a key names the file.
+    """
+    if not text.isprintable():
+        text = "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+    half = most // 2
+    return text if len(text) <= most else f"{text[: most - half - 1]}…{text[-half:]}"
+
 
 class CurrentsError(Exception):
     """Base of every fault that this project raises on purpose. Its text is one line.
@@ -24,6 +40,7 @@ class CurrentsError(Exception):
     """
 
     def __init__(self, message: str, *, uri: str = "", code: str = "") -> None:
+        uri = shown(uri)
         super().__init__(f"{uri}: {message}" if uri else message)
         self.message = message
         self.uri = uri
@@ -52,6 +69,10 @@ class StoppedError(TransientError):
 
 class FileError(CurrentsError):
     """One file can't be read: it is damaged, in another format, or has changed since it was listed."""
+
+    def __init__(self, message: str, *, uri: str = "", code: str = "") -> None:
+        # The message may repeat what the file says, such as the names of its columns.
+        super().__init__(shown(message, _MESSAGE_LENGTH), uri=uri, code=code)
 
 
 class DeliveryError(CurrentsError):

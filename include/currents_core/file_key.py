@@ -11,6 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from currents_core.errors import shown
+from currents_core.hour import is_hour
+
 
 def place_of(file_id: str) -> str:
     """The part of a file id that all versions of the object share; see ``SourceFile.place``."""
@@ -38,9 +41,17 @@ class SourceFile:
 
     @cached_property
     def folders(self) -> Mapping[str, str]:
-        """The key=value folders of the key, by name. If a name appears twice, the deeper folder wins."""
+        """The key=value folders of the key, by name. A folder `date=` that names no valid hour is not one of them.
+
+        If a name appears twice, the folder wins that is deepest down to the hour, for these are the folders by which
+        the file was found. Whoever writes below the hour can only add names.
+        """
         names = (folder.partition("=") for folder in self.key.split("/")[:-1])
-        return {name: value for name, equals, value in names if equals}
+        found: dict[str, str] = {}
+        for name, equals, value in names:
+            if equals and (name != "date" or is_hour(value)) and not ("date" in found and name in found):
+                found[name] = value
+        return found
 
     @property
     def folder(self) -> str:
@@ -50,7 +61,7 @@ class SourceFile:
     @property
     def dataset(self) -> str:
         """The folder that contains the `date=` folder, which is the same for every hour."""
-        return self.key.rpartition("/date=")[0]
+        return f"/{self.key}".partition(f"/date={self.hour}/")[0][1:]
 
     @property
     def event_type(self) -> str | None:
@@ -64,13 +75,14 @@ class SourceFile:
 
     @property
     def uri(self) -> str:
-        """`s3://bucket/key`, for messages."""
-        return f"s3://{self.bucket}/{self.key}"
+        """`s3://bucket/key`, for messages; see ``shown``."""
+        return shown(f"s3://{self.bucket}/{self.key}")
 
-    @property
-    def arn(self) -> str:
-        """The ARN of the object, which entries carry as their resource.
+    def arn(self, partition: str) -> str:
+        """The ARN of the object, which entries carry as their resource. ``partition`` is `aws`, `aws-cn` or another.
+
+        It has at most 1,110 characters, below the 2,048 that EventBridge takes, because S3 limits keys and names.
 
         Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/s3-arn-format.html
         """
-        return f"arn:aws:s3:::{self.bucket}/{self.key}"
+        return f"arn:{partition}:s3:::{self.bucket}/{self.key}"

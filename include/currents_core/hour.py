@@ -12,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 from currents_core.errors import SetupError
 
 HOUR_FORMAT = "%Y-%m-%d-%H"
-HOUR_PATTERN = r"^\d{4}-\d{2}-\d{2}-\d{2}$"
+# Not \d, which also matches the digits of other scripts.
+HOUR_PATTERN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}-[0-9]{2}$"
 
 
 def parse_hour(text: str) -> datetime:
@@ -22,11 +23,20 @@ def parse_hour(text: str) -> datetime:
     """
     try:
         # strptime also accepts "2026-1-2-3", but Braze names no folder like that.
-        if not re.match(HOUR_PATTERN, text):
+        if not re.fullmatch(HOUR_PATTERN, text):
             raise ValueError(text)
         return datetime.strptime(text, HOUR_FORMAT).replace(tzinfo=UTC)
     except ValueError:
         raise SetupError(f"{text!r} is not a valid hour; write YYYY-MM-DD-HH in UTC, such as 2026-11-23-08") from None
+
+
+def is_hour(text: str) -> bool:
+    """Whether ``text`` names a valid hour."""
+    try:
+        parse_hour(text)
+    except SetupError:
+        return False
+    return True
 
 
 def format_hour(moment: datetime) -> str:

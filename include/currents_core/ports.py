@@ -24,9 +24,13 @@ class StoredObject:
 
 
 class ObjectStore(Protocol):
-    """One bucket. Any method may raise SetupError or TransientError, whose text names the bucket and the key."""
+    """One bucket. Any method may raise SetupError or TransientError, whose text names the bucket and the key.
+
+    ``partition`` is the partition of AWS that the bucket is in, such as `aws` or `aws-cn`. ARNs begin with it.
+    """
 
     bucket: str
+    partition: str
 
     def objects(self, prefix: str) -> Iterator[StoredObject]:
         """Every object whose key begins with ``prefix``, in the order of the keys."""

@@ -13,13 +13,18 @@ The root is `<state prefix><connector>/`. Below it, `replays/<run>/` and `redriv
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from typing import Literal
+from urllib.parse import quote
 
 from currents_core.file_key import SourceFile
 
 State = Literal["leases", "done", "failed"]
+
+# The name of an event type in a key, at most. It leaves most of a key's 1,024 bytes to the prefix and the run.
+_TYPE_BYTES = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,7 @@ class Layout:
 
     def ids(self, hour: str, event_type: str) -> str:
         """The folder of the fingerprints that files brought to an event type and hour."""
-        return f"{self.root}ids/date={hour}/event_type={event_type}/"
+        return f"{self.root}ids/date={hour}/event_type={type_name(event_type)}/"
 
     def ids_of(self, file: SourceFile, event_type: str) -> str:
         """The key of the fingerprints that a file brought to an event type."""
@@ -73,6 +78,15 @@ class Layout:
 def file_id_of(key: str) -> str:
     """The file id in the key of a record, of fingerprints or of dead letters."""
     return key.rpartition("/")[2].partition(".")[0]
+
+
+def type_name(event_type: str) -> str:
+    """An event type, which files and keys name as they like, as part of a folder's name: percent-encoded.
+
+    A long one is hashed. The `!` before a hash keeps it apart from every encoded type.
+    """
+    encoded = quote(event_type, safe="")
+    return encoded if len(encoded) <= _TYPE_BYTES else f"!{hashlib.sha256(event_type.encode()).hexdigest()}"
 
 
 def run_name(run_id: str) -> str:

@@ -74,7 +74,7 @@ class Fetcher:
         lease = self._claim(file)
         if lease is None:
             return None, None
-        state = OpenFile(lease)
+        state = OpenFile(lease, file.arn(self.source.partition))
         self.opened(state)
         body = NamedTemporaryFile()  # noqa: SIM115 - the caller closes it
         try:

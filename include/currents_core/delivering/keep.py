@@ -66,7 +66,7 @@ class Keeper:
     def add(self, opened: OpenFile) -> None:
         """Adds a file that was claimed."""
         with self._lock:
-            self._open[opened.file.arn] = opened
+            self._open[opened.arn] = opened
 
     def __getitem__(self, arn: str) -> OpenFile:
         """The open file with this ARN, which is the resource of its entries."""
@@ -84,7 +84,7 @@ class Keeper:
         with opened.saving:
             self._settle(opened)
             with self._lock:
-                del self._open[opened.file.arn]
+                del self._open[opened.arn]
 
     def _save_until_ended(self) -> None:
         while not self._ended.wait(self._beat_seconds):
@@ -119,7 +119,7 @@ class Keeper:
         def if_open(opened: OpenFile) -> None:
             with opened.saving:
                 # The file may have been settled while this waited for the lock.
-                if opened.file.arn in self._open:
+                if opened.arn in self._open:
                     step(opened)
 
         with self._lock:

@@ -22,13 +22,15 @@ from currents_core.file_key import SourceFile
 class OpenFile:
     """The state of one open file. One thread sends the file and another saves it, hence the lock.
 
-    ``rows`` are the rows that need no more sending; ``sent_before`` are those that already were so in the lease.
-    ``parked`` has the dead letters of rows that could not become entries, ``refused`` those of entries that the
-    destination refused. ``brought`` has the fingerprints of the ids that the file brought, by event type: arrays of
-    uint64 of shape (ids, 2). ``fault`` says why the file can't be read to its end.
+    ``arn`` is the ARN of the object, which its entries carry. ``rows`` are the rows that need no more sending;
+    ``sent_before`` are those that already were so in the lease. ``parked`` has the dead letters of rows that could not
+    become entries, ``refused`` those of entries that the destination refused. ``brought`` has the fingerprints of the
+    ids that the file brought, by event type: arrays of uint64 of shape (ids, 2). ``fault`` says why the file can't be
+    read to its end.
     """
 
     lease: Lease
+    arn: str
     account: Account = field(default_factory=Account)
     parked: list[DeadLetter] = field(default_factory=list)
     refused: list[DeadLetter] = field(default_factory=list)

@@ -118,7 +118,7 @@ class Preparation:
     def _fitting(self, opened: OpenFile, events: Events, rows: pd.DataFrame) -> Entries:
         """The entries of events without those above the limit, which are parked. ``rows`` has the rows as read."""
         details = marked(encode(self.personal_data.of_events(events), opened.account.notes), self.mode)
-        rest = entry_size(self.connector.destination.source, events.event_type, 0, opened.file.arn)
+        rest = entry_size(self.connector.destination.source, events.event_type, 0, opened.arn)
         sizes = pc.add(self._lengths(details, rest), rest)
         fits = pc.less_equal(sizes, self.limits.bytes_per_entry)
         entries = self._entries(opened, events, details, sizes)
@@ -142,7 +142,7 @@ class Preparation:
             events.event_type,
             details,
             arrow(events.frame["time"]).to_pylist(),
-            opened.file.arn,
+            opened.arn,
             sizes.to_pylist(),
         )
 

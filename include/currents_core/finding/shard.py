@@ -5,11 +5,11 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import groupby
+from itertools import groupby, takewhile
 from math import ceil
-from posixpath import commonpath
 
 from currents_core.counted import counted
+from currents_core.errors import shown
 from currents_core.file_key import SourceFile
 
 MAX_SHARDS = 200
@@ -17,6 +17,10 @@ MAX_SHARDS = 200
 SHARD_BYTES = 16_000_000
 # The cost of opening, settling and listing a file, as the bytes that could be delivered in that time.
 FILE_BYTES = 64_000
+# Airflow stores at most 250 characters of a label. The rest is for the figures.
+_LABEL_TYPE = 150
+# Airflow renders labels as templates.
+_NO_TEMPLATE = str.maketrans("{}", "()")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +33,16 @@ class Shard:
     def label(self) -> str:
         """What people see in the grid: event types, files, megabytes."""
         types = sorted({file.event_type or "unnamed" for file in self.files})
-        shown = types[0] if len(types) == 1 else counted(len(types), "event type")
+        what = shown(types[0], _LABEL_TYPE) if len(types) == 1 else counted(len(types), "event type")
         megabytes = sum(file.size for file in self.files) / 1e6
-        return f"{shown}, {counted(len(self.files), 'file')}, {megabytes:.1f} MB"
+        return f"{what.translate(_NO_TEMPLATE)}, {counted(len(self.files), 'file')}, {megabytes:.1f} MB"
 
     @property
     def prefix(self) -> str:
-        """The deepest folder that contains all of its files, with a slash at its end."""
-        return commonpath([file.folder for file in self.files]) + "/"
+        """The deepest folder that contains all of its files, with a slash at its end; empty for the whole bucket."""
+        levels = zip(*(file.folder.split("/") for file in self.files), strict=False)
+        same = takewhile(lambda names: len(set(names)) == 1, levels)
+        return "".join(f"{names[0]}/" for names in same)
 
     def as_json(self) -> list[dict[str, object]]:
         """The files as the plan in the state stores them."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from currents_core.entry import Entry, Span
-from currents_core.errors import SetupError, TransientError
+from currents_core.errors import SetupError, TransientError, shown
 from currents_core.ports import SENT, Failed, Invalid, Result
 from currents_core.sending.circuit import Circuit
 from currents_core.sending.figures import SendFigures
@@ -145,4 +145,4 @@ def throttled(results: Sequence[Result]) -> int:
 
 
 def _name(span: Span) -> str:
-    return f"{span.entries.resource}, row {span.entries.rows[span.start]}"
+    return f"{shown(span.entries.resource)}, row {span.entries.rows[span.start]}"

@@ -8,9 +8,11 @@ import pandas as pd
 import pyarrow as pa
 
 from currents_core.catalog import catalog
+from currents_core.errors import shown
 from currents_core.shaping.columns import is_text
 
 _is = pa.types
+_NAME_LENGTH = 128
 
 
 def drift(frame: pd.DataFrame, event_type: str) -> Iterator[str]:
@@ -29,12 +31,13 @@ def drift(frame: pd.DataFrame, event_type: str) -> Iterator[str]:
     documented = {name: field for name, field in known.fields.items() if field.stored}
     for name in frame.columns:
         if name not in documented and name != "event_type" and frame[name].notna().any():
-            yield f"new field {name}"
+            yield f"new field {shown(name, _NAME_LENGTH)}"
     for name, field in documented.items():
         if name not in frame.columns:
             yield f"field {name} is missing"
         elif not _fits(field.type, name, frame[name].dtype.pyarrow_dtype):
-            yield f"field {name} is {frame[name].dtype.pyarrow_dtype}, but documented as {field.type}"
+            found = shown(str(frame[name].dtype.pyarrow_dtype), _NAME_LENGTH)
+            yield f"field {name} is {found}, but documented as {field.type}"
 
 
 def _fits(documented: str, name: str, found: pa.DataType) -> bool:

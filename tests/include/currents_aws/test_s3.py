@@ -52,3 +52,10 @@ def test_a_server_that_can_not_be_reached_is_a_passing_fault() -> None:
     with pytest.raises(TransientError, match="check the network, the region and the endpoint") as raised:
         store.download("k", "e", BytesIO())
     assert "hush" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("region", "partition"), [("eu-west-1", "aws"), ("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov")]
+)
+def test_the_partition_is_that_of_the_region(region: str, partition: str) -> None:
+    assert S3Objects(boto3.Session().client("s3", region_name=region), "b").partition == partition

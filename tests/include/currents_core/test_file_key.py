@@ -34,4 +34,48 @@ def test_bucket_and_key_can_not_be_confused() -> None:
 
 
 def test_the_arn_is_that_of_the_object() -> None:
-    assert SourceFile("b", "k/x", "e", 1).arn == "arn:aws:s3:::b/k/x"
+    assert SourceFile("b", "k/x", "e", 1).arn("aws-cn") == "arn:aws-cn:s3:::b/k/x"
+
+
+def test_no_arn_is_longer_than_eventbridge_takes() -> None:
+    # The longest names that S3 has.
+    assert len(SourceFile("b" * 63, "k" * 1024, "e", 1).arn("aws-us-gov")) < 2_048
+
+
+HOUR_FOLDER = "date=2026-11-23-08"
+
+
+@pytest.mark.parametrize(
+    ("key", "event_type"),
+    [
+        (f"event_type=a/{HOUR_FOLDER}/date=2020-01-01-00/event_type=b/x", "a"),
+        (f"event_type=a/{HOUR_FOLDER}/date=../x", "a"),
+        (f"date=../event_type=a/date=2026-11/{HOUR_FOLDER}/x", "a"),
+        (f"/event_type=a/{HOUR_FOLDER}/x", "a"),
+        (f"{HOUR_FOLDER}/event_type=b/x", "b"),
+    ],
+)
+def test_the_hour_is_the_first_valid_one_and_nothing_below_it_changes_what_it_found(key: str, event_type: str) -> None:
+    file = SourceFile("bucket", key, "etag", 1)
+    assert (file.hour, file.event_type) == ("2026-11-23-08", event_type)
+
+
+@pytest.mark.parametrize(
+    "hour", ["..", "", "2026-11-23", "2026-13-01-00", "2026-11-23-24", "\u0662026-11-23-08", "2026-11-23-08\n"]
+)
+def test_a_folder_that_names_no_valid_hour_is_no_hour(hour: str) -> None:
+    with pytest.raises(KeyError):
+        _ = SourceFile("bucket", f"event_type=a/date={hour}/x", "etag", 1).hour
+
+
+@pytest.mark.parametrize("above", ["in/team=a", "/in", ""])
+def test_the_dataset_is_the_folder_above_the_hour(above: str) -> None:
+    key = f"{above}/{HOUR_FOLDER}/date=2020-01-01-00/x".removeprefix("" if above else "/")
+    assert SourceFile("bucket", key, "etag", 1).dataset == above
+
+
+def test_a_key_is_shown_on_one_line() -> None:
+    file = SourceFile("bucket", f"a\n\x1b[2J/{'x' * 1000}/last.avro", "etag", 1)
+    assert file.uri.startswith(r"s3://bucket/a\n\x1b[2J/xxx")
+    assert file.uri.endswith("xxx/last.avro")
+    assert len(file.uri) == 400

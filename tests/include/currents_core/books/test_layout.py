@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from currents_core.books.layout import Layout, file_id_of, run_name
+from currents_core.books.layout import Layout, file_id_of, run_name, type_name
 from currents_core.file_key import SourceFile
 
 HOUR = "2026-11-23-08"
@@ -49,3 +49,18 @@ def test_books_of_runs_and_copies_of_letters_share_no_key() -> None:
 def test_no_run_leaves_its_folder(run_id: str) -> None:
     assert "/" not in run_name(run_id)
     assert HOURS.of_run("replays", run_id).root == f"export/demo/replays/{run_name(run_id)}/"
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_no_event_type_leaves_its_folder_or_passes_the_limit_of_keys(event_type: str) -> None:
+    key = Layout("r/" * 100).ids_of(FILE, event_type)
+    assert key.count("/") == 100 + 3
+    assert key.isascii()
+    assert key.isprintable()
+    assert len(key) <= 1024
+
+
+def test_event_types_of_braze_are_named_as_they_are_and_no_two_types_alike() -> None:
+    assert type_name("users.messages.email.Open") == "users.messages.email.Open"
+    odd = ["a/b", "a%2Fb", "..", "🙂" * 100, "🙂" * 101, "x" * 128, type_name("🙂" * 100)]
+    assert len({type_name(each) for each in odd}) == len(odd)

@@ -547,3 +547,11 @@ def test_so_many_events_are_sent_and_a_later_delivery_goes_on_from_there(limit: 
     house.deliver(*files)
     assert len(house.ids()) == house.ids().total() == 60
     assert house.ledger.account(HOUR).account.totals == Counts(read=60, sent=60)
+
+
+def test_events_name_their_file_in_the_partition_that_it_is_in() -> None:
+    house = House()
+    house.source.partition = "aws-cn"
+    file = house.put(OPEN, "a.parquet", table(["x"]))
+    assert house.deliver(file).sent == 1
+    assert house.target.accepted[0].resource == f"arn:aws-cn:s3:::braze/{file.key}"

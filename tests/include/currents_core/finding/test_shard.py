@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -64,6 +65,29 @@ def test_a_shard_survives_storage_and_its_label_says_what_it_carries() -> None:
     assert Shard.from_json(shard.as_json()) == shard
     assert shard.label == "a, 2 files, 2.1 MB"
     assert Shard((*shard.files, file("b", 0, 0, 0))).label.startswith("2 event types, 3 files")
+
+
+@pytest.mark.parametrize(
+    "event_type", ["x" * 900, "{{ ti.xcom_push() }}{% x %}", "a\n\x1b[31m", "🙂" * 200, "\x01" * 200]
+)
+def test_a_label_fits_into_airflows_database_and_is_neither_a_template_nor_two_lines(event_type: str) -> None:
+    label = Shard((file(event_type, 0, 0, 1_500_000),)).label
+    assert len(f"1,000,000 letters of {label}") <= 250
+    assert label.isprintable()
+    assert not set("{}") & set(label)
+    assert label.endswith(", 1 file, 1.5 MB")
+
+
+@pytest.mark.parametrize(
+    ("keys", "prefix"),
+    [
+        (["/in/date=2026-01-01-00/a", "in/date=2026-01-01-00/a"], ""),
+        (["in//date=2026-01-01-00/a", "in//date=2026-01-01-00/b"], "in//date=2026-01-01-00/"),
+        (["in/../date=2026-01-01-00/x/a", "in/../date=2026-01-01-00/y/a"], "in/../date=2026-01-01-00/"),
+    ],
+)
+def test_keys_are_no_paths(keys: list[str], prefix: str) -> None:
+    assert Shard(tuple(SourceFile("b", key, "e", 1) for key in keys)).prefix == prefix
 
 
 def test_no_files_make_no_shards() -> None:
