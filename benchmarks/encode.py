@@ -85,7 +85,7 @@ def ours(case: Case) -> int:
     with on_disk(case.body) as path:
         for frame in read(path, case.name).batches:
             for event_type, rows in by_event_type(frame, case.event_type):
-                assert event_type
+                assert isinstance(event_type, str)
                 count += len(encode(normalise(rows, event_type, {}).events, notes))
     return count
 

@@ -33,7 +33,7 @@ def work(path: Path) -> None:
     notes = Counter[str]()
     for frame in read(path, path.name).batches:
         for event_type, rows in by_event_type(frame, EVENT_TYPE):
-            assert event_type
+            assert isinstance(event_type, str)
             encode(normalise(rows, event_type, {}).events, notes)
     print((_peak() - before) / 1024)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,7 +27,7 @@ from currents_core.shaping.envelope import Events
 from currents_core.shaping.filter import matching
 from currents_core.shaping.json_text import nested_bytes
 from currents_core.shaping.marking import marked
-from currents_core.shaping.normalise import by_event_type, normalise
+from currents_core.shaping.normalise import MISSING, NoType, by_event_type, normalise
 from currents_core.shaping.personal_data import PersonalData
 
 _UNNAMED = "unnamed"
@@ -55,10 +56,12 @@ class Preparation:
         prepared: list[Entries] = []
         parked_before = len(opened.parked)
         for event_type, rows in by_event_type(frame, file_type):
-            counts = opened.account.of(event_type or _UNNAMED)
+            counts = opened.account.of(_UNNAMED if isinstance(event_type, NoType) else event_type)
             counts.read += len(rows)
-            if event_type is None:
-                opened.parked += self.records(rows, self._no_event_type(opened.file, frame, rows))
+            if isinstance(event_type, NoType):
+                self._require_event_type(opened.file, frame, event_type)
+                letters = [DeadLetter(row, _UNNAMED, event_type.code, event_type.reason) for row in rows.index]
+                opened.parked += self.records(frame, letters)
             elif self.connector.event_types.wants(event_type):
                 prepared.append(self._of_type(opened, event_type, rows))
             else:
@@ -76,17 +79,15 @@ class Preparation:
         ``frame`` is a batch as ``Contents`` describes it, with the rows of all ``letters``.
         """
         for letter in letters:
-            row = {str(name): None if value is pd.NA else value for name, value in frame.loc[letter.row].items()}
+            row = {str(name): _readable(value) for name, value in frame.loc[letter.row].items()}
             yield replace(letter, record=self.personal_data.of_record(letter.event_type, row))
 
-    def _no_event_type(self, file: SourceFile, frame: pd.DataFrame, rows: pd.DataFrame) -> list[DeadLetter]:
-        if "event_type" not in frame.columns:
+    def _require_event_type(self, file: SourceFile, frame: pd.DataFrame, found: NoType) -> None:
+        if found is MISSING and "event_type" not in frame.columns:
             raise FileError(
                 "no event_type column, folder in the key or Avro schema names the event type; replace or remove it",
                 uri=file.uri,
             )
-        reason = "event_type is missing, and the file names none either"
-        return [DeadLetter(row, _UNNAMED, "no_event_type", reason) for row in rows.index]
 
     def _of_type(self, opened: OpenFile, event_type: str, rows: pd.DataFrame) -> Entries:
         account = opened.account
@@ -160,3 +161,14 @@ class Preparation:
 
     def _too_large(self, size: int) -> str:
         return f"the entry is {size} bytes, over the limit of {self.limits.bytes_per_entry}"
+
+
+def _readable(value: Any) -> Any:
+    """A value as rules and letters take it: None for null, and text for bytes; those that are not UTF-8 are escaped."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
+    if isinstance(value, dict):
+        return {_readable(name): _readable(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_readable(each) for each in value]
+    return None if value is pd.NA else value

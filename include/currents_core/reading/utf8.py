@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pyarrow as pa
 
 from currents_core.errors import FileError
@@ -36,12 +38,21 @@ def _valid(column: pa.Array) -> pa.Array:
 def bytes_for_text(kind: pa.DataType) -> pa.DataType:
     """The Arrow type ``kind`` with binary for string and large_binary for large_string.
 
-    This also holds inside lists, maps and structs; other types stay as they are.
+    This also holds inside lists, maps and structs, where a dictionary becomes plain; other types stay as they are.
     """
-    if pa.types.is_list(kind):
-        return pa.list_(bytes_for_text(kind.value_type))
     if pa.types.is_map(kind):
         return pa.map_(bytes_for_text(kind.key_type), bytes_for_text(kind.item_type))
     if pa.types.is_struct(kind):
         return pa.struct([pa.field(each.name, bytes_for_text(each.type)) for each in kind])
+    for matches, like in _HOLDING_VALUES:
+        if matches(kind):
+            return like(bytes_for_text(kind.value_type), kind)
     return {pa.string(): pa.binary(), pa.large_string(): pa.large_binary()}.get(kind, kind)
+
+
+_HOLDING_VALUES: tuple[tuple[Callable[[pa.DataType], bool], Callable[[pa.DataType, pa.DataType], pa.DataType]], ...] = (
+    (pa.types.is_dictionary, lambda value, _: value),
+    (pa.types.is_list, lambda value, _: pa.list_(value)),
+    (pa.types.is_large_list, lambda value, _: pa.large_list(value)),
+    (pa.types.is_fixed_size_list, lambda value, kind: pa.list_(value, kind.list_size)),
+)

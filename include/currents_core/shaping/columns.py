@@ -45,6 +45,25 @@ def is_bytes(kind: pa.DataType) -> bool:
     return pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind)
 
 
+def has_bytes(kind: pa.DataType) -> bool:
+    """Whether ``kind`` contains bytes at any depth, as a list of binary does."""
+    return is_bytes(kind) or any(has_bytes(kind.field(number).type) for number in range(kind.num_fields))
+
+
+def not_utf8(column: pd.Series) -> pd.Series:
+    """Where the values of a column contain bytes that are not UTF-8, at any depth: NumPy bool, with the same index."""
+    bad = [_holds_bad_bytes(value) for value in arrow(column).to_pylist()]
+    return pd.Series(bad, index=column.index, dtype=bool)
+
+
+def _holds_bad_bytes(value: object) -> bool:
+    if isinstance(value, dict):
+        return any(map(_holds_bad_bytes, value.values()))
+    if isinstance(value, list | tuple):
+        return any(map(_holds_bad_bytes, value))
+    return isinstance(value, bytes) and _decoded(value) is _NOT_UTF8
+
+
 def decoded(column: pd.Series) -> tuple[pd.Series, pd.Series]:
     """The text of a column of bytes, and where the bytes are not UTF-8.
 

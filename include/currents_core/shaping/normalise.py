@@ -12,13 +12,25 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from currents_core.catalog import catalog
-from currents_core.shaping.columns import arrow, decoded, is_bytes, is_text, series, text, whole_seconds
+from currents_core.shaping.columns import (
+    arrow,
+    decoded,
+    has_bytes,
+    is_bytes,
+    is_text,
+    not_utf8,
+    series,
+    text,
+    whole_seconds,
+)
 from currents_core.shaping.envelope import RENAMED, SPLIT_INTO, Events
 from currents_core.shaping.json_text import quote
 
 KEPT_AS_STRING = "properties_kept_as_string"
 
 _EVENT_TYPE = "event_type"
+# Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html
+_TYPE_LENGTH = 128
 # The beginning of the name that pandas gives to an unnamed index when it writes one.
 _PANDAS_INDEX = "__index_level_"
 _RAW = msgspec.json.Decoder(msgspec.Raw)
@@ -35,6 +47,19 @@ class Rejection:
 
 
 @dataclass(frozen=True, slots=True)
+class NoType:
+    """Why rows have no event type that can be sent."""
+
+    code: str
+    reason: str
+
+
+MISSING = NoType("no_event_type", "event_type is missing, and the file names none either")
+NOT_UTF8 = NoType("not_utf8", "event_type contains bytes that are not UTF-8")
+TOO_LONG = NoType("event_type_too_long", f"event_type has more than {_TYPE_LENGTH} characters, EventBridge's limit")
+
+
+@dataclass(frozen=True, slots=True)
 class Normalised:
     """The events of a frame, the rows that can't become events, and notes: how often a rule worth knowing applied."""
 
@@ -43,23 +68,48 @@ class Normalised:
     notes: Counter[str]
 
 
-def by_event_type(frame: pd.DataFrame, file_event_type: str | None) -> Iterator[tuple[str | None, pd.DataFrame]]:
+def by_event_type(frame: pd.DataFrame, file_event_type: str | None) -> Iterator[tuple[str | NoType, pd.DataFrame]]:
     """Splits rows by event type: the value in the column `event_type`, or else ``file_event_type``.
 
     ``frame`` is a batch as ``Contents`` describes it. Yields each event type with its rows, in the same columns without
-    `event_type` and with the same index. The type is None for rows that have neither.
+    `event_type` and with the same index; for rows without a usable type, the reason in its place.
     """
     if _EVENT_TYPE not in frame.columns:
-        yield file_event_type, frame
+        yield _usable(file_event_type), frame
         return
-    column = text(frame[_EVENT_TYPE])
+    column, bad = _as_text(frame[_EVENT_TYPE])
     named = column.where(column != "", pd.NA)
     types = named.fillna(file_event_type) if file_event_type else named
     rest = frame.drop(columns=_EVENT_TYPE)
-    for event_type, rows in rest.groupby(types, sort=False):
-        yield str(event_type), rows
-    if types.isna().any():
-        yield None, rest[types.isna()]
+    for event_type, rows in rest[~bad].groupby(types[~bad], sort=False):
+        yield _usable(str(event_type)), rows
+    for reason, chosen in ((MISSING, types.isna() & ~bad), (NOT_UTF8, bad)):
+        if chosen.any():
+            yield reason, rest[chosen]
+
+
+def _usable(event_type: str | None) -> str | NoType:
+    if not event_type:
+        return MISSING
+    try:
+        # The name of an Avro schema is JSON, in which half of a surrogate pair can be written.
+        event_type.encode()
+    except UnicodeEncodeError:
+        return NOT_UTF8
+    return event_type if len(event_type) <= _TYPE_LENGTH else TOO_LONG
+
+
+def _as_text(column: pd.Series) -> tuple[pd.Series, pd.Series]:
+    """A column as text, null for lists and the like, and where it has bytes that are not UTF-8, as NumPy bool."""
+    kind = column.dtype.pyarrow_dtype
+    if is_bytes(kind):
+        return decoded(column)
+    is_value = not pa.types.is_nested(kind)
+    return (text(column) if is_value else series(pa.nulls(len(column), pa.string()), column)), _nowhere(column)
+
+
+def _nowhere(rows: pd.Series | pd.DataFrame) -> pd.Series:
+    return pd.Series(data=False, index=rows.index)
 
 
 def normalise(
@@ -76,10 +126,10 @@ def normalise(
     Source: https://www.braze.com/docs/user_guide/data/distribution/braze_currents/event_glossary
     """
     notes: Counter[str] = Counter()
+    frame, unreadable = _with_text(frame)
     frame = _without_partition_columns(frame, event_type, folders)
     for old, new in RENAMED.get(event_type, {}).items():
         frame = _renamed(frame, old, new)
-    frame, unreadable = _with_text(frame)
     frame, unusable = _with_id_and_time(frame)
     frame, json_columns = _split(frame, event_type, notes)
     frame, broken = (frame, []) if keep_broken else _without_broken(frame, json_columns)
@@ -97,7 +147,7 @@ def _without_partition_columns(frame: pd.DataFrame, event_type: str, folders: Ma
     frame = frame.drop(columns=[name for name in frame.columns if name.startswith(_PANDAS_INDEX)])
     documented = catalog()[event_type].fields if event_type in catalog() else {}
     for name in [each for each in folders if each in frame.columns and each not in documented]:
-        repeats = text(frame[name]) == folders[name]
+        repeats = _as_text(frame[name])[0] == folders[name]
         if repeats.fillna(value=True).all():
             frame = frame.drop(columns=name)
         else:
@@ -115,12 +165,18 @@ def _renamed(frame: pd.DataFrame, old: str, new: str) -> pd.DataFrame:
 
 
 def _with_text(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[Rejection]]:
-    """The frame with columns of bytes as large_string, without the rows whose bytes are not UTF-8; these rejected."""
-    bad = pd.Series(data=False, index=frame.index)
-    for name in [each for each in frame.columns if is_bytes(frame[each].dtype.pyarrow_dtype)]:
-        texts, undecodable = decoded(frame[name])
-        bad |= undecodable
-        frame = frame.assign(**{name: texts})
+    """The frame with columns of bytes as large_string, without the rows that have bytes that are not UTF-8.
+
+    These rows are rejected. Bytes inside lists, maps and structs are looked at as well, but stay bytes.
+    """
+    bad = _nowhere(frame)
+    for name in [each for each in frame.columns if has_bytes(frame[each].dtype.pyarrow_dtype)]:
+        if is_bytes(frame[name].dtype.pyarrow_dtype):
+            texts, undecodable = decoded(frame[name])
+            bad |= undecodable
+            frame = frame.assign(**{name: texts})
+        else:
+            bad |= not_utf8(frame[name])
     rejections = [Rejection(row, "not_utf8", "a field contains bytes that are not UTF-8") for row in frame.index[bad]]
     return (frame[~bad] if rejections else frame), rejections
 
@@ -174,7 +230,7 @@ def _split(frame: pd.DataFrame, event_type: str, notes: Counter[str]) -> tuple[p
 
 
 def _without_broken(frame: pd.DataFrame, json_columns: frozenset[str]) -> tuple[pd.DataFrame, list[Rejection]]:
-    bad = pd.Series(data=False, index=frame.index)
+    bad = _nowhere(frame)
     for name in json_columns:
         bad |= frame[name].str.startswith('"').fillna(value=False).astype(bool)
     rejections = [Rejection(row, "broken_properties", "properties is not a JSON object") for row in frame.index[bad]]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -25,7 +25,7 @@ from currents_core.books.row_set import RowSet
 from currents_core.books.seen_ids import DeliveredIds, fingerprints
 from currents_core.delivering.deliver import Delivery
 from currents_core.entry import Entry, entry_size
-from currents_core.errors import DeliveryError, TransientError
+from currents_core.errors import DeliveryError, SetupError, TransientError
 from currents_core.file_key import SourceFile
 from currents_core.limits import Limits
 from currents_core.ports import Failed, Invalid, Result, Sent
@@ -555,3 +555,52 @@ def test_events_name_their_file_in_the_partition_that_it_is_in() -> None:
     file = house.put(OPEN, "a.parquet", table(["x"]))
     assert house.deliver(file).sent == 1
     assert house.target.accepted[0].resource == f"arn:aws-cn:s3:::braze/{file.key}"
+
+
+def not_text(values: list[Any], kind: pa.DataType, text: pa.DataType) -> pa.Array:
+    """A column of text, made of bytes that may be none, as a writer that does not check them leaves it."""
+    return pa.array(values, kind).cast(text, safe=False)
+
+
+@pytest.mark.parametrize("action", ["drop", "redact", "hash"])
+def test_properties_that_are_no_text_cost_their_row_and_a_pointer_rule_still_covers_them(
+    action: Literal["drop", "redact", "hash"], caplog: pytest.LogCaptureFixture
+) -> None:
+    house = House()
+    house.personal_data = PersonalData((PersonalDataRule(action=action, pointers=("/email",)),), b"key")
+    texts = not_text([b'{"email":"anna@example.com\xff"}', b'{"email":"b"}'], pa.binary(), pa.string())
+    file = house.put(PURCHASE, "a.parquet", table(["x", "y"], properties=texts))
+    assert house.deliver(file) == Counts(read=2, sent=1, dead_lettered=1)
+    [letter] = house.dead_letters.read(file)
+    assert (letter["code"], letter["origin"]["row"]) == ("not_utf8", 0)
+    assert "anna" not in json.dumps(letter) + caplog.text
+
+
+def test_an_event_type_that_is_no_text_or_too_long_costs_its_row() -> None:
+    house = House()
+    types = not_text([b"\xff", b"x" * 129, OPEN.encode()], pa.binary(), pa.string())
+    file = house.put(None, "a.parquet", table(["x", "y", "z"], event_type=types))
+    assert house.deliver(file) == Counts(read=3, sent=1, dead_lettered=2)
+    letters = house.dead_letters.read(file)
+    assert [letter["code"] for letter in letters] == ["not_utf8", "event_type_too_long"]
+    assert [letter["record"]["event_type"] for letter in letters] == [r"\xff", "x" * 129]
+
+
+def test_text_inside_a_list_that_is_none_costs_its_row() -> None:
+    house = House()
+    urls = not_text([[b"\xff"], [b"ok"]], pa.list_(pa.binary()), pa.list_(pa.string()))
+    file = house.put(OPEN, "a.parquet", table(["x", "y"], media_urls=urls))
+    assert house.deliver(file) == Counts(read=2, sent=1, dead_lettered=1)
+    assert [letter["code"] for letter in house.dead_letters.read(file)] == ["not_utf8"]
+
+
+def test_refusals_by_policy_park_the_rows_of_files_that_were_through_and_of_no_other() -> None:
+    refused = Invalid("NotAuthorizedForSource", "no", by_policy=True)
+    house = House(MemoryTarget(answer=lambda entry: refused))
+    small = house.put(OPEN, "a.parquet", table([f"a{row}" for row in range(60)]))
+    large = house.put(OPEN, "b.parquet", table([f"b{row}" for row in range(60)]))
+    with pytest.raises(SetupError, match="100 entries in a row"):
+        house.deliver(small, large)
+    assert house.ledger.done(HOUR) == {small.id}
+    assert len(house.dead_letters.read(small)) == 60
+    assert house.dead_letters.read(large) == []

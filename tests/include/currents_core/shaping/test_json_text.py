@@ -113,7 +113,7 @@ def test_strings_of_every_width_are_escaped_alike(width: pa.DataType) -> None:
         ([dt.datetime(2026, 1, 2, tzinfo=dt.UTC)], pa.timestamp("s", "Asia/Tokyo"), ['"2026-01-02T00:00:00Z"']),
         ([dt.date(2026, 1, 2)], pa.date32(), ['"2026-01-02"']),
         ([dt.timedelta(seconds=3)], pa.duration("ms"), ["3000"]),
-        ([b"\xc3\xa9", b"\xff"], pa.binary(), ['"é"', '"\ufffd"']),
+        ([b"\xc3\xa9", None], pa.binary(), ['"é"', None]),
         ([None, None], pa.null(), [None, None]),
         ([[1, None], [], None], pa.list_(pa.int8()), ["[1,null]", "[]", None]),
         ([[1, 2], None], pa.list_(pa.int8(), 2), ["[1,2]", None]),

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pytest
 
+from currents_core.shaping.encode import encode
 from currents_core.shaping.envelope import RENAMED
-from currents_core.shaping.normalise import Normalised, Rejection, by_event_type, normalise
+from currents_core.shaping.normalise import MISSING, NOT_UTF8, TOO_LONG, Normalised, Rejection, by_event_type, normalise
 
 CUSTOM = "users.behaviors.CustomEvent"
 OPEN = "users.messages.email.Open"
@@ -120,6 +122,45 @@ def test_the_column_names_the_type_before_the_key_does() -> None:
 
 def test_rows_that_nothing_names_are_told_apart() -> None:
     groups = dict(by_event_type(frame(event_type=["a", None], x=[0, 1]), None))
-    assert {name: rows["x"].tolist() for name, rows in groups.items()} == {"a": [0], None: [1]}
-    assert [name for name, _ in by_event_type(frame(x=[0]), None)] == [None]
+    assert {name: rows["x"].tolist() for name, rows in groups.items()} == {"a": [0], MISSING: [1]}
+    assert [name for name, _ in by_event_type(frame(x=[0]), None)] == [MISSING]
     assert [name for name, _ in by_event_type(frame(x=[0]), "key")] == ["key"]
+
+
+def test_an_event_type_that_can_not_be_sent_costs_its_rows() -> None:
+    column = [b"a", b"\xff", None, b"x" * 129, b"x" * 128, "é".encode() * 128]
+    groups = dict(by_event_type(frame(event_type=column, x=range(6)), None))
+    found = {name: rows["x"].tolist() for name, rows in groups.items()}
+    assert found == {"a": [0], NOT_UTF8: [1], MISSING: [2], TOO_LONG: [3], "x" * 128: [4], "é" * 128: [5]}
+
+
+@pytest.mark.parametrize(("named", "found"), [("x" * 129, TOO_LONG), ("half \ud800", NOT_UTF8), ("", MISSING)])
+def test_so_does_one_that_the_key_or_the_schema_names(named: str, found: object) -> None:
+    assert [name for name, _ in by_event_type(frame(x=[0]), named)] == [found]
+
+
+def test_an_event_type_that_is_no_text_is_none() -> None:
+    assert [name for name, _ in by_event_type(frame(event_type=[{"a": 1}], x=[0]), "key")] == ["key"]
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([[b"ok"], [b"ok", b"\xff"], None], pa.list_(pa.binary())),
+        pa.array([[b"ok"], [b"\xff"], None], pa.large_list(pa.large_binary())),
+        pa.array([[b"ok"], [b"\xff"], None], pa.list_(pa.binary(), 1)),
+        pa.array([{"a": b"ok"}, {"a": b"\xff"}, None], pa.struct({"a": pa.binary()})),
+        pa.array([[("k", b"ok")], [(b"\xff", b"ok")], None], pa.map_(pa.binary(), pa.binary())),
+        pa.array([[{"a": [b"ok"]}], [{"a": [b"\xff"]}], None], pa.list_(pa.struct({"a": pa.list_(pa.binary())}))),
+    ],
+    ids=lambda column: str(column.type),
+)
+@pytest.mark.parametrize("name", ["list", "properties", "version"])
+def test_bytes_inside_a_value_that_are_not_utf8_cost_their_row(name: str, column: pa.Array) -> None:
+    rows = pd.DataFrame({name: pd.arrays.ArrowExtensionArray(column)}).assign(
+        id=pd.array(["a", "b", "c"], pd.ArrowDtype(pa.string())), time=pd.array([1, 2, 3], pd.ArrowDtype(pa.int64()))
+    )
+    found = normalise(rows, CUSTOM, {"version": "1"})
+    assert [(each.row, each.code) for each in found.rejections] == [(1, "not_utf8")]
+    assert found.events.frame.index.tolist() == [0, 2]
+    assert "\ufffd" not in str(encode(found.events, Counter()).to_pylist())
