@@ -26,8 +26,9 @@ DAG_FILES = {
     "currents_faults.py": "from currents_airflow.dags import report_faults\nreport_faults()\n",
 }
 WHERE_FROM = """
-import json, currents_airflow, currents_aws, currents_core
-print(json.dumps([each.__file__ for each in (currents_airflow, currents_aws, currents_core)]))
+import json
+from importlib.util import find_spec
+print(json.dumps([find_spec(each).origin for each in ("currents_core", "currents_aws", "currents_airflow")]))
 """
 
 
