@@ -3,11 +3,12 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 UV_VERSION := 0.13.9
 BIN := .venv/bin
 PORT ?= 8080
+SEEDS ?= 100000
 RUN := PYTHONPATH=include $(BIN)/python -m
 COMPILE := $(RUN) uv pip compile --quiet --no-emit-index-url --python-version 3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test matrix screenshots lint format bench requirements clean
+.PHONY: help install demo up test matrix fuzz screenshots lint format bench requirements clean
 
 help:            ## list these commands
 	@grep -E '^[a-z]+: .*##|^[a-z]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 14
@@ -34,6 +35,8 @@ test: install    ## run the whole test suite
 
 matrix: install  ## test the wheel in clean environments: constraints of Airflow and MWAA, lowest and newest versions
 	@.ci/matrix
+fuzz: install    ## deliver SEEDS damaged files, and show those that met no fate
+	@$(RUN) tests.tools.hostile_run find 0 $(SEEDS)
 
 screenshots: install  ## retake the pictures in the docs
 	@CURRENTS_SCREENSHOTS=docs/images $(RUN) pytest tests/dags/test_browser.py
