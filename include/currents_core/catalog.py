@@ -47,6 +47,13 @@ def catalog() -> Mapping[str, EventType]:
     return MappingProxyType({name: _event_type(name, entry) for name, entry in raw.items()})
 
 
+@cache
+def documented_fields(event_types: frozenset[str] | None = None) -> frozenset[str]:
+    """The names of all fields that some event types have, in files or in events; by default, all types."""
+    types = catalog().values() if event_types is None else (catalog()[each] for each in event_types)
+    return frozenset(name for each in types for name in each.fields)
+
+
 def _event_type(name: str, entry: Mapping[str, object]) -> EventType:
     fields = entry["fields"]
     assert isinstance(fields, list)

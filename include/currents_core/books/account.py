@@ -38,12 +38,14 @@ class Account:
     """The account of one file or several.
 
     ``event_types`` has the counts per event type. ``notes`` counts how often something worth knowing happened that lost
-    no row. ``drift`` has, per event type, how the files differ from what Braze documents.
+    no row. ``drift`` has, per event type, how the files differ from what Braze documents. ``personal_data`` counts the
+    values that each rule dropped or replaced; 0 where a rule applied to an event type and found nothing.
     """
 
     event_types: dict[str, Counts] = field(default_factory=dict)
     notes: Counter[str] = field(default_factory=Counter)
     drift: dict[str, set[str]] = field(default_factory=dict)
+    personal_data: Counter[str] = field(default_factory=Counter)
 
     def of(self, event_type: str) -> Counts:
         """The counts of one event type, for the caller to add to."""
@@ -54,6 +56,7 @@ class Account:
         for event_type, counts in other.event_types.items():
             self.event_types[event_type] = self.of(event_type) + counts
         self.notes.update(other.notes)
+        self.personal_data.update(other.personal_data)
         for event_type, lines in other.drift.items():
             self.differs(event_type, lines)
 
@@ -62,6 +65,11 @@ class Account:
         differences = set(found)
         if differences:
             self.drift.setdefault(event_type, set()).update(differences)
+
+    @property
+    def idle_rules(self) -> list[str]:
+        """The rules for personal data that applied to an event type, but found nothing to drop or replace."""
+        return sorted(rule for rule, hits in self.personal_data.items() if not hits)
 
     @property
     def totals(self) -> Counts:
@@ -75,6 +83,7 @@ class Account:
             "event_types": {name: asdict(counts) for name, counts in sorted(self.event_types.items())},
             "notes": dict(sorted(self.notes.items())),
             "drift": {name: sorted(lines) for name, lines in sorted(self.drift.items())},
+            "personal_data": dict(sorted(self.personal_data.items())),
         }
 
     @classmethod
@@ -84,6 +93,8 @@ class Account:
             {name: Counts(**each) for name, each in raw["event_types"].items()},
             Counter(raw["notes"]),
             {name: set(lines) for name, lines in raw["drift"].items()},
+            # Books of earlier versions lack it.
+            Counter(raw.get("personal_data", {})),
         )
 
 

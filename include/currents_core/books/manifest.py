@@ -38,12 +38,13 @@ class Manifest:
         return not self.open_files and self.account.totals.balanced
 
     def as_json(self, now: datetime) -> dict[str, object]:
-        """The manifest as it is stored: the account, in total and per event type, and the files."""
+        """The manifest as it is stored: the account, in total and per event type, warnings, and the files."""
         return {
             "connector": self.connector,
             "hour": self.hour,
             "complete": self.complete,
             **self.account.as_json(),
+            "warnings": [f"personal data: {rule} found nothing; check its names" for rule in self.account.idle_rules],
             "files": {
                 "delivered": self.delivered.files,
                 "open": self.open_files,

@@ -69,6 +69,7 @@ class Forecast:
             "estimated_price_in_dollars": round(price, 4),
             "dead_letters": dict(sorted(self.dead_letters.items())),
             "drift": self.account.as_json()["drift"],
+            "personal_data": self.account.as_json()["personal_data"],
             "samples": self.samples,
         }
 

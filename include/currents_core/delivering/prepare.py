@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -61,7 +62,7 @@ class Preparation:
             if isinstance(event_type, NoType):
                 self._require_event_type(opened.file, frame, event_type)
                 letters = [DeadLetter(row, _UNNAMED, event_type.code, event_type.reason) for row in rows.index]
-                opened.parked += self.records(frame, letters)
+                opened.parked += self.records(frame, letters, opened.account.personal_data)
             elif self.connector.event_types.wants(event_type):
                 prepared.append(self._of_type(opened, event_type, rows))
             else:
@@ -73,14 +74,18 @@ class Preparation:
         opened.expect(len(sent), done)
         return [each for each in prepared if len(each)]
 
-    def records(self, frame: pd.DataFrame, letters: Iterable[DeadLetter]) -> Iterator[DeadLetter]:
+    def records(
+        self, frame: pd.DataFrame, letters: Iterable[DeadLetter], hits: Counter[str] | None = None
+    ) -> Iterator[DeadLetter]:
         """The letters, each with its row of ``frame`` as its record, after the rules for personal data.
 
-        ``frame`` is a batch as ``Contents`` describes it, with the rows of all ``letters``.
+        ``frame`` is a batch as ``Contents`` describes it, with the rows of all ``letters``. ``hits`` counts what each
+        rule dropped or replaced.
         """
         for letter in letters:
             row = {str(name): _readable(value) for name, value in frame.loc[letter.row].items()}
-            yield replace(letter, record=self.personal_data.of_record(letter.event_type, row))
+            event_type = None if letter.event_type == _UNNAMED else letter.event_type
+            yield replace(letter, record=self.personal_data.of_record(event_type, row, hits))
 
     def _require_event_type(self, file: SourceFile, frame: pd.DataFrame, found: NoType) -> None:
         if found is MISSING and "event_type" not in frame.columns:
@@ -97,7 +102,7 @@ class Preparation:
         normalised = normalise(rows, event_type, opened.file.folders, keep_broken=keep_broken)
         account.notes.update(normalised.notes)
         rejected = [DeadLetter(each.row, event_type, each.code, each.reason) for each in normalised.rejections]
-        opened.parked += self.records(rows, rejected)
+        opened.parked += self.records(rows, rejected, account.personal_data)
         wanted = matching(normalised.events, self.connector.filter)
         chosen = replace(normalised.events, frame=normalised.events.frame[wanted])
         counts.filtered += len(wanted) - len(chosen.frame)
@@ -118,7 +123,9 @@ class Preparation:
 
     def _fitting(self, opened: OpenFile, events: Events, rows: pd.DataFrame) -> Entries:
         """The entries of events without those above the limit, which are parked. ``rows`` has the rows as read."""
-        details = marked(encode(self.personal_data.of_events(events), opened.account.notes), self.mode)
+        account = opened.account
+        protected = self.personal_data.of_events(events, account.personal_data)
+        details = marked(encode(protected, account.notes), self.mode)
         rest = entry_size(self.connector.destination.source, events.event_type, 0, opened.arn)
         sizes = pc.add(self._lengths(details, rest), rest)
         fits = pc.less_equal(sizes, self.limits.bytes_per_entry)

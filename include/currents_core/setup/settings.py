@@ -6,10 +6,12 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date
+from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from currents_core.catalog import catalog, documented_fields
 from currents_core.limits import EVENT_BUS, Limits, put_events_quota
 from currents_core.setup.patterns import matches_any, require_pattern
 
@@ -19,6 +21,9 @@ POOL = "currents"
 # arn:partition:events:region:account:event-bus/name
 # Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html
 _BUS_ARN = re.compile(r"^arn:[\w-]+:events:(?P<region>[\w-]+):\d{12}:event-bus/[\w./-]+\Z")
+
+# How alike two names are, from 0 to 1, where one is taken for a misspelling of the other.
+_NEAR_MISS = 0.85
 
 
 def _folder(prefix: str) -> str:
@@ -198,7 +203,10 @@ class PersonalDataRule(_Model):
     action: Annotated[Literal["drop", "redact", "hash"], Field(description="drop, redact or hash")]
     fields: tuple[str, ...] = ()
     catalog: bool = False
-    pointers: tuple[Annotated[str, Field(pattern="^/", description="a JSON pointer such as /address/street")], ...] = ()
+    pointers: tuple[
+        Annotated[str, Field(pattern=r"^(/([^~/]|~[01])*)+$", description="a JSON pointer such as /address/street")],
+        ...,
+    ] = ()
     event_types: EventTypes = EventTypes()
 
     @model_validator(mode="after")
@@ -209,6 +217,20 @@ class PersonalDataRule(_Model):
         if kept:
             raise ValueError(f"fields can't include {' and '.join(sorted(kept))}, which every event needs")
         return self
+
+    @model_validator(mode="after")
+    def _names_are_not_misspelled(self) -> PersonalDataRule:
+        if misspelled := [f"{name!r} (did you mean {near!r}?)" for name in self.fields if (near := self._meant(name))]:
+            raise ValueError(f"Braze documents no field {', '.join(misspelled)}; correct the spelling")
+        return self
+
+    def _meant(self, name: str) -> str | None:
+        """The documented field that a name is probably a misspelling of. Customers have fields of their own besides."""
+        if name in documented_fields():
+            return None
+        wanted = {each for each in catalog() if self.event_types.wants(each)}
+        near = get_close_matches(name, documented_fields(frozenset(wanted) or None), n=1, cutoff=_NEAR_MISS)
+        return near[0] if near else None
 
 
 class PersonalDataSettings(_Model):

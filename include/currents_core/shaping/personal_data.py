@@ -4,175 +4,189 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cached_property, lru_cache, partial
 from typing import Any
 
 import msgspec
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from currents_core.catalog import catalog
 from currents_core.setup.settings import PersonalDataRule
 from currents_core.shaping.columns import arrow, is_text, series
-from currents_core.shaping.envelope import SPLIT_INTO, Events, envelope_name
+from currents_core.shaping.coverage import Coverage
+from currents_core.shaping.envelope import Events
 from currents_core.shaping.json_text import TEXT, json_text, quote
+from currents_core.shaping.pointer import JSON_SPACE, UNREADABLE, Duty, Place, inside
 
 REDACTED = "[REDACTED]"
 
-_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
+# Files name event types as they like, and values may be as long as a file, so caches are bounded both ways.
+_CACHED_TYPES = 256
+_CACHED_HASHES = 65_536
+_LONGEST_CACHED = 200
 _VALUE = msgspec.json.Decoder(Any)
 
 
 @dataclass(frozen=True)
 class PersonalData:
-    """The rules of a connector. ``hash_key`` keys the hashes: without it, nobody can test a guess against a hash."""
+    """The rules of a connector. ``hash_key`` keys the hashes: without it, nobody can test a guess against a hash.
+
+    Each method counts in ``hits``, by rule, the values that were dropped or replaced.
+    """
 
     rules: Sequence[PersonalDataRule]
     hash_key: bytes = b""
 
-    def of_events(self, events: Events) -> Events:
-        """The events with the rules applied to their fields, and to places inside the custom properties.
+    def of_events(self, events: Events, hits: Counter[str] | None = None) -> Events:
+        """The events with the rules applied to their fields, and to places inside them.
 
         The rows stay the same. A dropped field has no column anymore; a redacted or hashed one is large_string, or a
-        dictionary of it, and null stays null. If a pointer applies to the event type, the custom properties become JSON
-        texts, as large_string.
+        dictionary of it, and null stays null. A column that was looked into is large_string; one of structs, maps or
+        lists becomes JSON texts. ``hits`` has each rule that applies to the event type, also where it found nothing.
         """
-        frame, json_columns = events.frame, events.json_columns
-        for name, action in self._fields(events.event_type, frame.columns).items():
-            if action == "drop":
-                frame = frame.drop(columns=name)
-            else:
-                values = self._protected(arrow(frame[name]), action, is_json=name in json_columns)
-                frame = frame.assign(**{name: series(values, frame[name])})
-        own = SPLIT_INTO.get(events.event_type)
-        pointers = self._pointers(events.event_type)
-        if own and pointers and own in frame.columns:
-            texts = arrow(frame[own]) if own in json_columns else json_text(arrow(frame[own]), _uncounted())
-            protected = pa.array([self._inside(text, pointers) for text in texts.to_pylist()], TEXT)
-            frame = frame.assign(**{own: series(protected, frame[own])})
-            json_columns |= {own}
-        return replace(events, frame=frame, json_columns=json_columns)
+        cover = self._coverage(events.event_type)
+        if not (cover.names and len(events.frame)):
+            return events
+        hits = Counter() if hits is None else hits
+        hits.update(dict.fromkeys(cover.names, 0))
+        dropped, changed, json_columns = [], {}, set(events.json_columns)
+        for name in events.frame.columns:
+            column = events.frame[name]
+            is_json = name in events.json_columns
+            if duty := cover.whole(name):
+                hits[duty.rule] += int(column.notna().sum())
+                if duty.action == "drop":
+                    dropped.append(name)
+                else:
+                    changed[name] = series(self._protected(arrow(column), duty, is_json=is_json), column)
+            elif (place := cover.within(name)) and _may_hold_json(column.dtype.pyarrow_dtype):
+                look = _Look(self, cover, name, place, hits, is_json=is_json or not is_text(column.dtype.pyarrow_dtype))
+                changed[name] = look.into(column)
+                json_columns |= {name} if look.is_json else set()
+        frame = events.frame.assign(**changed).drop(columns=dropped)
+        return replace(events, frame=frame, json_columns=frozenset(json_columns))
 
-    def of_record(self, event_type: str, record: Mapping[str, Any]) -> dict[str, Any]:
-        """The fields of a row as it was read, with the rules applied: what a dead letter may keep of it."""
-        published = {name: envelope_name(event_type, name) for name in record}
-        actions = self._fields(event_type, list(published.values()))
-        pointers = self._pointers(event_type)
-        kept = {name: value for name, value in record.items() if actions.get(published[name]) != "drop"}
-        for name, value in kept.items():
-            if value is not None and published[name] in actions:
-                kept[name] = self._replaced(value, actions[published[name]])
-            elif value is not None and pointers and published[name] == SPLIT_INTO.get(event_type):
-                text = value if isinstance(value, str) else msgspec.json.encode(dict(value)).decode()
-                kept[name] = self._inside(text, pointers)
+    def of_record(
+        self, event_type: str | None, record: Mapping[str, Any], hits: Counter[str] | None = None
+    ) -> dict[str, Any]:
+        """The fields of a row as it was read, with the rules applied: what a dead letter may keep of it.
+
+        ``event_type`` is None where nothing names the type; then every rule applies.
+        """
+        cover = self._coverage(event_type)
+        hits = Counter() if hits is None else hits
+        hits.update(dict.fromkeys(cover.names, 0))
+        kept = dict(record)
+        for name, value in record.items():
+            if value is None:
+                continue
+            if duty := cover.whole(name):
+                hits[duty.rule] += 1
+                if duty.action == "drop":
+                    del kept[name]
+                else:
+                    kept[name] = self.replaced(_text_of(value), duty)
+            elif (place := cover.within(name)) and isinstance(value, str | bytes | Mapping | list | tuple):
+                look = _Look(self, cover, name, place, hits, is_json=not isinstance(value, str | bytes))
+                kept[name] = look.into_text(_text_of(value))
         return kept
 
+    def replaced(self, text: str, duty: Duty) -> str:
+        """What stands for a value under a duty that does not drop it. ``text`` is the value as text."""
+        if duty.action != "hash":
+            return REDACTED
+        return self._cached_hash(text) if len(text) <= _LONGEST_CACHED else self._hash(text)
+
+    def _hash(self, text: str) -> str:
+        return hmac.new(self.hash_key, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+
     @cached_property
-    def _hash(self) -> Callable[[str], str]:
-        @cache
-        def keyed(text: str) -> str:
-            return hmac.new(self.hash_key, text.encode(), hashlib.sha256).hexdigest()
+    def _cached_hash(self) -> Any:
+        return lru_cache(_CACHED_HASHES)(self._hash)
 
-        return keyed
+    @cached_property
+    def _coverage(self) -> Any:
+        return lru_cache(_CACHED_TYPES)(partial(Coverage, tuple(self.rules)))
 
-    def _fields(self, event_type: str, names: Any) -> dict[str, str]:
-        """The action for each of ``names`` that a rule applies to. The first such rule decides."""
-        actions: dict[str, str] = {}
-        for rule in self.rules:
-            if rule.event_types.wants(event_type):
-                chosen = set(rule.fields) | (personal_fields(event_type) if rule.catalog else frozenset())
-                actions |= {name: rule.action for name in names if name in chosen and name not in actions}
-        return actions
-
-    def _pointers(self, event_type: str) -> dict[tuple[str, ...], str]:
-        actions: dict[tuple[str, ...], str] = {}
-        for rule in self.rules:
-            if rule.event_types.wants(event_type):
-                for pointer in rule.pointers:
-                    actions.setdefault(steps(pointer), rule.action)
-        return actions
-
-    def _protected(self, values: pa.Array, action: str, *, is_json: bool) -> pa.Array:
+    def _protected(self, values: pa.Array, duty: Duty, *, is_json: bool) -> pa.Array:
         if pa.types.is_dictionary(values.type):
-            protected = self._protected(values.dictionary, action, is_json=is_json)
-            return protected.take(values.indices)
+            return self._protected(values.dictionary, duty, is_json=is_json).take(values.indices)
         texts = values if is_text(values.type) else json_text(values, _uncounted())
         replaced = pa.array(
-            [None if text is None else self._replaced(text, action) for text in texts.to_pylist()], pa.large_string()
+            [None if text is None else self.replaced(text, duty) for text in texts.to_pylist()], pa.large_string()
         )
-        return pc.if_else(replaced.is_valid(), _quoted(replaced), None) if is_json else replaced
+        return pc.if_else(replaced.is_valid(), json_text(replaced, _uncounted()), None) if is_json else replaced
 
-    def _replaced(self, value: Any, action: str) -> str:
-        return REDACTED if action == "redact" else self._hash(_text_of(value))
 
-    def _inside(self, text: str | None, pointers: Mapping[tuple[str, ...], str]) -> str | None:
-        """The JSON text of custom properties with the places that ``pointers`` name dropped or replaced.
+@dataclass
+class _Look:
+    """A look into the values of one column. ``is_json`` says whether they are JSON texts or plain texts."""
 
-        A text that is not an object has no places to look at, and may contain anything, so it is redacted as a whole.
-        """
-        if text is None:
-            return None
+    rules: PersonalData
+    cover: Coverage
+    column: str
+    place: Place
+    hits: Counter[str]
+    is_json: bool
+
+    def into(self, column: pd.Series) -> pd.Series:
+        """The column as large_string, with the places in its values dropped or replaced."""
+        values = arrow(column)
+        texts = values.cast(TEXT) if is_text(values.type) else json_text(values, _uncounted())
+        return series(pa.array([self.into_text(text) for text in texts.to_pylist()], TEXT), column)
+
+    def into_text(self, text: str | None) -> str | None:
+        """One value of the column. What can't be looked into may contain anything, so it is redacted as a whole."""
+        if text is None or self._is_left_alone(text):
+            return text
+        if self.place.duty:
+            return self._whole(text, self.place.duty)
         try:
-            _OBJECT.decode(text)
-        except (msgspec.DecodeError, RecursionError):
-            return quote(REDACTED)
-        for pointer, action in pointers.items():
-            text = self._at(text, pointer, action) or text
-        return text
+            if _begins(text, "{" if self.cover.is_own(self.column) else ("{", "[", '"')):
+                return inside(text, self.place, self._replace)
+        except UNREADABLE:
+            pass
+        for duty in self.place.duties():
+            self.hits[duty.rule] += 1
+        return self._told(REDACTED)
 
-    def _at(self, text: str, pointer: tuple[str, ...], action: str) -> str | None:
-        """The text with one place dropped or replaced, or None if it has no such place. The rest is kept as is."""
-        step, *rest = pointer
-        members: Any = _members(text)
-        name: Any = int(step) if isinstance(members, list) and step.isdecimal() else step
-        if not (name in members if isinstance(members, dict) else name in range(len(members))):
-            return None
-        inner = bytes(members[name]).decode()
-        if rest:
-            changed = self._at(inner, tuple(rest), action)
-            if changed is None:
-                return None
-            members[name] = msgspec.Raw(changed.encode())
-        elif action == "drop":
-            del members[name]
-        else:
-            members[name] = msgspec.Raw(quote(self._replaced(_VALUE.decode(inner), action)).encode())
-        return msgspec.json.encode(members).decode()
+    def _is_left_alone(self, text: str) -> bool:
+        """Whether a text is not JSON and need not be."""
+        if self.is_json or self.cover.is_own(self.column) or _begins(text, ("{", "[", '"')):
+            return False
+        return not self.place.inner or self.cover.is_documented_text(self.column)
+
+    def _whole(self, text: str, duty: Duty) -> str | None:
+        self.hits[duty.rule] += 1
+        return None if duty.action == "drop" else self._told(self.rules.replaced(text, duty))
+
+    def _told(self, text: str) -> str:
+        return quote(text) if self.is_json else text
+
+    def _replace(self, duty: Duty, found: str) -> str | None:
+        self.hits[duty.rule] += 1
+        return None if duty.action == "drop" else quote(self.rules.replaced(_text_in(found), duty))
 
 
-def _members(text: str) -> dict[str, msgspec.Raw] | list[msgspec.Raw]:
-    """The members of an object or an array, each as its exact JSON text; empty if the text is neither."""
+def _begins(text: str, with_: str | tuple[str, ...]) -> bool:
+    return text.lstrip(JSON_SPACE).startswith(with_)
+
+
+def _may_hold_json(kind: pa.DataType) -> bool:
+    return is_text(kind) or pa.types.is_nested(kind) or pa.types.is_dictionary(kind)
+
+
+def _text_in(found: str) -> str:
+    """What is hashed of a value inside JSON: a string's own text, and the compact JSON text of anything else."""
     try:
-        return _ARRAY.decode(text) if text.lstrip().startswith("[") else _OBJECT.decode(text)
-    except (msgspec.DecodeError, RecursionError):
-        return {}
-
-
-def steps(pointer: str) -> tuple[str, ...]:
-    """The steps of a JSON pointer, unescaped.
-
-    Source: https://www.rfc-editor.org/rfc/rfc6901
-    """
-    return tuple(step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:])
-
-
-@cache
-def personal_fields(event_type: str) -> frozenset[str]:
-    """The names of the fields that the catalog marks as personal data in an event type.
-
-    For an undocumented event type, these are the names that are marked in any event type.
-    """
-    known = catalog().get(event_type)
-    types = [known] if known else list(catalog().values())
-    return frozenset(field.name for each in types for field in each.fields.values() if field.personal)
-
-
-def _quoted(values: pa.Array) -> pa.Array:
-    return json_text(values, _uncounted())
+        return _text_of(_VALUE.decode(found))
+    except UNREADABLE:
+        return found
 
 
 def _uncounted() -> Counter[str]:
@@ -181,4 +195,23 @@ def _uncounted() -> Counter[str]:
 
 
 def _text_of(value: Any) -> str:
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return json.dumps(_simple(value), ensure_ascii=False, separators=(",", ":"))
+
+
+def _simple(value: Any) -> Any:
+    """A value of a row as what JSON can express. Arrow gives a map as a list of pairs."""
+    if isinstance(value, Mapping):
+        return {str(name): _simple(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        if value and all(isinstance(each, tuple) for each in value):
+            return {_text_of(name): _simple(each) for name, each in value}
+        return [_simple(each) for each in value]
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, float) and not abs(value) < float("inf"):
+        return None
+    return value if value is None or isinstance(value, str | bool | int | float) else str(value)

@@ -66,6 +66,7 @@ class CurrentsReconcileOperator(CurrentsOperator):
         self, context: Context, parts: RunParts, files: Sequence[SourceFile], failed: Sequence[str]
     ) -> dict[str, Any]:
         """Accounts for the files of the run. ``failed`` names its failed tasks."""
+        from currents_core.books.account import total
         from currents_core.books.manifest import reconcile
 
         request = parts.request
@@ -79,6 +80,8 @@ class CurrentsReconcileOperator(CurrentsOperator):
             if parts.manifests.write(manifest, now, announce=announces):
                 complete.append(manifest.hour)
             self.log.info("%s: %s", manifest.hour, manifest.account.totals)
+        for rule in total(each.account for each in manifests).idle_rules:
+            self.log.warning("%s: personal data: %s found nothing; check its names", self.connector, rule)
         self._measure(context, parts, manifests)
         if faults:
             raise DeliveryError(f"{self.connector}: {'; '.join(faults)}")

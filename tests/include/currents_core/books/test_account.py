@@ -14,6 +14,7 @@ accounts = st.builds(
     st.dictionaries(st.text(max_size=5), counts, max_size=4),
     st.dictionaries(st.text(max_size=5), st.integers(1, 10**6), max_size=3).map(Counter),
     st.dictionaries(st.text(max_size=5), st.sets(st.text(max_size=5), min_size=1, max_size=3), max_size=2),
+    st.dictionaries(st.text(max_size=5), st.integers(0, 10**6), max_size=3).map(Counter),
 )
 
 
@@ -32,3 +33,8 @@ def test_books_balance_only_when_every_row_is_somewhere() -> None:
     assert Counts(read=10, sent=6, duplicate=2, filtered=1, dead_lettered=1).balanced
     assert not Counts(read=10, sent=6, duplicate=2, filtered=1, dead_lettered=0).balanced
     assert str(Counts(3, 1, 1, 1, 0)) == "read 3 = sent 1 + duplicate 1 + filtered 1 + dead-lettered 0"
+
+
+def test_a_rule_is_idle_only_where_no_part_says_that_it_found_anything() -> None:
+    parts = [Account(personal_data=Counter(a=0, b=0)), Account(personal_data=Counter(b=2)), Account()]
+    assert total(parts).idle_rules == ["a"]

@@ -34,6 +34,8 @@ def test_an_hour_is_the_sum_of_its_delivered_files() -> None:
     first, second = account("a", 3, 3), account("b", 2, 2)
     first.differs("a", ["new field x"])
     second.differs("a", ["new field y", "new field x"])
+    first.personal_data.update({"rule 1 (drop x)": 2, "rule 2 (drop y)": 0})
+    second.personal_data.update({"rule 2 (drop y)": 0})
     settle(ledger, file("1"), first)
     settle(ledger, file("2"), second)
     settle(ledger, file("3", "2026-11-23-07"), account("b", 9, 9))
@@ -51,6 +53,8 @@ def test_an_hour_is_the_sum_of_its_delivered_files() -> None:
         "event_types": {"a": {"read": 3, "sent": 3, **zero}, "b": {"read": 2, "sent": 2, **zero}},
         "notes": {"kept": 2},
         "drift": {"a": ["new field x", "new field y"]},
+        "personal_data": {"rule 1 (drop x)": 2, "rule 2 (drop y)": 0},
+        "warnings": ["personal data: rule 2 (drop y) found nothing; check its names"],
         "files": {"delivered": 2, "open": {}, "changed_after_delivery": []},
         "written_at": "2026-11-23T09:00:00+00:00",
         "announced": False,

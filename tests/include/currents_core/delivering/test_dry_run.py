@@ -53,6 +53,7 @@ def test_forecasts_travel_and_add_up() -> None:
         "estimated_price_in_dollars": 4.0,
         "dead_letters": {"no_id": 2},
         "drift": {},
+        "personal_data": {},
         "samples": [{"a": 1}, {"a": 2}, {"a": 1}],
     }
 

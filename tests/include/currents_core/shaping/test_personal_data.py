@@ -16,7 +16,8 @@ from pydantic import ValidationError
 from currents_core.setup.settings import PersonalDataRule, PersonalDataSettings
 from currents_core.shaping.encode import encode
 from currents_core.shaping.normalise import normalise
-from currents_core.shaping.personal_data import PersonalData, personal_fields, steps
+from currents_core.shaping.personal_data import PersonalData
+from currents_core.shaping.pointer import steps
 
 OPEN, CUSTOM = "users.messages.email.Open", "users.behaviors.CustomEvent"
 KEY = b"a secret"
@@ -70,7 +71,8 @@ def test_the_catalogs_flag_names_the_fields() -> None:
     found = envelope(rules, email_address="a@example.com", campaign_name="spring", user_id="u")
     assert found["properties"] == {"email_address": "[REDACTED]", "campaign_name": "spring"}
     assert found["user"] == {"user_id": "[REDACTED]"}
-    assert "email_address" in personal_fields("users.brand.New"), "an unknown type has the flags of all"
+    found = envelope(rules, "users.brand.New", email_address="a@example.com")
+    assert found["properties"] == {"email_address": "[REDACTED]"}, "an unknown type has the flags of all"
 
 
 def test_the_first_rule_that_names_a_field_decides_and_patterns_choose_types() -> None:
@@ -155,3 +157,21 @@ def test_hashing_needs_a_key() -> None:
     with pytest.raises(ValidationError, match="hash_key_conn_id"):
         PersonalDataSettings.model_validate(rules)
     assert PersonalDataSettings.model_validate({**rules, "hash_key_conn_id": "key"})
+
+
+@pytest.mark.parametrize("field", ["user_ids", "emailaddress", "email_adress", "custom_propertie"])
+def test_a_misspelled_field_is_refused_with_what_was_probably_meant(field: str) -> None:
+    with pytest.raises(ValidationError, match=f"'{field}' .did you mean '"):
+        PersonalDataRule.model_validate({"action": "drop", "fields": [field]})
+
+
+@pytest.mark.parametrize("field", ["email_address", "properties", "note", "loyalty_number"])
+def test_documented_fields_and_fields_of_the_customers_own_are_taken(field: str) -> None:
+    assert PersonalDataRule.model_validate({"action": "drop", "fields": [field]}).fields == (field,)
+    only = {"include": ["users.behaviors.CustomEvent"]}
+    assert PersonalDataRule.model_validate({"action": "drop", "fields": [field], "event_types": only})
+
+
+def test_a_pointer_has_whole_escapes() -> None:
+    with pytest.raises(ValidationError, match="pattern"):
+        PersonalDataRule.model_validate({"action": "drop", "pointers": ["/a~2"]})
