@@ -15,6 +15,8 @@ remedy, and never contains a secret or a value from a record.
 
 from __future__ import annotations
 
+import errno
+
 # A key has up to 1,024 bytes. This shows most keys whole, and both ends of any other.
 _URI_LENGTH = 400
 _MESSAGE_LENGTH = 2_000
@@ -77,3 +79,9 @@ class FileError(CurrentsError):
 
 class DeliveryError(CurrentsError):
     """Some files were not delivered. The ledger lists those that were."""
+
+
+def is_of_the_machine(error: BaseException) -> bool:
+    """Whether a fault is one of the machine, such as a full disk: it says nothing of the file that was being read."""
+    lacks = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO}
+    return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in lacks)

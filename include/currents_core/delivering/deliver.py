@@ -10,12 +10,13 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
+from traceback import walk_tb
 from typing import IO
 
 from currents_core.books.account import Account, total
@@ -30,7 +31,7 @@ from currents_core.delivering.prepare import Preparation
 from currents_core.delivering.progress import Progress
 from currents_core.delivering.settle import Settlement
 from currents_core.entry import Entries, Span
-from currents_core.errors import DeliveryError, FileError, StoppedError
+from currents_core.errors import CurrentsError, DeliveryError, FileError, StoppedError, is_of_the_machine
 from currents_core.file_key import SourceFile
 from currents_core.mode import Mode
 from currents_core.ports import ObjectStore, Target
@@ -184,14 +185,21 @@ class Delivery:
             self._keeper.settle_soon(opened)
 
     def _put_entries(self, opened: OpenFile, path: Path) -> None:
-        contents = read(path, opened.file.uri)
-        file_type = opened.file.event_type or contents.event_type
-        wanted = self.rows_of(opened.file) if self.rows_of else None
-        for frame in contents.batches:
-            rows = frame if wanted is None else frame[frame.index.isin(wanted)]
-            for entries in self._preparation.entries(opened, file_type, rows):
-                self._sender.put(self._of_those_asked_for(entries))
-            self._progress.rows_read += len(frame)
+        for entries in self._prepared(opened, path):
+            self._sender.put(self._of_those_asked_for(entries))
+
+    def _prepared(self, opened: OpenFile, path: Path) -> Iterator[Entries]:
+        """The entries of a file. Raises FileError for whatever is wrong with it, and other errors for what is not."""
+        try:
+            contents = read(path, opened.file.uri)
+            file_type = opened.file.event_type or contents.event_type
+            wanted = self.rows_of(opened.file) if self.rows_of else None
+            for frame in contents.batches:
+                rows = frame if wanted is None else frame[frame.index.isin(wanted)]
+                yield from self._preparation.entries(opened, file_type, rows)
+                self._progress.rows_read += len(frame)
+        except Exception as error:
+            raise _fault_of_file(error, opened.file.uri) from error
 
     def _of_those_asked_for(self, entries: Entries) -> Entries:
         """The entries, if the maximum allows them all; else puts those that it allows and raises _EnoughError."""
@@ -229,3 +237,13 @@ class Delivery:
 
     def _log_line(self) -> None:
         log.info("%s: %s", self.connector.name, self._progress.line(self.figures, self.pacer.pace))
+
+
+def _fault_of_file(error: Exception, uri: str) -> Exception:
+    """A FileError for whatever reading or preparing a file raised; other faults that are known stay as they are."""
+    if isinstance(error, CurrentsError) or is_of_the_machine(error):
+        return error
+    # Its own text may contain values from records.
+    *_, (place, line) = walk_tb(error.__traceback__)
+    what = f"{type(error).__name__} at {Path(place.f_code.co_filename).name}:{line}"
+    return FileError(f"can't be read or prepared ({what}); replace or remove it", uri=uri)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -18,6 +19,8 @@ from currents_core.reading.utf8 import with_valid_text
 
 BATCH_ROWS = 10_000
 _REMEDY = "replace or remove it"
+# Braze documents at most 100 columns for an event type. Each costs time with every batch.
+_MOST_COLUMNS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,12 @@ def _open(path: Path, uri: str) -> ParquetFile | AvroFile:
 
 
 def _check_schema(schema: pa.Schema, uri: str) -> None:
+    if len(schema.names) > _MOST_COLUMNS:
+        text = f"{len(schema.names):,} columns, over the limit of {_MOST_COLUMNS:,}; {_REMEDY}"
+        raise FileError(text, uri=uri)
+    twice = [name for name, count in Counter(schema.names).items() if count > 1]
+    if twice:
+        raise FileError(f"the column {twice[0]!r} is there more than once; {_REMEDY}", uri=uri)
     if known_fields().isdisjoint(schema.names):
         names = ", ".join(schema.names[:10]) or "no columns"
         raise FileError(

@@ -20,7 +20,7 @@ import fastavro
 import pyarrow as pa
 
 from currents_core.counted import counted
-from currents_core.errors import FileError
+from currents_core.errors import FileError, is_of_the_machine
 from currents_core.reading.utf8 import bytes_for_text
 
 log = logging.getLogger(__name__)
@@ -74,6 +74,9 @@ class AvroFile:
                 schema: Any = records.writer_schema
                 self.schema = pa.schema([(field["name"], _arrow_type(field["type"])) for field in schema["fields"]])
                 self._rows = _count_rows(body, records._header["sync"])
+        except MemoryError as error:
+            # A header is small, unless a damaged length says otherwise.
+            raise FileError("not a readable Avro file (a length in its header is damaged)") from error
         except Exception as error:
             raise _unreadable(error) from error
         self.event_type = _event_type(schema)
@@ -184,9 +187,9 @@ def _as_bytes(value: Any) -> Any:
     return [_as_bytes(each) for each in value] if isinstance(value, list) else value
 
 
-def _unreadable(error: Exception) -> FileError:
-    """A FileError for whatever a reader raises over the bytes of a damaged file."""
-    if isinstance(error, FileError):
+def _unreadable(error: Exception) -> Exception:
+    """A FileError for whatever a reader raises over the bytes of a damaged file; what the machine lacks stays as is."""
+    if isinstance(error, FileError) or is_of_the_machine(error):
         return error
     # A reader's own text may contain values from records.
     return FileError(f"not a readable Avro file ({type(error).__name__})")

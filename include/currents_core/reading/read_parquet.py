@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from currents_core.errors import FileError
+from currents_core.errors import FileError, is_of_the_machine
 
 PARQUET_MAGIC = b"PAR1"
 
@@ -52,8 +52,10 @@ class ParquetFile:
             yield batch
 
 
-def _unreadable(error: Exception) -> FileError:
-    """A FileError for whatever pyarrow raises over the bytes of a damaged file."""
+def _unreadable(error: Exception) -> Exception:
+    """A FileError for whatever pyarrow raises over the bytes of a damaged file; what the machine lacks stays as is."""
+    if is_of_the_machine(error):
+        return error
     first_line = (str(error).splitlines() or [type(error).__name__])[0]
     return FileError(f"not a readable Parquet file ({first_line})")
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import time
@@ -23,12 +24,15 @@ from currents_core.books.layout import Layout
 from currents_core.books.ledger import LEASE, Lease, Ledger
 from currents_core.books.row_set import RowSet
 from currents_core.books.seen_ids import DeliveredIds, fingerprints
+from currents_core.delivering import deliver as deliver_module
 from currents_core.delivering.deliver import Delivery
+from currents_core.delivering.prepare import Preparation
 from currents_core.entry import Entry, entry_size
 from currents_core.errors import DeliveryError, SetupError, TransientError
 from currents_core.file_key import SourceFile
 from currents_core.limits import Limits
 from currents_core.ports import Failed, Invalid, Result, Sent
+from currents_core.reading.read import read
 from currents_core.sending.pacer import Pacer
 from currents_core.sending.retry import Backoff
 from currents_core.setup.settings import Connector, PersonalDataRule
@@ -604,3 +608,52 @@ def test_refusals_by_policy_park_the_rows_of_files_that_were_through_and_of_no_o
     assert house.ledger.done(HOUR) == {small.id}
     assert len(house.dead_letters.read(small)) == 60
     assert house.dead_letters.read(large) == []
+
+
+class _RareError(Exception):
+    """What no one has thought of."""
+
+
+def raising(error: Exception) -> Callable[..., Any]:
+    def fail(*_: Any, **__: Any) -> Any:
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize("place", ["read", "entries"])
+def test_whatever_a_file_raises_costs_that_file_alone(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    house = House()
+    bad, good = house.put(OPEN, "a.parquet", table(["x"])), house.put(PURCHASE, "b.parquet", table(["y"]))
+    before: dict[str, Callable[..., Any]] = {"read": read, "entries": Preparation.entries}
+
+    def only_the_bad(*given: Any, **more: Any) -> Any:
+        if any(isinstance(part, str) and part in {bad.uri, OPEN} for part in given):
+            raise _RareError("a value of a record")
+        return before[place](*given, **more)
+
+    monkeypatch.setattr(deliver_module if place == "read" else Preparation, place, only_the_bad)
+    with pytest.raises(DeliveryError, match=rf"1 file can't be read.*{bad.key}: .*_RareError at \w+\.py:\d+\)") as told:
+        house.deliver(bad, good)
+    assert "a value of a record" not in str(told.value)
+    assert house.ids() == {"y": 1}
+    assert house.ledger.done(HOUR) == {good.id}
+
+
+@pytest.mark.parametrize("error", [MemoryError(), OSError(errno.ENOSPC, "No space left on device")])
+def test_what_the_machine_lacks_is_no_damage_of_a_file(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    house = House()
+    file = house.put(OPEN, "a.parquet", table(["x"]))
+    monkeypatch.setattr(Preparation, "entries", raising(error))
+    with pytest.raises(type(error)):
+        house.deliver(file)
+    assert house.ledger.failed(HOUR) == {}
+
+
+def test_a_file_that_has_a_column_twice_fails_by_name() -> None:
+    house = House()
+    twice = pa.Table.from_arrays([pa.array(["x"])] * 2, names=["id", "id"])
+    bad, good = house.put(OPEN, "a.parquet", twice), house.put(OPEN, "b.parquet", table(["y"]))
+    with pytest.raises(DeliveryError, match=rf"{bad.key}: the column 'id' is there more than once; replace"):
+        house.deliver(bad, good)
+    assert house.ids() == {"y": 1}

@@ -18,11 +18,9 @@ def corpus() -> dict[str, Found]:
 
 def test_every_hostile_file_meets_its_fate_and_the_good_one_beside_it_goes(corpus: dict[str, Found]) -> None:
     assert set(corpus) == set(hostile.files())
-    assert {name for name, found in corpus.items() if is_odd(found)} == KNOWN, told(corpus.values())
+    assert not {name for name, found in corpus.items() if is_odd(found)}, told(corpus.values())
 
 
-# What reading does not refuse by name yet.
-KNOWN = {"two columns of a name", "10,000 columns"}
 # pyarrow ends the process when it is asked for a column whose size statistics are damaged.
 KNOWN_SEEDS = {"parquet, seed 708", "parquet, seed 726"}
 
