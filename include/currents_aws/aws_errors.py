@@ -9,6 +9,7 @@ from __future__ import annotations
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as AwsConnectionError
 
+from currents_aws.scrub import scrubbed
 from currents_core.errors import CurrentsError, SetupError, TransientError
 
 _CREDENTIALS = "check the credentials of the Airflow connection"
@@ -64,11 +65,14 @@ def translate(error: BotoCoreError | ClientError, failure: str, uri: str) -> Cur
     """
     if isinstance(error, ClientError):
         code = code_of(error)
-        text = f"{failure}: {code}: {error.response.get('Error', {}).get('Message', '')}".rstrip(": ")
+        message = scrubbed(str(error.response.get("Error", {}).get("Message", "")))
+        text = f"{failure}: {scrubbed(code)}: {message}".rstrip(": ")
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         if is_passing(code, status):
             return TransientError(f"{text}; this passes by itself, clear the task to resume", uri=uri, code=code)
         return SetupError(f"{text}; {remedy(code)}", uri=uri, code=code)
     if isinstance(error, HTTPClientError | AwsConnectionError):
-        return TransientError(f"{failure}: {error}; check the network, the region and the endpoint", uri=uri)
-    return SetupError(f"{failure}: {error}; {_CREDENTIALS}", uri=uri)
+        return TransientError(
+            f"{failure}: {scrubbed(str(error))}; check the network, the region and the endpoint", uri=uri
+        )
+    return SetupError(f"{failure}: {scrubbed(str(error))}; {_CREDENTIALS}", uri=uri)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -10,6 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from currents_aws.aws_errors import THROTTLING, is_passing, remedy, translate
 from currents_aws.entry_result import entry_result
+from currents_aws.scrub import scrubbed
 from currents_aws.transport import Answer, NoAnswer, Transport
 from currents_core.entry import Span
 from currents_core.errors import CurrentsError, SetupError
@@ -53,7 +54,7 @@ class EventBus:
         """
         items = [item for span in chunk for item in self._items(span)]
         body = orjson.dumps({"Entries": items})
-        self._transport.send("PutEvents", body, lambda answer: complete(self._results(answer, len(items))))
+        self._transport.send("PutEvents", body, lambda answer: complete(self._results(answer, chunk, len(items))))
 
     def _items(self, span: Span) -> list[dict[str, Any]]:
         entries, resources = span.entries, [span.entries.resource]
@@ -69,13 +70,17 @@ class EventBus:
             for detail, time in span.json_details
         ]
 
-    def _results(self, answer: Answer | NoAnswer | CurrentsError, count: int) -> Sequence[Result] | CurrentsError:
+    def _results(
+        self, answer: Answer | NoAnswer | CurrentsError, chunk: Sequence[Span], count: int
+    ) -> Sequence[Result] | CurrentsError:
         if isinstance(answer, CurrentsError):
             return answer
         if isinstance(answer, NoAnswer):
-            return [Failed("InternalFailure", f"no answer ({answer.reason})", "outage", answer.maybe_accepted)] * count
+            return [
+                Failed("InternalFailure", f"no answer ({scrubbed(answer.reason)})", "outage", answer.maybe_accepted)
+            ] * count
         if answer.code:
-            refusal = self._refusal(answer)
+            refusal = self._refusal(answer, chunk)
             return refusal if isinstance(refusal, CurrentsError) else [refusal] * count
         results = answer.output.get("Entries", ())
         if len(results) != count:
@@ -83,18 +88,26 @@ class EventBus:
             return [Failed("InternalFailure", incomplete, "outage", maybe_accepted=True)] * count
         if not answer.output.get("FailedEntryCount"):
             return [SENT] * count
-        return [entry_result(each.get("ErrorCode") or "", each.get("ErrorMessage") or "") for each in results]
+        details = (detail for span in chunk for detail, _ in span.json_details)
+        return [_result(each, detail) for each, detail in zip(results, details, strict=True)]
 
-    def _refusal(self, answer: Answer) -> Result | SetupError:
+    def _refusal(self, answer: Answer, chunk: Sequence[Span]) -> Result | SetupError:
         """What the error of a whole request means for each of its entries, or for the sending as a whole."""
+        details = [orjson.loads(detail) for span in chunk for detail, _ in span.json_details]
+        code, message = scrubbed(answer.code), scrubbed(answer.message, f"[{','.join(details)}]")
         if is_passing(answer.code, answer.status):
-            code = "ThrottlingException" if answer.code in THROTTLING else "InternalFailure"
-            return entry_result(code, f"{answer.code} {answer.message}".strip())
+            known = "ThrottlingException" if answer.code in THROTTLING else "InternalFailure"
+            return entry_result(known, f"{code} {message}".strip())
         if answer.code in ("ValidationException", "SerializationException"):
-            return Invalid(answer.code, answer.message, whole_request=True)
-        text = f"send failed: {answer.code}: {answer.message}; {remedy(answer.code)}"
-        return SetupError(text, uri=self._uri, code=answer.code)
+            return Invalid(code, message, whole_request=True)
+        text = f"send failed: {code}: {message}; {remedy(answer.code)}"
+        return SetupError(text, uri=self._uri, code=code)
 
     @property
     def _uri(self) -> str:
         return f"event bus {self._name} in {self._client.meta.region_name}"
+
+
+def _result(told: Mapping[str, Any], detail: bytes) -> Result:
+    code, message = told.get("ErrorCode") or "", told.get("ErrorMessage") or ""
+    return entry_result(scrubbed(code), scrubbed(message, orjson.loads(detail))) if code else SENT

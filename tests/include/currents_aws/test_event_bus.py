@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import orjson
 import pyarrow as pa
@@ -30,6 +30,8 @@ def span(*details: str) -> Span:
     return Span(entries, 0, len(details))
 
 
+CANARY = "canary-7f3a"
+ABOUT_ANNA = span(f'{{"user":{{"user_id":"{CANARY}"}}}}', f'{{"note":"{CANARY}"}}')
 ONE, TWO = span('{"id":"é😀"}'), span("{}", "{}")
 
 
@@ -149,3 +151,21 @@ def test_codes_of_entries_that_nobody_documents_may_be_tried_again(aws: LocalAws
     entries = [{"ErrorCode": "Brandnew", "ErrorMessage": "?"}, {"EventId": "1"}]
     target = EventBus(aws.client("events"), Saying(Answer(200, {"FailedEntryCount": 1, "Entries": entries})), "bus")
     assert answer(target, TWO) == [Failed("Brandnew", "?", "undocumented"), SENT]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        lambda said: Answer(200, {"FailedEntryCount": 2, "Entries": [{"ErrorCode": "MalformedDetail", **said}] * 2}),
+        lambda message: Answer(400, code="ValidationException", message=message["ErrorMessage"]),
+        lambda message: Answer(400, code="AccessDeniedException", message=message["ErrorMessage"]),
+        lambda message: Answer(500, code="InternalFailure", message=message["ErrorMessage"]),
+    ],
+)
+def test_no_message_quotes_an_entry(said: Callable[[dict[str, str]], Answer], aws: LocalAws) -> None:
+    message = {"ErrorMessage": f"can't take\n{CANARY}, nor anna@example.com, nor " + "x" * 10_000}
+    result = answer(EventBus(aws.client("events"), Saying(said(message)), "bus"), ABOUT_ANNA)
+    assert CANARY not in str(result)
+    assert "anna" not in str(result)
+    assert "\n" not in str(result)
+    assert len(str(result)) < 1_000
