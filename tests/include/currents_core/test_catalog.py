@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 from currents_core.catalog import catalog
-from tests.tools.airflow_env import PYTHONPATH
+from tests.tools.airflow_env import EXAMPLE, PYTHONPATH
 
 
 def test_the_catalog_holds_what_the_glossary_does() -> None:
@@ -29,3 +29,15 @@ def test_it_is_loaded_only_when_asked_for() -> None:
         [sys.executable, "-c", code], env={"PYTHONPATH": PYTHONPATH}, capture_output=True, text=True, check=True
     )
     assert run.stdout.strip() == "0"
+
+
+def test_a_connector_that_takes_everything_is_loaded_without_it() -> None:
+    code = (
+        "from pathlib import Path; from currents_core.setup.connectors_file import load_connectors; "
+        f"from currents_core.catalog import catalog; print(load_connectors(Path({str(EXAMPLE)!r})).faults); "
+        "print(catalog.cache_info().misses)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], env={"PYTHONPATH": PYTHONPATH}, capture_output=True, text=True, check=True
+    )
+    assert run.stdout.split() == ["()", "0"]
