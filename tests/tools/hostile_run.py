@@ -26,9 +26,9 @@ from typing import Any
 
 from currents_core.errors import CurrentsError
 from currents_core.file_key import SourceFile
-from tests.include.currents_core.delivering.test_deliver import House
 from tests.tools import hostile
 from tests.tools.airflow_env import PYTHONPATH, ROOT
+from tests.tools.house import House
 
 # What a delivery may take on top of what the process has once everything is loaded.
 _MEMORY = 1_000_000_000

@@ -11,7 +11,7 @@ from currents_core.books import ledger, seen_ids
 from currents_core.errors import SetupError
 from currents_core.finding import discover
 from currents_core.setup.run_request import run_request
-from tests.include.currents_core.delivering.test_deliver import HOUR, connector
+from tests.tools.house import HOUR, connector
 from tests.tools.local_aws import LocalAws
 
 

@@ -7,12 +7,10 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
-from io import BytesIO
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -23,9 +21,8 @@ from currents_core.books.dead_letter import DeadLetters
 from currents_core.books.layout import Layout
 from currents_core.books.ledger import LEASE, Lease, Ledger
 from currents_core.books.row_set import RowSet
-from currents_core.books.seen_ids import DeliveredIds, fingerprints
+from currents_core.books.seen_ids import fingerprints
 from currents_core.delivering import deliver as deliver_module
-from currents_core.delivering.deliver import Delivery
 from currents_core.delivering.prepare import Preparation
 from currents_core.entry import Entry, entry_size
 from currents_core.errors import DeliveryError, SetupError, TransientError
@@ -33,79 +30,9 @@ from currents_core.file_key import SourceFile
 from currents_core.limits import Limits
 from currents_core.ports import Failed, Invalid, Result, Sent
 from currents_core.reading.read import read
-from currents_core.sending.pacer import Pacer
-from currents_core.sending.retry import Backoff
-from currents_core.setup.settings import Connector, PersonalDataRule
+from currents_core.setup.settings import PersonalDataRule
 from currents_core.shaping.personal_data import PersonalData
-
-NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
-HOUR = "2026-11-23-08"
-PURCHASE = "users.behaviors.Purchase"
-OPEN = "users.messages.email.Open"
-
-
-def connector(**changes: Any) -> Connector:
-    told = {
-        "name": "test",
-        "source": {"bucket": "braze", "prefix": "in"},
-        "destination": {"kind": "event_bus", "name": "bus", "region": "us-east-1"},
-        "state": {"bucket": "state"},
-    }
-    return Connector.model_validate(told | changes)
-
-
-class House:
-    """A source, a state and a destination in memory, and deliveries between them."""
-
-    def __init__(self, target: MemoryTarget | None = None, **settings: Any) -> None:
-        self.source, self.state = MemoryObjects("braze"), MemoryObjects("state")
-        self.target = target or MemoryTarget()
-        self.connector = connector(**settings)
-        self.ledger = Ledger(self.state, Layout())
-        self.dead_letters = DeadLetters(self.state, Layout())
-        self.delivered_ids = DeliveredIds(self.state, Layout())
-        self.personal_data = PersonalData(())
-        self.now = NOW
-
-    def put(self, event_type: str | None, name: str, body: bytes | pa.Table, hour: str = HOUR) -> SourceFile:
-        folder = f"event_type={event_type}/" if event_type else ""
-        key = f"in/{folder}date={hour}/{name}"
-        if isinstance(body, pa.Table):
-            sink = BytesIO()
-            pq.write_table(body, sink)
-            body = sink.getvalue()
-        self.source.write(key, body)
-        return SourceFile("braze", key, self.source.etag(key), len(body))
-
-    def deliver(self, *files: SourceFile) -> Counts:
-        self.running = self.delivery()
-        return self.running.deliver(files).totals
-
-    def delivery(self, **changes: Any) -> Delivery:
-        parts: dict[str, Any] = {
-            "connector": self.connector,
-            "source": self.source,
-            "target": self.target,
-            "pacer": Pacer(None, None),
-            "ledger": self.ledger,
-            "dead_letters": self.dead_letters,
-            "delivered_ids": self.delivered_ids,
-            "personal_data": self.personal_data,
-            "backoff": Backoff(attempts=2, base=0.001),
-            "clock": lambda: self.now,
-            "sleep": self.sleep,
-        }
-        return Delivery(**parts | changes)
-
-    def sleep(self, seconds: float) -> None:
-        self.now += timedelta(seconds=seconds)
-
-    def ids(self) -> Counter[str]:
-        return Counter(json.loads(entry.detail)["id"] for entry in self.target.accepted)
-
-
-def table(ids: list[str | None], **columns: Any) -> pa.Table:
-    return pa.table({"id": pa.array(ids, pa.string()), "time": range(len(ids)), **columns})
+from tests.tools.house import HOUR, NOW, OPEN, PURCHASE, House, table
 
 
 def test_a_file_goes_out_as_entries_of_the_envelope_and_is_settled() -> None:

@@ -5,7 +5,7 @@ import json
 from currents_core.books.account import Account, Counts
 from currents_core.delivering.dry_run import Forecast, total_forecast
 from currents_core.entry import Entry, entry_size
-from tests.include.currents_core.delivering.test_deliver import OPEN, PURCHASE, connector
+from tests.tools.house import OPEN, PURCHASE, connector
 
 
 def entry(detail: str, event_type: str = OPEN) -> Entry:

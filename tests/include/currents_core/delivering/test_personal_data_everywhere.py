@@ -19,7 +19,7 @@ from currents_core.errors import CurrentsError
 from currents_core.limits import Limits
 from currents_core.setup.settings import PersonalDataRule
 from currents_core.shaping.personal_data import PersonalData
-from tests.include.currents_core.delivering.test_deliver import House
+from tests.tools.house import House
 
 CUSTOM, OPEN = "users.behaviors.CustomEvent", "users.messages.email.Open"
 CANARY = "canary-7f3a"

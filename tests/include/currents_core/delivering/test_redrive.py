@@ -21,7 +21,7 @@ from currents_core.entry import Entry
 from currents_core.errors import DeliveryError, SetupError, StoppedError, TransientError
 from currents_core.file_key import SourceFile
 from currents_core.ports import SENT, Failed, Invalid, Result
-from tests.include.currents_core.delivering.test_deliver import HOUR, NOW, OPEN, PURCHASE, House, table
+from tests.tools.house import HOUR, NOW, OPEN, PURCHASE, House, table
 
 
 def every(_letter: Mapping[str, Any]) -> bool:

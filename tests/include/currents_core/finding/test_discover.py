@@ -13,7 +13,7 @@ from currents_core.errors import SetupError
 from currents_core.file_key import SourceFile
 from currents_core.finding.discover import find_files, undelivered
 from currents_core.setup.run_request import RunRequest, run_request
-from tests.include.currents_core.delivering.test_deliver import connector
+from tests.tools.house import connector
 
 HOUR, BEFORE = "2026-11-23-08", "2026-11-23-07"
 OPEN, CLICK = "users.messages.email.Open", "users.messages.email.Click"

@@ -8,8 +8,8 @@ from currents_core.errors import SetupError
 from currents_core.setup.connectors_file import load_connector, load_connectors
 from currents_core.setup.fitting import unknown_patterns
 from currents_core.setup.run_request import redrive_request, run_request
-from tests.include.currents_core.delivering.test_deliver import HOUR, connector
 from tests.include.currents_core.setup.test_connectors_file import GOOD, write
+from tests.tools.house import HOUR, connector
 
 
 def faults(tmp_path: Path, setting: str) -> tuple[str, ...]:

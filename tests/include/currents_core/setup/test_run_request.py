@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from currents_core.errors import SetupError
 from currents_core.hour import format_hour, hours_back, parse_hour
 from currents_core.setup.run_request import MOST_HOURS, run_request, sweep_request
-from tests.include.currents_core.delivering.test_deliver import HOUR, connector
+from tests.tools.house import HOUR, connector
 
 
 def test_a_scheduled_run_exports_its_hour_and_looks_back() -> None:

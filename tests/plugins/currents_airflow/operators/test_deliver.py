@@ -19,7 +19,7 @@ from currents_core.finding.shard import Shard
 from currents_core.limits import EVENT_BUS
 from currents_core.ports import SENT, Result
 from currents_core.setup.run_request import run_request
-from tests.include.currents_core.delivering.test_deliver import HOUR, OPEN, House, table
+from tests.tools.house import HOUR, OPEN, House, table
 
 
 @pytest.fixture(autouse=True)
