@@ -90,6 +90,16 @@ class Entries:
         part.rows = self.rows[:count]
         return part
 
+    def part(self, start: int, stop: int) -> Entries:
+        """A copy of the entries from ``start`` up to, but not including, ``stop``, which keeps no others in memory."""
+        part = copy(self)
+        part.rows, part._times = self.rows[start:stop], self._times[start:stop]
+        first, last = self._bounds[start], self._bounds[stop]
+        part._texts = memoryview(bytes(self._texts[first:last]))
+        part._bounds = [bound - first for bound in self._bounds[start : stop + 1]]
+        part._bytes_before = [bound - self._bytes_before[start] for bound in self._bytes_before[start : stop + 1]]
+        return part
+
     def size(self, start: int, stop: int) -> int:
         """The size of the entries from ``start`` up to, but not including, ``stop``, in bytes."""
         return self._bytes_before[stop] - self._bytes_before[start]
@@ -121,6 +131,11 @@ class Span:
         return self.stop - self.start
 
     @property
+    def size(self) -> int:
+        """The size of the entries in bytes, as ``entry_size`` counts them."""
+        return self.entries.size(self.start, self.stop)
+
+    @property
     def json_details(self) -> Iterator[tuple[bytes, int]]:
         """The detail and time of each entry; see ``Entries.details``."""
         return self.entries.details(self.start, self.stop)
@@ -134,6 +149,10 @@ class Span:
         entries = self.entries
         for row, (detail, time) in zip(self.rows, self.json_details, strict=True):
             yield Entry(row, entries.source, entries.detail_type, orjson.loads(detail), time, entries.resource)
+
+    def apart(self) -> Span:
+        """The same entries, keeping no others of their batch in memory."""
+        return Span(self.entries.part(self.start, self.stop), 0, len(self), self.alone)
 
     def each(self) -> Iterator[Span]:
         """One span per entry."""

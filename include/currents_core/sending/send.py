@@ -30,8 +30,8 @@ from currents_core.sending.verdict import Refused, Verdicts, throttled
 
 log = logging.getLogger(__name__)
 
-# How many entries may wait while the next ones are prepared.
-_WAITING = 2_000
+# The bytes of the entries that may wait while the next ones are prepared.
+_WAITING = 2_000_000
 # How long a chunk that is not full waits for more entries, in seconds.
 _LINGER = 0.1
 # The longest and the shortest wait of the caller, in seconds. Each time it wakes up, the thread that sends must hand it
@@ -89,7 +89,7 @@ class Sender:
         self._blocked_at: float | None = None
         # When something is due that no answer triggers, and until when the caller means to sleep.
         self._look_at = self._sleeps_until = 0.0
-        # The caller is woken up when at most this many entries wait.
+        # The caller is woken up when at most this many bytes of entries wait.
         self._enough = -1
         self._ended = False
 
@@ -105,8 +105,9 @@ class Sender:
         with self._turn.lock:
             if not self._pending:
                 self._lingers_until = self._clock() + _LINGER
-            self._pending.append(Span(entries, 0, len(entries)))
-            self._waiting += len(entries)
+            span = Span(entries, 0, len(entries))
+            self._pending.append(span)
+            self._waiting += span.size
         self._look()
         self._work_off(_WAITING)
         self.check()
@@ -154,7 +155,7 @@ class Sender:
             self._ended = True
 
     def _work_off(self, enough: int) -> None:
-        """Pumps until at most ``enough`` entries wait."""
+        """Pumps until at most ``enough`` bytes of entries wait."""
         self._enough = enough
         while self._waiting > enough:
             self.pump()

@@ -40,7 +40,8 @@ class Tries:
 
     def again(self, span: Span, seconds: float) -> None:
         """Schedules an entry to be tried again after ``seconds``."""
-        heapq.heappush(self._due, (self._clock() + seconds, next(self._numbers), span))
+        # A few entries that wait must not keep each a whole batch in memory.
+        heapq.heappush(self._due, (self._clock() + seconds, next(self._numbers), span.apart()))
 
     def take_due(self) -> Iterator[Span]:
         """Removes and yields the entries that are due."""

@@ -50,22 +50,22 @@ class Verdicts:
     _policy_refusals: int = 0
 
     def judge(self, chunk: Sequence[Span], results: Sequence[Result]) -> int:
-        """Judges the answer for a chunk, one result per entry, in order. Returns how many entries are through.
+        """Judges the answer for a chunk, one result per entry, in order. Returns the bytes of entries that are through.
 
         Raises TransientError or SetupError if the answer ends the sending.
         """
         if results.count(SENT) == len(results):
             self._accepted(chunk, len(results))
-            return len(results)
+            return sum(span.size for span in chunk)
         each = [one for span in chunk for one in span.each()]
         accepted = [span for span, result in zip(each, results, strict=True) if result == SENT]
         self._accepted(accepted, len(accepted))
-        through = len(accepted)
+        through = sum(span.size for span in accepted)
         for span, result in zip(each, results, strict=True):
             if isinstance(result, Failed):
-                through += self._failed(span, result)
+                through += self._failed(span, result) * span.size
             elif isinstance(result, Invalid):
-                through += self._invalid(span, result, alone=len(each) == 1)
+                through += self._invalid(span, result, alone=len(each) == 1) * span.size
         self._tell_circuit(each[0], results)
         return through
 

@@ -46,3 +46,14 @@ def test_as_many_entries_fit_as_the_room_has_bytes_for() -> None:
     found = entries(pa.array(['"{}"'] * 5, pa.large_string()))
     assert [found.fit(1, room) for room in (9, 10, 29, 30, 99)] == [1, 2, 3, 4, 5]
     assert (found.size(1, 3), len(found.first(2)), len(found)) == (20, 2, 5)
+
+
+def test_a_part_has_the_same_entries_and_keeps_no_others_in_memory() -> None:
+    details = pa.array([f'"{{{number}}}"' for number in range(1_000)], pa.large_string()).slice(10)
+    whole = Span(entries(details), 3, 7)
+    apart = whole.apart()
+    assert list(apart) == list(whole)
+    assert (apart.rows, apart.size, apart.alone) == (whole.rows, whole.size, False)
+    assert [list(each) for each in apart.each()] == [list(each) for each in whole.each()]
+    assert apart.entries.fit(0, 25) == 2
+    assert len(apart.entries._texts) < 50
