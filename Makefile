@@ -51,7 +51,7 @@ format: install  ## let ruff fix and format the files
 	@$(RUN) ruff check --fix .
 	@$(RUN) ruff format .
 
-bench: install   ## measure speed and memory against baselines (ten minutes)
+bench: install   ## measure speed and memory against baselines (a quarter of an hour)
 	@$(RUN) benchmarks.results
 
 # Versions stay as they are where the ranges allow it: to move one, delete its line from the lock first.

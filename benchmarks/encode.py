@@ -83,7 +83,7 @@ def ours(case: Case) -> int:
     """The exporter's way, batch by batch; returns the number of envelopes."""
     count, notes = 0, Counter[str]()
     with on_disk(case.body) as path:
-        for frame in read(path, case.name).batches:
+        for frame, _ in read(path, case.name).batches:
             for event_type, rows in by_event_type(frame, case.event_type):
                 assert isinstance(event_type, str)
                 count += len(encode(normalise(rows, event_type, {}).events, notes))

@@ -31,7 +31,7 @@ def work(path: Path) -> None:
     Path("/proc/self/clear_refs").write_text("5")
     before = _peak()
     notes = Counter[str]()
-    for frame in read(path, path.name).batches:
+    for frame, _ in read(path, path.name).batches:
         for event_type, rows in by_event_type(frame, EVENT_TYPE):
             assert isinstance(event_type, str)
             encode(normalise(rows, event_type, {}).events, notes)

@@ -72,6 +72,10 @@ class Overlay:
         """Keeps the object in memory."""
         self._written.write(key, body)
 
+    def upload(self, key: str, body: IO[bytes]) -> None:
+        """Writes the whole object from an open file."""
+        self.write(key, body.read())
+
     def read_version(self, key: str) -> tuple[bytes, str] | None:
         """The content and its ETag, or None if there is no such object."""
         if written := self._written.read_version(key):

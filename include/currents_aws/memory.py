@@ -43,6 +43,10 @@ class MemoryObjects:
         """Writes the whole object."""
         self.contents[key] = body
 
+    def upload(self, key: str, body: IO[bytes]) -> None:
+        """Writes the whole object from an open file."""
+        self.write(key, body.read())
+
     def read_version(self, key: str) -> tuple[bytes, str] | None:
         """The content and its ETag, or None if there is no such object."""
         return (self.contents[key], self.etag(key)) if key in self.contents else None

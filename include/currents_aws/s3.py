@@ -67,6 +67,14 @@ class S3Objects:
         with self._faults("write failed", key):
             self._client.put_object(Bucket=self.bucket, Key=key, Body=body)
 
+    def upload(self, key: str, body: IO[bytes]) -> None:
+        """Writes the whole object from an open file, in one request, which takes up to 5 GB.
+
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
+        """
+        with self._faults("write failed", key):
+            self._client.put_object(Bucket=self.bucket, Key=key, Body=body)
+
     def read_version(self, key: str) -> tuple[bytes, str] | None:
         """The content and its ETag, or None if there is no such object."""
         with self._faults("read failed", key):

@@ -16,6 +16,7 @@ remedy, and never contains a secret or a value from a record.
 from __future__ import annotations
 
 import errno
+import os
 
 # A key has up to 1,024 bytes. This shows most keys whole, and both ends of any other.
 _URI_LENGTH = 400
@@ -85,3 +86,9 @@ def is_of_the_machine(error: BaseException) -> bool:
     """Whether a fault is one of the machine, such as a full disk: it says nothing of the file that was being read."""
     lacks = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO}
     return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in lacks)
+
+
+def lack_of_machine(error: BaseException, uri: str) -> TransientError:
+    """The fault of the machine ``error``, for which ``is_of_the_machine`` holds, as one line. ``uri`` was in work."""
+    what = "out of memory" if isinstance(error, MemoryError) else os.strerror(getattr(error, "errno", 0) or 0)
+    return TransientError(f"this worker failed: {what}; mend that, then clear the task to resume", uri=uri)

@@ -44,6 +44,9 @@ class ObjectStore(Protocol):
     def write(self, key: str, body: bytes) -> None:
         """Writes the whole object. Readers see the old content or the new, never a mixture."""
 
+    def upload(self, key: str, body: IO[bytes]) -> None:
+        """Writes the whole object from an open file, of up to 5 GB, as ``write`` does."""
+
     def read_version(self, key: str) -> tuple[bytes, str] | None:
         """The content and its ETag, for ``write_version``; None if there is no such object."""
 

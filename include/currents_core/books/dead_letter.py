@@ -6,6 +6,7 @@ import gzip
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from tempfile import SpooledTemporaryFile
 from typing import Any
 
 import orjson
@@ -15,6 +16,9 @@ from currents_core.entry import Entry
 from currents_core.file_key import SourceFile
 from currents_core.mode import Mode
 from currents_core.ports import ObjectStore
+
+# Letters are compressed in memory up to so many bytes, and then on disk.
+_IN_MEMORY = 1 << 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +52,8 @@ class DeadLetters:
         return {file_id_of(each.key) for each in self._store.objects(self._layout.letters(hour))}
 
     def write(self, file: SourceFile, letters: Iterable[DeadLetter], now: datetime, mode: Mode = "live") -> None:
-        """Parks all letters of a file. Writing them again replaces them, so none is parked twice."""
-        self._write(file, [_content(file, letter, now, mode) for letter in letters])
+        """Parks all letters of a file, at least one. Writing them again replaces them, so none is parked twice."""
+        self._write(file, (_content(file, letter, now, mode) for letter in letters))
 
     def replace(self, file: SourceFile, letters: Iterable[Mapping[str, object]]) -> None:
         """Replaces the letters of a file by others in the form of ``read``; removes them if there are none."""
@@ -61,10 +65,13 @@ class DeadLetters:
 
     def _write(self, file: SourceFile, letters: Iterable[Mapping[str, object]]) -> None:
         options = orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS
-        lines = [orjson.dumps(letter, default=str, option=options) for letter in letters]
-        if lines:
+        with SpooledTemporaryFile(_IN_MEMORY) as body:
             # Without a time in the gzip header, the same letters give the same bytes.
-            self._store.write(self._layout.letters_of(file), gzip.compress(b"".join(lines), mtime=0))
+            with gzip.GzipFile("", "wb", fileobj=body, mtime=0) as lines:
+                for letter in letters:
+                    lines.write(orjson.dumps(letter, default=str, option=options))
+            body.seek(0)
+            self._store.upload(self._layout.letters_of(file), body)
 
     def remove(self, file: SourceFile) -> None:
         """Removes the letters of a file, such as those that an interrupted delivery parked."""

@@ -19,7 +19,7 @@ from pathlib import Path
 from traceback import walk_tb
 from typing import IO
 
-from currents_core.books.account import Account, total
+from currents_core.books.account import Account
 from currents_core.books.dead_letter import DeadLetter, DeadLetters
 from currents_core.books.ledger import Ledger
 from currents_core.books.seen_ids import DeliveredIds, KnownIds
@@ -31,7 +31,14 @@ from currents_core.delivering.prepare import Preparation
 from currents_core.delivering.progress import Progress
 from currents_core.delivering.settle import Settlement
 from currents_core.entry import Entries, Span
-from currents_core.errors import CurrentsError, DeliveryError, FileError, StoppedError, is_of_the_machine
+from currents_core.errors import (
+    CurrentsError,
+    DeliveryError,
+    FileError,
+    StoppedError,
+    is_of_the_machine,
+    lack_of_machine,
+)
 from currents_core.file_key import SourceFile
 from currents_core.mode import Mode
 from currents_core.ports import ObjectStore, Target
@@ -126,7 +133,7 @@ class Delivery:
                 f"{self.connector.name}: {counted(len(failures), 'file')} can't be read, all others are delivered: "
                 f"{'; '.join(failures[:5])}"
             )
-        account = total(self._settlement.accounts)
+        account = self._settlement.account
         account.notes.update(self.figures.notes())
         return account
 
@@ -194,10 +201,10 @@ class Delivery:
             contents = read(path, opened.file.uri)
             file_type = opened.file.event_type or contents.event_type
             wanted = self.rows_of(opened.file) if self.rows_of else None
-            for frame in contents.batches:
-                rows = frame if wanted is None else frame[frame.index.isin(wanted)]
-                yield from self._preparation.entries(opened, file_type, rows)
-                self._progress.rows_read += len(frame)
+            for batch in contents.batches:
+                frame = batch.frame if wanted is None else batch.frame[batch.frame.index.isin(wanted)]
+                yield from self._preparation.entries(opened, file_type, batch._replace(frame=frame))
+                self._progress.rows_read += len(batch.frame)
         except Exception as error:
             raise _fault_of_file(error, opened.file.uri) from error
 
@@ -241,8 +248,12 @@ class Delivery:
 
 def _fault_of_file(error: Exception, uri: str) -> Exception:
     """A FileError for whatever reading or preparing a file raised; other faults that are known stay as they are."""
-    if isinstance(error, CurrentsError) or is_of_the_machine(error):
+    if isinstance(error, FileError) and not error.uri:
+        return FileError(f"{error}; replace or remove it", uri=uri)
+    if isinstance(error, CurrentsError):
         return error
+    if is_of_the_machine(error):
+        return lack_of_machine(error, uri)
     # Its own text may contain values from records.
     *_, (place, line) = walk_tb(error.__traceback__)
     what = f"{type(error).__name__} at {Path(place.f_code.co_filename).name}:{line}"

@@ -5,25 +5,28 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import islice
-from tempfile import NamedTemporaryFile
+from shutil import disk_usage
+from tempfile import NamedTemporaryFile, gettempdir
 from typing import IO
 
 from currents_core.books.ledger import Done, Held, Lease, Ledger
 from currents_core.counted import counted
 from currents_core.delivering.open_file import OpenFile
-from currents_core.errors import FileError, TransientError
+from currents_core.errors import FileError, TransientError, is_of_the_machine, lack_of_machine
 from currents_core.file_key import SourceFile
 from currents_core.ports import ObjectStore
 
 log = logging.getLogger(__name__)
 
-# How many files are fetched before their turn, which hides the latency of S3 for small ones.
+# How many files are fetched before their turn, and how many bytes, which hides the latency of S3 for small ones.
 _AHEAD = 8
+_AHEAD_BYTES = 256 << 20
+# What is left free on the disk, in bytes, for other tasks of the machine.
+_RESERVE = 256 << 20
 # How long another task may hold a file, renewing its lease, before this task gives up waiting.
 _PATIENCE = timedelta(minutes=15)
 
@@ -54,13 +57,12 @@ class Fetcher:
         downloaded; the state then has the fault. Raises TransientError if another task holds a file for too long.
         """
         waiting: deque[tuple[SourceFile, Future[tuple[OpenFile | None, IO[bytes] | None]]]] = deque()
-        rest = iter(files)
+        rest = deque(files)
         try:
-            while True:
-                for file in islice(rest, _AHEAD - len(waiting)):
+            while rest or waiting:
+                while rest and _may_fetch(rest[0], [file for file, _ in waiting]):
+                    file = rest.popleft()
                     waiting.append((file, self._pool.submit(self._fetch, file)))
-                if not waiting:
-                    return
                 file, fetched = waiting.popleft()
                 while not fetched.done():
                     self.meanwhile(0.02)
@@ -76,14 +78,20 @@ class Fetcher:
             return None, None
         state = OpenFile(lease, file.arn(self.source.partition))
         self.opened(state)
+        require_room(file)
         body = NamedTemporaryFile()  # noqa: SIM115 - the caller closes it
         try:
             self.source.download(file.key, file.etag, body)
+            body.flush()
         except FileError as error:
             body.close()
             state.fault = error
             return state, None
-        body.flush()
+        except OSError as error:
+            body.close()
+            if is_of_the_machine(error):
+                raise lack_of_machine(error, file.uri) from error
+            raise
         return state, body
 
     def _claim(self, file: SourceFile) -> Lease | None:
@@ -113,6 +121,23 @@ class Fetcher:
                 uri=file.uri,
             )
         self.sleep(1.0)
+
+
+def _may_fetch(file: SourceFile, waiting: Sequence[SourceFile]) -> bool:
+    ahead = sum(each.size for each in waiting)
+    return not waiting or (len(waiting) < _AHEAD and ahead + file.size <= _AHEAD_BYTES)
+
+
+def require_room(file: SourceFile) -> None:
+    """Raises TransientError if the disk for temporary files has no room for ``file`` and a reserve."""
+    folder = gettempdir()
+    free = disk_usage(folder).free
+    if free < file.size + _RESERVE:
+        raise TransientError(
+            f"no room for its {file.size:,} bytes in {folder}, which has {free:,} bytes free; make room there, or set "
+            "TMPDIR to a folder on a larger disk, then clear the task to resume",
+            uri=file.uri,
+        )
 
 
 def _close(found: Future[tuple[OpenFile | None, IO[bytes] | None]]) -> None:

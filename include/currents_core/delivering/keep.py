@@ -62,6 +62,8 @@ class Keeper:
         # Otherwise a rerun would wait for the leases to run out.
         self._with_each_open(self._give_back)
         self._pool.shutdown()
+        for opened in self._open.values():
+            opened.close()
 
     def add(self, opened: OpenFile) -> None:
         """Adds a file that was claimed."""

@@ -14,6 +14,7 @@ from currents_core.books.dead_letter import DeadLetter
 from currents_core.books.ledger import Lease
 from currents_core.books.row_set import RowSet
 from currents_core.books.seen_ids import Fingerprints
+from currents_core.delivering.spool import Spool
 from currents_core.errors import FileError
 from currents_core.file_key import SourceFile
 
@@ -32,8 +33,8 @@ class OpenFile:
     lease: Lease
     arn: str
     account: Account = field(default_factory=Account)
-    parked: list[DeadLetter] = field(default_factory=list)
-    refused: list[DeadLetter] = field(default_factory=list)
+    parked: Spool = field(default_factory=Spool)
+    refused: Spool = field(default_factory=Spool)
     brought: dict[str, list[Fingerprints]] = field(default_factory=dict)
     fault: FileError | None = None
     rows: RowSet = field(init=False)
@@ -78,7 +79,7 @@ class OpenFile:
         The row stays open until the file is settled: a task that resumes the file sends it again, and parks it.
         """
         with self._lock:
-            self.refused.append(letter)
+            self.refused.add(letter)
             self._waiting -= 1
             return self._is_through()
 
@@ -96,11 +97,16 @@ class OpenFile:
 
     def close_books(self) -> Account:
         """The account of the whole file. Call it once, when the file is through."""
-        for letter in self.refused:
-            self.account.of(letter.event_type).sent -= 1
-        for letter in (*self.parked, *self.refused):
-            self.account.of(letter.event_type).dead_lettered += 1
+        for event_type, letters in self.refused.event_types.items():
+            self.account.of(event_type).sent -= letters
+        for event_type, letters in (self.parked.event_types + self.refused.event_types).items():
+            self.account.of(event_type).dead_lettered += letters
         return self.account
+
+    def close(self) -> None:
+        """Frees what the file takes on disk. No letters may be added after that."""
+        self.parked.close()
+        self.refused.close()
 
     def _is_through(self) -> bool:
         return self._is_read and self._waiting == 0

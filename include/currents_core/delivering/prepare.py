@@ -20,6 +20,8 @@ from currents_core.errors import FileError
 from currents_core.file_key import SourceFile
 from currents_core.limits import Limits
 from currents_core.mode import Mode
+from currents_core.reading.cost import EVENT_TYPES, require
+from currents_core.reading.read import Batch
 from currents_core.setup.settings import Connector
 from currents_core.shaping.columns import arrow
 from currents_core.shaping.drift import drift
@@ -32,6 +34,7 @@ from currents_core.shaping.normalise import MISSING, NoType, by_event_type, norm
 from currents_core.shaping.personal_data import PersonalData
 
 _UNNAMED = "unnamed"
+_OVERSIZED = ("oversized_row", "the row is several times as large as EventBridge takes; its long values are left out")
 
 
 @dataclass
@@ -47,29 +50,32 @@ class Preparation:
     personal_data: PersonalData = field(default_factory=lambda: PersonalData(()))
     mode: Mode = "live"
 
-    def entries(self, opened: OpenFile, file_type: str | None, frame: pd.DataFrame) -> list[Entries]:
+    def entries(self, opened: OpenFile, file_type: str | None, batch: Batch) -> list[Entries]:
         """The entries to send of a batch, per event type; what became of all other rows is noted in ``opened``.
 
-        ``frame`` is a batch as ``Contents`` describes it: one row per row of the file, indexed by its row number
-        (int64), in columns with ArrowDtype. ``file_type`` is the event type that the key or the schema names, if any.
-        Raises FileError if nothing names the event types of the file.
+        ``file_type`` is the event type that the key or the schema names, if any. Raises FileError if nothing names the
+        event types of the file, or if it has too many.
         """
         prepared: list[Entries] = []
-        parked_before = len(opened.parked)
+        frame, parked_before = batch.frame, len(opened.parked)
         for event_type, rows in by_event_type(frame, file_type):
             counts = opened.account.of(_UNNAMED if isinstance(event_type, NoType) else event_type)
             counts.read += len(rows)
+            require("event types", len(opened.account.event_types), EVENT_TYPES)
             if isinstance(event_type, NoType):
                 self._require_event_type(opened.file, frame, event_type)
                 letters = [DeadLetter(row, _UNNAMED, event_type.code, event_type.reason) for row in rows.index]
-                opened.parked += self.records(frame, letters, opened.account.personal_data)
-            elif self.connector.event_types.wants(event_type):
-                prepared.append(self._of_type(opened, event_type, rows))
-            else:
+                self._park(opened, frame, letters)
+            elif not self.connector.event_types.wants(event_type):
                 counts.filtered += len(rows)
+            elif batch.is_oversized:
+                letters = [DeadLetter(row, event_type, *_OVERSIZED) for row in rows.index]
+                self._park(opened, rows, letters)
+            else:
+                prepared.append(self._of_type(opened, event_type, rows))
         sent = np.concatenate([np.empty(0, np.int64), *(each.rows for each in prepared)])
         # Parked rows stay open until the file is settled, as refused ones do: whoever resumes parks them again.
-        parked = np.array([letter.row for letter in opened.parked[parked_before:]], np.int64)
+        parked = opened.parked.rows_from(parked_before)
         done = np.setdiff1d(frame.index, np.concatenate([sent, parked]), assume_unique=True)
         opened.expect(len(sent), done)
         return [each for each in prepared if len(each)]
@@ -79,13 +85,20 @@ class Preparation:
     ) -> Iterator[DeadLetter]:
         """The letters, each with its row of ``frame`` as its record, after the rules for personal data.
 
-        ``frame`` is a batch as ``Contents`` describes it, with the rows of all ``letters``. ``hits`` counts what each
-        rule dropped or replaced.
+        ``frame`` is that of a batch, with the rows of all ``letters``. ``hits`` counts what each rule dropped or
+        replaced.
         """
-        for letter in letters:
-            row = {str(name): _readable(value) for name, value in frame.loc[letter.row].items()}
+        letters = list(letters)
+        rows = frame.loc[[letter.row for letter in letters]]
+        columns = {str(name): arrow(rows[name]).to_pylist() for name in rows.columns}
+        for place, letter in enumerate(letters):
+            row = {name: _readable(values[place]) for name, values in columns.items()}
             event_type = None if letter.event_type == _UNNAMED else letter.event_type
             yield replace(letter, record=self.personal_data.of_record(event_type, row, hits))
+
+    def _park(self, opened: OpenFile, frame: pd.DataFrame, letters: Iterable[DeadLetter]) -> None:
+        for letter in self.records(frame, letters, opened.account.personal_data):
+            opened.parked.add(letter)
 
     def _require_event_type(self, file: SourceFile, frame: pd.DataFrame, found: NoType) -> None:
         if found is MISSING and "event_type" not in frame.columns:
@@ -102,7 +115,7 @@ class Preparation:
         normalised = normalise(rows, event_type, opened.file.folders, keep_broken=keep_broken)
         account.notes.update(normalised.notes)
         rejected = [DeadLetter(each.row, event_type, each.code, each.reason) for each in normalised.rejections]
-        opened.parked += self.records(rows, rejected, account.personal_data)
+        self._park(opened, rows, rejected)
         wanted = matching(normalised.events, self.connector.filter)
         chosen = replace(normalised.events, frame=normalised.events.frame[wanted])
         counts.filtered += len(wanted) - len(chosen.frame)
@@ -139,7 +152,8 @@ class Preparation:
             )
             if not fit
         ]
-        opened.parked += self.records(rows, oversized)
+        for letter in self.records(rows, oversized):
+            opened.parked.add(letter)
         kept = replace(events, frame=events.frame[fits.to_numpy(zero_copy_only=False)])
         return self._entries(opened, kept, details.filter(fits), sizes.filter(fits))
 

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from heapq import merge
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
@@ -24,7 +25,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Settlement:
-    """Settles the files of one delivery: ``accounts`` has those of done files, ``failures`` why others failed.
+    """Settles the files of one delivery: ``account`` is that of done files, ``failures`` says why others failed.
 
     ``clock`` gives the current time as an aware datetime.
     """
@@ -35,7 +36,7 @@ class Settlement:
     delivered_ids: DeliveredIds
     preparation: Preparation
     clock: Callable[[], datetime]
-    accounts: list[Account] = field(default_factory=list)
+    account: Account = field(default_factory=Account)
     failures: list[str] = field(default_factory=list)
 
     def settle(self, opened: OpenFile) -> None:
@@ -47,6 +48,7 @@ class Settlement:
             self._fail(opened, str(opened.fault))
         else:
             self._close(opened)
+        opened.close()
 
     def _fail(self, opened: OpenFile, reason: str) -> None:
         self.ledger.checkpoint(opened.lease, opened.progress(), self.clock(), release=True)
@@ -59,8 +61,8 @@ class Settlement:
         if not account.totals.balanced:
             raise CurrentsError(f"the books don't balance ({account.totals}); please report this", uri=file.uri)
         self._hold(opened)
-        letters = sorted([*opened.parked, *self._with_records(opened)], key=lambda letter: letter.row)
-        if letters:
+        if opened.parked or opened.refused:
+            letters = merge(opened.parked, self._with_records(opened), key=lambda letter: letter.row)
             self.dead_letters.write(file, letters, self.clock(), self.preparation.mode)
         elif opened.lease.resumed:
             self.dead_letters.remove(file)
@@ -68,7 +70,7 @@ class Settlement:
             self.delivered_ids.write(file, event_type, prints)
         self.ledger.settle(opened.lease, account, self.clock())
         log.debug("%s: %s: %s", self.preparation.connector.name, file.uri, account.totals)
-        self.accounts.append(account)
+        self.account.add(account)
 
     def _hold(self, opened: OpenFile) -> None:
         """Renews the lease if settling might outlast it. Raises FencedError if it is lost."""
@@ -77,12 +79,11 @@ class Settlement:
 
     def _with_records(self, opened: OpenFile) -> Iterator[DeadLetter]:
         """The letters of refused entries with their records. Their batches are gone, so the file is read once more."""
-        refused = {letter.row: letter for letter in opened.refused}
-        if not refused:
+        if not opened.refused:
             return
         with NamedTemporaryFile() as body:
             self.source.download(opened.file.key, opened.file.etag, body)
             body.flush()
-            for frame in read(Path(body.name), opened.file.uri).batches:
-                letters = [refused[row] for row in frame.index if row in refused]
+            for frame, _ in read(Path(body.name), opened.file.uri).batches:
+                letters = sorted(opened.refused.of(frame.index), key=lambda letter: letter.row)
                 yield from self.preparation.records(frame, letters)

@@ -7,35 +7,45 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 import pyarrow as pa
 
 from currents_core.catalog import catalog
 from currents_core.errors import FileError
-from currents_core.reading.read_avro import AVRO_MAGIC, AvroFile
+from currents_core.reading.avro_blocks import AVRO_MAGIC
+from currents_core.reading.cost import BATCH_ROWS, COLUMNS, require
+from currents_core.reading.cut import cut
+from currents_core.reading.read_avro import AvroFile
 from currents_core.reading.read_parquet import PARQUET_MAGIC, ParquetFile
 from currents_core.reading.utf8 import with_valid_text
 
-BATCH_ROWS = 10_000
 _REMEDY = "replace or remove it"
-# Braze documents at most 100 columns for an event type. Each costs time with every batch.
-_MOST_COLUMNS = 2_000
+
+
+class Batch(NamedTuple):
+    """Rows that are read together: bounded in number and in bytes.
+
+    ``frame`` has one row per row of the file. Its index is a RangeIndex of the row numbers in the file, which begin at
+    0. Its columns are those of the file, with dtype ArrowDtype of the file's type; repetitive text may be
+    dictionary-encoded. A text column with a value that is not UTF-8 in this batch has the type of the same bytes
+    instead, binary for string.
+
+    If ``is_oversized``, the batch is a single row that is too large to be prepared. Its long values are null.
+    """
+
+    frame: pd.DataFrame
+    is_oversized: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """The contents of a file: its columns, the event type that its schema names or None, and its rows in batches.
-
-    Each batch is a frame with one row per row of the file. Its index is a RangeIndex of the row numbers in the file,
-    which begin at 0. Its columns are those of the file, with dtype ArrowDtype of the file's type; repetitive text may
-    be dictionary-encoded. A text column with a value that is not UTF-8 in this batch has the type of the same bytes
-    instead, binary for string.
-    """
+    """The contents of a file: its columns, the event type that its schema names or None, and its rows in batches."""
 
     schema: pa.Schema
     event_type: str | None
-    batches: Iterator[pd.DataFrame]
+    batches: Iterator[Batch]
 
 
 def read(path: Path, uri: str, *, batch_rows: int = BATCH_ROWS) -> Contents:
@@ -46,7 +56,7 @@ def read(path: Path, uri: str, *, batch_rows: int = BATCH_ROWS) -> Contents:
     """
     file = _open(path, uri)
     _check_schema(file.schema, uri)
-    return Contents(file.schema, file.event_type, _frames(file, uri, batch_rows))
+    return Contents(file.schema, file.event_type, _batches(file, uri, batch_rows))
 
 
 def _open(path: Path, uri: str) -> ParquetFile | AvroFile:
@@ -56,15 +66,14 @@ def _open(path: Path, uri: str) -> ParquetFile | AvroFile:
     if magic not in formats:
         raise FileError(f"neither a Parquet nor an Avro file: it begins with {magic!r}; {_REMEDY}", uri=uri)
     try:
-        return formats[magic](path)
+        file = formats[magic](path)
+        require("columns", len(file.schema.names), COLUMNS)
     except FileError as error:
         raise FileError(f"{error}; {_REMEDY}", uri=uri) from error
+    return file
 
 
 def _check_schema(schema: pa.Schema, uri: str) -> None:
-    if len(schema.names) > _MOST_COLUMNS:
-        text = f"{len(schema.names):,} columns, over the limit of {_MOST_COLUMNS:,}; {_REMEDY}"
-        raise FileError(text, uri=uri)
     twice = [name for name, count in Counter(schema.names).items() if count > 1]
     if twice:
         raise FileError(f"the column {twice[0]!r} is there more than once; {_REMEDY}", uri=uri)
@@ -83,13 +92,25 @@ def known_fields() -> frozenset[str]:
     return frozenset(field for event_type in catalog().values() for field in event_type.fields)
 
 
-def _frames(file: ParquetFile | AvroFile, uri: str, batch_rows: int) -> Iterator[pd.DataFrame]:
+def _batches(file: ParquetFile | AvroFile, uri: str, batch_rows: int) -> Iterator[Batch]:
     row = 0
     try:
-        for batch in file.batches(batch_rows):
-            # If pandas wrote the file, its notes about an index would turn columns such as the id into an index.
-            frame = with_valid_text(batch).to_pandas(types_mapper=pd.ArrowDtype, ignore_metadata=True)
-            yield frame.set_axis(pd.RangeIndex(row, row + len(frame)))
-            row += len(frame)
+        for piece, is_oversized in _pieces(file, batch_rows):
+            yield Batch(_frame(with_valid_text(piece), row), is_oversized)
+            row += len(piece)
     except FileError as error:
         raise FileError(f"{error}; {_REMEDY}", uri=uri) from error
+
+
+def _frame(batch: pa.RecordBatch, first: int) -> pd.DataFrame:
+    # Much quicker than `to_pandas`, which also heeds what pandas notes in a file about the index that it had.
+    columns = zip(batch.schema.names, map(pd.arrays.ArrowExtensionArray, batch.columns), strict=True)
+    return pd.DataFrame(dict(columns), index=pd.RangeIndex(first, first + len(batch)), copy=False)
+
+
+def _pieces(file: ParquetFile | AvroFile, batch_rows: int) -> Iterator[tuple[pa.RecordBatch, bool]]:
+    for batch in file.batches(batch_rows):
+        try:
+            yield from cut(batch)
+        except pa.ArrowException as error:
+            raise FileError(f"damaged values ({type(error).__name__})") from error

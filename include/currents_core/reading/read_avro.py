@@ -9,11 +9,12 @@ Source: https://avro.apache.org/docs/1.12.0/specification/#object-container-file
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator
 from functools import cache
+from io import BytesIO
 from itertools import islice
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import IO, Any
 
 import fastavro
@@ -21,18 +22,15 @@ import pyarrow as pa
 
 from currents_core.counted import counted
 from currents_core.errors import FileError, is_of_the_machine
+from currents_core.reading.avro_blocks import Header, Window, blocks, windows
+from currents_core.reading.mapped import mapped
 from currents_core.reading.utf8 import bytes_for_text
 
 log = logging.getLogger(__name__)
 
-AVRO_MAGIC = b"Obj\x01"
-
 # Braze names the record of a storage file after its event type.
 # Source: https://github.com/Appboy/currents-examples
 _RECORD_PREFIX = "dataexport.S3.inner."
-# The length of a sync marker, and the longest encoding of a long. Source: the specification above.
-_SYNC_BYTES = 16
-_VARINT_BYTES = 10
 # Records that exist as Python objects at the same time: few enough to stay in the processor's cache.
 _RECORDS = 500
 
@@ -73,7 +71,11 @@ class AvroFile:
                 records: Any = _records(body)
                 schema: Any = records.writer_schema
                 self.schema = pa.schema([(field["name"], _arrow_type(field["type"])) for field in schema["fields"]])
-                self._rows = _count_rows(body, records._header["sync"])
+                metadata = records.metadata
+                codec = metadata.get("avro.codec", "null")
+                self._header = Header(metadata["avro.schema"], codec, records._header["sync"], body.tell())
+                # All blocks are looked at before any row is sent.
+                self._rows = sum(block.rows for block in blocks(mapped(path), self._header))
         except MemoryError as error:
             # A header is small, unless a damaged length says otherwise.
             raise FileError("not a readable Avro file (a length in its header is damaged)") from error
@@ -85,7 +87,7 @@ class AvroFile:
         """The rows in the order of the file, as record batches of ``schema`` with at most ``rows`` rows.
 
         A string column is dictionary-encoded (int32 indices) in a batch where that saves work. Raises FileError if the
-        file is damaged or has another number of rows than it announces.
+        file is damaged, has another number of rows than it announces, or takes more than a file may cost.
         """
         done = 0
         for batch in self._all_batches(rows):
@@ -95,35 +97,41 @@ class AvroFile:
             raise FileError(f"not a complete Avro file: it announces {counted(self._rows, 'row')}, but has {done:,}")
 
     def _all_batches(self, rows: int) -> Iterator[pa.RecordBatch]:
-        if not _datafusion():
-            yield from self._record_by_record(rows, 0)
-            return
-        done = 0
+        done, told = 0, _datafusion() is None
         try:
-            for batch in _decoded(self._path, rows):
-                if batch.schema.types != self.schema.types:
-                    break
-                done += batch.num_rows
-                yield batch
-        except Exception as error:  # noqa: BLE001 - whatever it was, fastavro now reads the file or says what is wrong
-            log.debug("DataFusion stopped at row %d: %s", done, type(error).__name__)
-        if done < self._rows:
-            log.info("reading an Avro file record by record from row %d on, which is slower", done)
-            yield from self._record_by_record(rows, done)
+            for window in windows(mapped(self._path), self._header):
+                decoded = self._decoded(window, rows)
+                if decoded is None and not told:
+                    log.info("reading an Avro file record by record from row %d on, which is slower", done)
+                    told = True
+                yield from self._record_by_record(window, rows) if decoded is None else decoded
+                done += window.rows
+        except Exception as error:
+            raise _unreadable(error) from error
 
-    def _record_by_record(self, rows: int, skip: int) -> Iterator[pa.RecordBatch]:
+    def _decoded(self, window: Window, rows: int) -> list[pa.RecordBatch] | None:
+        """The rows of a small file, or None if DataFusion is missing or can't read it as what it is."""
+        if not _datafusion():
+            return None
+        try:
+            batches = _decoded(window, rows)
+        except Exception as error:
+            if is_of_the_machine(error):
+                raise
+            # Whatever it was, fastavro now reads the file or says what is wrong.
+            log.debug("DataFusion stopped: %s", type(error).__name__)
+            return None
+        return batches if all(batch.schema.types == self.schema.types for batch in batches) else None
+
+    def _record_by_record(self, window: Window, rows: int) -> Iterator[pa.RecordBatch]:
         struct = pa.struct(list(self.schema))
-        with self._path.open("rb") as body:
-            try:
-                records = islice(_records(body), skip, None)
-                while True:
-                    structs = [_structs(records, min(_RECORDS, rows - at), struct) for at in range(0, rows, _RECORDS)]
-                    batch = pa.RecordBatch.from_struct_array(pa.concat_arrays(structs))
-                    if not batch.num_rows:
-                        return
-                    yield batch
-            except Exception as error:
-                raise _unreadable(error) from error
+        records = iter(_records(BytesIO(b"".join(window.parts))))
+        while True:
+            structs = [_structs(records, min(_RECORDS, rows - at), struct) for at in range(0, rows, _RECORDS)]
+            batch = pa.RecordBatch.from_struct_array(pa.concat_arrays(structs))
+            if not batch.num_rows:
+                return
+            yield batch
 
 
 @cache
@@ -148,9 +156,12 @@ def _session(rows: int) -> Any:
     return _datafusion().SessionContext(config)
 
 
-def _decoded(path: Path, rows: int) -> Iterator[pa.RecordBatch]:
-    for batch in _session(rows).read_avro(path, file_extension="").execute_stream():
-        yield batch.to_pyarrow()
+def _decoded(window: Window, rows: int) -> list[pa.RecordBatch]:
+    with NamedTemporaryFile() as file:
+        file.writelines(window.parts)
+        file.flush()
+        stream = _session(rows).read_avro(file.name, file_extension="").execute_stream()
+        return [batch.to_pyarrow() for batch in stream]
 
 
 def _records(body: IO[bytes]) -> Any:
@@ -195,34 +206,6 @@ def _unreadable(error: Exception) -> Exception:
     return FileError(f"not a readable Avro file ({type(error).__name__})")
 
 
-def _count_rows(body: IO[bytes], sync: bytes) -> int:
-    """The number of rows that the blocks announce. ``body`` must be positioned after the header.
-
-    Readers take a file that is cut off for a shorter one. This finds it before any of its rows is sent: it raises
-    FileError if a block is damaged or cut off.
-    """
-    rows, size = 0, os.fstat(body.fileno()).st_size
-    while (start := body.tell()) < size:
-        head = body.read(2 * _VARINT_BYTES)
-        count, used = _long(head, 0)
-        length, used = _long(head, used)
-        body.seek(start + used + max(length, 0))
-        if count < 0 or length < 0 or body.read(_SYNC_BYTES) != sync:
-            raise FileError(f"not a complete Avro file: the block at byte {start} is damaged or cut off")
-        rows += count
-    return rows
-
-
-def _long(data: bytes, at: int) -> tuple[int, int]:
-    """The zigzag varint at the place ``at``, and the place after it; -1 and ``at`` if none ends within ``data``."""
-    value = 0
-    for number, byte in enumerate(data[at : at + _VARINT_BYTES]):
-        value |= (byte & 0x7F) << 7 * number
-        if byte < 0x80:
-            return (value >> 1) ^ -(value & 1), at + number + 1
-    return -1, at
-
-
 def _event_type(schema: Any) -> str | None:
     name = str(schema.get("name", ""))
     return name.removeprefix(_RECORD_PREFIX) if name.startswith(_RECORD_PREFIX) else None
@@ -243,9 +226,23 @@ def _complex_type(avro: Any) -> pa.DataType:
         case {"type": "record", "fields": fields}:
             return pa.struct([(field["name"], _arrow_type(field["type"])) for field in fields])
         case {"type": "array", "items": items}:
+            if _has_no_bytes(items):
+                raise FileError("a list of nulls, of which a few bytes may hold any number")
             return pa.list_(_arrow_type(items))
         case {"type": "map", "values": values}:
             return pa.map_(pa.string(), _arrow_type(values))
         case {"logicalType": "decimal", "precision": precision}:
             return pa.decimal128(precision, avro.get("scale", 0))
     return _LOGICAL.get(avro.get("logicalType")) or _arrow_type(avro["type"])
+
+
+def _has_no_bytes(avro: Any) -> bool:
+    """Whether a value of this schema takes no byte of the file."""
+    match avro:
+        case {"type": "record", "fields": fields}:
+            return all(_has_no_bytes(field["type"]) for field in fields)
+        case {"type": "fixed", "size": size}:
+            return bool(size == 0)
+        case {"type": kind}:
+            return _has_no_bytes(kind)
+    return bool(avro == "null")

@@ -44,7 +44,7 @@ def opened(body: bytes, name: str = "f") -> Contents:
 
 def frames_of(body: bytes, name: str = "f", batch_rows: int = 10_000) -> list[pd.DataFrame]:
     with on_disk(body) as path:
-        return list(read(path, name, batch_rows=batch_rows).batches)
+        return [frame for frame, _ in read(path, name, batch_rows=batch_rows).batches]
 
 
 def rows(body: bytes) -> list[dict[str, Any]]:

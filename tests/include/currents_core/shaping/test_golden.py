@@ -36,7 +36,7 @@ def encoded(body: bytes, event_type: str) -> list[dict[str, Any]]:
     """The envelopes that a file becomes."""
     texts: list[str] = []
     with on_disk(body) as path:
-        frames = list(read(path, "f").batches)
+        frames = [frame for frame, _ in read(path, "f").batches]
     for frame in frames:
         for name, rows in by_event_type(frame, event_type):
             assert name == event_type

@@ -1,0 +1,39 @@
+"""What a file may cost. Each limit is checked before the bytes that it limits are decompressed or copied.
+
+Currents files stay far below all of these: they have at most 100 columns, rows of some kilobytes, and at most 100,000
+rows. So the limits only meet what is damaged, made to harm, or not a Currents file.
+Source: https://www.braze.com/docs/user_guide/data/distribution/braze_currents
+"""
+
+from __future__ import annotations
+
+from currents_core.errors import FileError
+
+_MEBIBYTE = 1 << 20
+
+# The rows that are prepared together, by number and by their bytes as JSON, in which each byte of text counts twice: it
+# may have to be escaped. A few copies of a batch exist at the same time.
+BATCH_ROWS = 10_000
+BATCH_BYTES = 32 * _MEBIBYTE
+# A row with more bytes of JSON, so counted, becomes a dead letter. EventBridge takes a million.
+ROW_BYTES = 4 * _MEBIBYTE
+# Values of such a row with more bytes than this are left out of its dead letter.
+VALUE_BYTES = 1_024
+# The rows that are decoded together, by their bytes in memory.
+DECODED_BYTES = 64 * _MEBIBYTE
+# What a reader must hold at once: of each column a page and a dictionary, compressed and decompressed.
+HELD_BYTES = 384 * _MEBIBYTE
+# A block of an Avro file, decompressed.
+BLOCK_BYTES = 16 * _MEBIBYTE
+# The description of a Parquet file at its end.
+FOOTER_BYTES = 8 * _MEBIBYTE
+# Each column costs time with every batch, and so does each event type.
+COLUMNS = 2_000
+EVENT_TYPES = 250
+DEPTH = 64
+
+
+def require(what: str, count: int, most: int) -> None:
+    """Raises FileError, without the name of the file, if ``count`` is more than ``most``. ``what`` names the unit."""
+    if count > most:
+        raise FileError(f"{count:,} {what}, over the limit of {most:,}")

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from shutil import _ntuple_diskusage
+from threading import Event
+from typing import IO
+
+import pytest
+
+from currents_aws.memory import MemoryObjects
+from currents_core.delivering import fetch as fetch_module
+from currents_core.delivering.fetch import Fetcher
+from currents_core.errors import TransientError
+from currents_core.file_key import SourceFile
+from tests.tools.house import NOW, OPEN, House, table
+
+
+class Counted(MemoryObjects):
+    """A bucket that counts what is being downloaded or was."""
+
+    def __init__(self, bucket: str) -> None:
+        super().__init__(bucket)
+        self.begun: list[str] = []
+        self.go = Event()
+        self.go.set()
+
+    def download(self, key: str, etag: str, into: IO[bytes]) -> None:
+        self.begun.append(key)
+        self.go.wait(10)
+        super().download(key, etag, into)
+
+
+def fetcher(house: House) -> Fetcher:
+    return Fetcher(
+        house.source,
+        house.ledger,
+        "me",
+        opened=lambda opened: None,
+        meanwhile=lambda seconds: None,
+        check=lambda: None,
+        clock=lambda: NOW,
+    )
+
+
+def put(house: House, count: int) -> list[SourceFile]:
+    house.source = Counted("braze")
+    return [house.put(OPEN, f"{number}.parquet", table([f"{number}"])) for number in range(count)]
+
+
+def walk(house: House, files: Sequence[SourceFile]) -> list[int]:
+    """How many downloads had begun when each file came."""
+    assert isinstance(house.source, Counted)
+    begun = []
+    with closing(fetcher(house).fetch(files)) as fetched:
+        for _, _, body in fetched:
+            assert body is not None
+            body.close()
+            begun.append(len(house.source.begun))
+    return begun
+
+
+def test_a_few_files_are_fetched_ahead() -> None:
+    house = House()
+    files = put(house, 20)
+    begun = walk(house, files)
+    assert begun[-1] == 20
+    assert all(count <= number + 9 for number, count in enumerate(begun, 1))
+
+
+def test_large_files_are_fetched_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    house = House()
+    files = put(house, 5)
+    monkeypatch.setattr(fetch_module, "_AHEAD_BYTES", files[0].size)
+    assert walk(house, files) == [1, 2, 3, 4, 5]
+
+
+def test_a_file_that_has_no_room_on_the_disk_is_not_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+    house = House()
+    [file] = put(house, 1)
+    free = file.size + fetch_module._RESERVE
+    monkeypatch.setattr(fetch_module, "disk_usage", lambda folder: _ntuple_diskusage(10**12, 0, free))
+    assert walk(house, [file]) == [1]
+    free -= 1
+    monkeypatch.setattr(fetch_module, "disk_usage", lambda folder: _ntuple_diskusage(10**12, 0, free))
+    other = House()
+    [file] = put(other, 1)
+    with pytest.raises(TransientError, match=rf"{file.key}: no room for its [0-9,]+ bytes in /.*, which has [0-9,]+"):
+        walk(other, [file])

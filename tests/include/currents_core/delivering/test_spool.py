@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from tempfile import gettempdir
+
+import numpy as np
+import pytest
+
+from currents_core.books.dead_letter import DeadLetter
+from currents_core.delivering import spool as spool_module
+from currents_core.delivering.spool import Spool
+from currents_core.entry import Entry
+
+NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
+
+
+def letter(row: int, event_type: str = "a") -> DeadLetter:
+    entry = Entry(row, "source", event_type, "{}", 1, "arn")
+    return DeadLetter(row, event_type, "code", "reason", entry, 2, NOW, {"price": Decimal("1.10"), "at": NOW, "n": row})
+
+
+def test_letters_come_back_as_they_were_in_the_order_of_their_rows() -> None:
+    spool = Spool()
+    for row in (3, 1, 2):
+        spool.add(letter(row, "a" if row > 1 else "b"))
+    assert list(spool) == [letter(1, "b"), letter(2), letter(3)]
+    assert spool.event_types == {"a": 2, "b": 1}
+    assert len(spool) == 3
+    assert spool.rows_from(1).tolist() == [1, 2]
+    assert [each.row for each in spool.of([2, 3, 7])] == [3, 2]
+    spool.add(letter(9))
+    assert [each.row for each in spool] == [1, 2, 3, 9]
+    spool.close()
+
+
+def test_an_empty_spool_is_false_and_has_nothing() -> None:
+    spool = Spool()
+    assert not spool
+    assert list(spool) == []
+    assert list(spool.of(np.arange(3))) == []
+    spool.close()
+
+
+def test_many_letters_lie_on_disk_and_leave_nothing_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool_module, "_IN_MEMORY", 1_000)
+    before = set(Path(gettempdir()).iterdir())
+    spool = Spool()
+    for row in range(500):
+        spool.add(letter(row))
+    assert [each.row for each in spool] == list(range(500))
+    spool.close()
+    assert set(Path(gettempdir()).iterdir()) == before

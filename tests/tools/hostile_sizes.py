@@ -1,0 +1,188 @@
+"""Makes files that are small, or look so, and want much memory when they are read. Each comes with its fate.
+
+All of it is made by this script. A file is made when it is asked for, for some are large before they are compressed.
+"""
+
+from __future__ import annotations
+
+import bz2
+import json
+import zlib
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from typing import Any, Literal, NamedTuple
+
+import fastavro
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from currents_core.reading.avro_blocks import _as_long, _with_length
+
+Fate = Literal["sent", "parked", "failed"]
+CUSTOM = "users.behaviors.CustomEvent"
+_CONTROL = "".join(map(chr, range(1, 32)))
+_SYNC = bytes(16)
+
+
+class Case(NamedTuple):
+    """A file to make, and the fate of its rows: all sent, all or some parked, or the file failed."""
+
+    make: Callable[[], bytes]
+    fate: Fate
+
+
+def cases() -> dict[str, Case]:
+    """Every file, by a name that says what is much in it."""
+    return {
+        "10,000 rows of 100 KB, all alike": Case(lambda: _texts(10_000, lambda _: "x" * 100_000), "sent"),
+        "300 rows of 5 MB, all alike": Case(lambda: _texts(300, lambda _: "x" * 5_000_000), "parked"),
+        "500 rows of 100 KB, each its own": Case(lambda: _texts(500, lambda row: f"{row:05d}" * 20_000), "sent"),
+        "3,000 rows of 100 KB, each its own": Case(lambda: _texts(3_000, lambda row: f"{row:05d}" * 20_000), "failed"),
+        "3,000 rows of 100 KB without a dictionary": Case(
+            lambda: _texts(3_000, lambda row: f"{row:05d}" * 20_000, use_dictionary=False), "sent"
+        ),
+        "300 rows of 900 KB without a dictionary": Case(
+            lambda: _texts(300, lambda row: f"{row:05d}" * 180_000, use_dictionary=False), "sent"
+        ),
+        "1,000 rows of 30 KB of control characters": Case(
+            lambda: _texts(1_000, lambda row: _CONTROL * 1_000 + str(row)), "sent"
+        ),
+        "10,000 rows of 3 KB of control characters": Case(
+            lambda: _texts(10_000, lambda row: _CONTROL * 100 + str(row)), "sent"
+        ),
+        "a row of 50 MB": Case(lambda: _texts(2, lambda row: "x" * (1 + row * 50_000_000)), "parked"),
+        "5 rows of 500 MB": Case(lambda: _texts(5, lambda _: "x" * 500_000_000), "failed"),
+        "a page that grows a thousandfold": Case(
+            lambda: _texts(40, lambda row: str(row) + "x" * 20_000_000, compression="gzip", use_dictionary=False),
+            "failed",
+        ),
+        "2,000 columns of numbers in 10,000 rows": Case(
+            lambda: _columns(1_990, lambda number: f"c{number}", 10_000), "sent"
+        ),
+        "500 columns with names of 1 KB": Case(lambda: _columns(500, lambda number: f"{number:01000d}", 1_000), "sent"),
+        "texts that share their beginning": Case(
+            lambda: _texts(
+                2_000,
+                lambda row: "x" * 100_000 + str(row),
+                use_dictionary=False,
+                column_encoding={"properties": "DELTA_BYTE_ARRAY"},
+                data_page_size=1 << 30,
+            ),
+            "sent",
+        ),
+        "long values of fixed length": Case(lambda: _fixed(2_000, 200_000), "sent"),
+        "a list of 5,000,000 nulls": Case(lambda: _lists(1, 5_000_000), "parked"),
+        "10,000 lists of 500 numbers": Case(lambda: _lists(10_000, 500), "sent"),
+        "a list of 50,000,000 nulls": Case(lambda: _lists(1, 50_000_000), "failed"),
+        "a dictionary of 50 MB": Case(_large_dictionary, "sent"),
+        "300,000 rows without an id": Case(lambda: _bad_rows(300_000), "parked"),
+        "1,000 event types": Case(lambda: _types(1_000), "failed"),
+        "properties of 100,000 members": Case(lambda: _texts(100, lambda _: _members(100_000)), "parked"),
+        "Avro, 10,000 rows of 100 KB": Case(lambda: _avro(10_000, "x" * 100_000, "deflate"), "sent"),
+        "Avro, 10,000 rows of 100 KB in bzip2": Case(lambda: _avro(10_000, "x" * 100_000, "bzip2"), "sent"),
+        "Avro, a row of 10 MB": Case(lambda: _avro(2, "x" * 10_000_000, "deflate"), "parked"),
+        "Avro, rows of 1,000,000 numbers": Case(lambda: _avro_lists(20, 1_000_000), "parked"),
+        "Avro, a block that grows a thousandfold": Case(lambda: _block(3, bytes(500_000_000), "deflate"), "failed"),
+        "Avro, a block that grows a millionfold": Case(lambda: _block(3, bytes(500_000_000), "bzip2"), "failed"),
+        "Avro, a block of a billion rows": Case(lambda: _block(1_000_000_000, b"", "null"), "failed"),
+    }
+
+
+def _parquet(table: pa.Table, **options: Any) -> bytes:
+    sink = BytesIO()
+    pq.write_table(table, sink, **options)
+    return sink.getvalue()
+
+
+def _ids(rows: int) -> dict[str, Any]:
+    return {"id": [f"id {row}" for row in range(rows)], "time": range(rows)}
+
+
+def _texts(rows: int, text: Callable[[int], str], **options: Any) -> bytes:
+    """A file whose rows have these `properties`."""
+    schema = pa.schema([("id", pa.string()), ("time", pa.int64()), ("properties", pa.large_string())])
+    shared = pa.array([text(0)], pa.large_string()) if rows > 1 and text(0) == text(1) else None
+    if shared is not None:
+        alike = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), shared)
+        return _parquet(pa.table({**_ids(rows), "properties": alike}), **options)
+    values = pa.array(map(text, range(rows)), pa.large_string())
+    return _parquet(pa.table({**_ids(rows), "properties": values}, schema), **options)
+
+
+def _columns(count: int, name: Callable[[int], str], rows: int) -> bytes:
+    return _parquet(pa.table({**_ids(rows), **{name(each): range(rows) for each in range(count)}}))
+
+
+def _fixed(rows: int, length: int) -> bytes:
+    values = pa.array([b"x" * length], pa.binary(length)).take(pa.array([0] * rows))
+    return _parquet(pa.table({**_ids(rows), "name": values}))
+
+
+def _lists(rows: int, items: int) -> bytes:
+    values = pa.nulls(rows * items, pa.int32()) if rows == 1 else pa.repeat(pa.scalar(7, pa.int32()), rows * items)
+    offsets = pa.array(range(0, rows * items + 1, items), pa.int32())
+    return _parquet(pa.table({**_ids(rows), "media_urls": pa.ListArray.from_arrays(offsets, values)}))
+
+
+def _large_dictionary() -> bytes:
+    texts = pa.array([f"{number:05d}" * 10_000 for number in range(1_000)])
+    places = pa.array([*range(1_000), *([0] * 99_000)], pa.int32())
+    column = pa.DictionaryArray.from_arrays(places, texts)
+    return _parquet(pa.table({**_ids(100_000), "name": column}), dictionary_pagesize_limit=1 << 30)
+
+
+def _bad_rows(rows: int) -> bytes:
+    return _parquet(pa.table({"id": pa.nulls(rows, pa.string()), "time": range(rows)}))
+
+
+def _types(count: int) -> bytes:
+    return _parquet(pa.table({**_ids(count * 10), "event_type": [f"type {row % count}" for row in range(count * 10)]}))
+
+
+def _members(count: int) -> str:
+    return json.dumps({f"a very long name {number}": number for number in range(count)})
+
+
+_SCHEMA = {
+    "type": "record",
+    "name": "r",
+    "fields": [
+        {"name": "id", "type": "string"},
+        {"name": "time", "type": "long"},
+        {"name": "properties", "type": ["null", "string"]},
+    ],
+}
+
+
+def _avro(rows: int, text: str, codec: str) -> bytes:
+    sink = BytesIO()
+    records = ({"id": f"id {row}", "time": row, "properties": text} for row in range(rows))
+    fastavro.writer(sink, _SCHEMA, records, codec)
+    return sink.getvalue()
+
+
+def _avro_lists(rows: int, items: int) -> bytes:
+    sink = BytesIO()
+    fields = [*_SCHEMA["fields"][:2], {"name": "media_urls", "type": {"type": "array", "items": "long"}}]
+    # A map makes DataFusion leave the file to the slower reader, which holds Python objects.
+    fields.append({"name": "extra", "type": {"type": "map", "values": "long"}})
+    numbers = list(range(100, 100 + items))
+    records: Iterator[dict[str, Any]] = (
+        {"id": f"id {row}", "time": row, "media_urls": numbers, "extra": {}} for row in range(rows)
+    )
+    fastavro.writer(sink, {**_SCHEMA, "fields": fields}, records, "deflate")
+    return sink.getvalue()
+
+
+def _block(rows: int, data: bytes, codec: str) -> bytes:
+    """A container file with one block."""
+    pack = zlib.compressobj(wbits=-15)
+    packed = {
+        "null": lambda: data,
+        "bzip2": lambda: bz2.compress(data),
+        "deflate": lambda: pack.compress(data) + pack.flush(),
+    }
+    pairs = {"avro.schema": json.dumps(_SCHEMA), "avro.codec": codec}
+    texts = b"".join(_with_length(text.encode()) for pair in pairs.items() for text in pair)
+    head = b"Obj\x01" + _as_long(len(pairs)) + texts + _as_long(0) + _SYNC
+    return head + _as_long(rows) + _with_length(packed[codec]()) + _SYNC
