@@ -29,6 +29,15 @@ FORMATS = {
     "avro null": SAMPLE.avro("null"),
 }
 
+
+def fuzzed() -> dict[str, bytes]:
+    """The files that are damaged by chance: of each format, and of each kind of column and page."""
+    odd = _written_oddly()
+    many = {f"parquet, {name}": odd[name] for name in ("INT96", "decimals", "dictionaries", "a struct", "a map")}
+    small = {"data_page_version": "2.0", "data_page_size": 100, "row_group_size": 7, "compression": "zstd"}
+    return {**FORMATS, **many, "parquet, small pages": parquet(SAMPLE.table, **small)}
+
+
 BAD_TEXT = {
     "a lone surrogate": b"\xed\xa0\x80",
     "an overlong slash": b"\xc0\xaf",

@@ -117,7 +117,7 @@ def _cases(what: str, first: int = 0, count: int = 0) -> Iterator[tuple[str, byt
     elif what == "keys":
         yield from ((f"key {key}", hostile.SAMPLE.body) for key in hostile.keys())  # noqa: SIM118 - a function
     else:
-        forms = list(hostile.FORMATS.items())
+        forms = list(hostile.fuzzed().items())
         for seed in range(first, first + count):
             form, body = forms[seed % len(forms)]
             yield f"{form}, seed {seed}", hostile.mutations(body, seed)

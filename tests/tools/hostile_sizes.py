@@ -22,6 +22,7 @@ Fate = Literal["sent", "parked", "failed"]
 CUSTOM = "users.behaviors.CustomEvent"
 _CONTROL = "".join(map(chr, range(1, 32)))
 _SYNC = bytes(16)
+_ONE_PAGE: dict[str, Any] = {"data_page_size": 1 << 30, "write_batch_size": 1 << 20, "max_rows_per_page": 1 << 30}
 
 
 class Case(NamedTuple):
@@ -50,14 +51,22 @@ def cases() -> dict[str, Case]:
         "10,000 rows of 3 KB of control characters": Case(
             lambda: _texts(10_000, lambda row: _CONTROL * 100 + str(row)), "sent"
         ),
+        "a page of 300 MB": Case(lambda: _texts(300, _million, use_dictionary=False, **_ONE_PAGE), "sent"),
+        "a page of 300 MB, all of it at its end": Case(
+            lambda: _texts(
+                10_000, lambda row: _million(row) if row >= 9_700 else "", use_dictionary=False, **_ONE_PAGE
+            ),
+            "sent",
+        ),
+        "75 columns with pages of 4 MB": Case(_large_pages, "sent"),
         "a row of 50 MB": Case(lambda: _texts(2, lambda row: "x" * (1 + row * 50_000_000)), "parked"),
         "5 rows of 500 MB": Case(lambda: _texts(5, lambda _: "x" * 500_000_000), "failed"),
         "a page that grows a thousandfold": Case(
             lambda: _texts(40, lambda row: str(row) + "x" * 20_000_000, compression="gzip", use_dictionary=False),
             "failed",
         ),
-        "2,000 columns of numbers in 10,000 rows": Case(
-            lambda: _columns(1_990, lambda number: f"c{number}", 10_000), "sent"
+        "1,500 columns of numbers in 10,000 rows": Case(
+            lambda: _columns(1_500, lambda number: f"c{number}", 10_000), "sent"
         ),
         "500 columns with names of 1 KB": Case(lambda: _columns(500, lambda number: f"{number:01000d}", 1_000), "sent"),
         "texts that share their beginning": Case(
@@ -101,7 +110,7 @@ def _ids(rows: int) -> dict[str, Any]:
 def _texts(rows: int, text: Callable[[int], str], **options: Any) -> bytes:
     """A file whose rows have these `properties`."""
     schema = pa.schema([("id", pa.string()), ("time", pa.int64()), ("properties", pa.large_string())])
-    shared = pa.array([text(0)], pa.large_string()) if rows > 1 and text(0) == text(1) else None
+    shared = pa.array([text(0)], pa.large_string()) if rows > 1 and text(0) == text(1) == text(rows - 1) else None
     if shared is not None:
         alike = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), shared)
         return _parquet(pa.table({**_ids(rows), "properties": alike}), **options)
@@ -111,6 +120,15 @@ def _texts(rows: int, text: Callable[[int], str], **options: Any) -> bytes:
 
 def _columns(count: int, name: Callable[[int], str], rows: int) -> bytes:
     return _parquet(pa.table({**_ids(rows), **{name(each): range(rows) for each in range(count)}}))
+
+
+def _million(row: int) -> str:
+    return f"{row:05d}" + "x" * 980_000
+
+
+def _large_pages() -> bytes:
+    columns = {f"c{number}": ["x" * 10_000 + str(row) for row in range(400)] for number in range(75)}
+    return _parquet(pa.table({**_ids(400), **columns}), use_dictionary=False, **_ONE_PAGE)
 
 
 def _fixed(rows: int, length: int) -> bytes:

@@ -9,6 +9,7 @@ from datetime import datetime
 from heapq import merge
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from threading import Lock
 
 from currents_core.books.account import Account
 from currents_core.books.dead_letter import DeadLetter, DeadLetters
@@ -38,6 +39,7 @@ class Settlement:
     clock: Callable[[], datetime]
     account: Account = field(default_factory=Account)
     failures: list[str] = field(default_factory=list)
+    _reading: Lock = field(default_factory=Lock)
 
     def settle(self, opened: OpenFile) -> None:
         """Records a file as done, or as failed if it could not be read to its end.
@@ -81,7 +83,8 @@ class Settlement:
         """The letters of refused entries with their records. Their batches are gone, so the file is read once more."""
         if not opened.refused:
             return
-        with NamedTemporaryFile() as body:
+        # One at a time, since a file in work may take much memory.
+        with self._reading, NamedTemporaryFile() as body:
             self.source.download(opened.file.key, opened.file.etag, body)
             body.flush()
             for frame, _ in read(Path(body.name), opened.file.uri).batches:

@@ -22,11 +22,14 @@ VALUE_BYTES = 1_024
 # The rows that are decoded together, by their bytes in memory.
 DECODED_BYTES = 64 * _MEBIBYTE
 # What a reader must hold at once: of each column a page and a dictionary, compressed and decompressed.
-HELD_BYTES = 384 * _MEBIBYTE
+HELD_BYTES = 320 * _MEBIBYTE
 # A block of an Avro file, decompressed.
 BLOCK_BYTES = 16 * _MEBIBYTE
-# The description of a Parquet file at its end.
+# The description of a Parquet file at its end, and of an Avro file at its beginning.
 FOOTER_BYTES = 8 * _MEBIBYTE
+HEADER_BYTES = 1 * _MEBIBYTE
+# The pages of all columns of a Parquet file. Each takes some microseconds to find.
+PAGES = 250_000
 # Each column costs time with every batch, and so does each event type.
 COLUMNS = 2_000
 EVENT_TYPES = 250

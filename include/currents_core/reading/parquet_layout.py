@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from struct import Struct
 from typing import Any
@@ -16,7 +17,16 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from currents_core.reading.cost import BATCH_ROWS, COLUMNS, DECODED_BYTES, DEPTH, FOOTER_BYTES, HELD_BYTES, require
+from currents_core.reading.cost import (
+    BATCH_ROWS,
+    COLUMNS,
+    DECODED_BYTES,
+    DEPTH,
+    FOOTER_BYTES,
+    HELD_BYTES,
+    PAGES,
+    require,
+)
 from currents_core.reading.mapped import mapped
 from currents_core.reading.thrift import Fields, Reader
 
@@ -35,6 +45,8 @@ _LENGTH = Struct("<I")
 _DICTIONARY, _DELTA_BYTE_ARRAY = (2, 8), 7
 # The place of a value in a dictionary or in a buffer of texts.
 _INDEX_BYTES = 4
+# The values of a footer and of the header of a page.
+_FOOTER_VALUES, _PAGE_VALUES = 2_000_000, 1_000
 # A column with fewer bytes per value than this, on average, counts as repetitive.
 _REPETITIVE_BYTES = 4
 # Dictionaries above this are not looked into, and texts above this are read as dictionaries: bytes.
@@ -113,8 +125,12 @@ def _groups(data: memoryview) -> Iterator[list[Chunk]]:
     footer = _footer(data)
     leaves = list(_leaves(footer[2]))
     require("columns", len(leaves), COLUMNS)
+    pages = 0
     for group in footer[4]:
-        chunks = [_chunk(data, leaf, each[3]) for leaf, each in zip(leaves, group[1], strict=True)]
+        chunks = []
+        for leaf, each in zip(leaves, group[1], strict=True):
+            chunks.append(_chunk(data, leaf, each[3], PAGES - pages))
+            pages += len(chunks[-1].values)
         require("bytes to hold at once", sum(chunk.held for chunk in chunks), HELD_BYTES)
         yield chunks
 
@@ -124,7 +140,7 @@ def _footer(data: memoryview) -> Fields:
     if length + _TAIL_BYTES > len(data):
         raise ValueError("the footer is longer than the file")
     require("bytes of footer", length, FOOTER_BYTES)
-    return Reader(bytes(data[-_TAIL_BYTES - length : -_TAIL_BYTES])).struct()
+    return Reader(bytes(data[-_TAIL_BYTES - length : -_TAIL_BYTES]), values=_FOOTER_VALUES).next()
 
 
 def _leaves(schema: Sequence[Fields]) -> Iterator[Leaf]:
@@ -152,8 +168,10 @@ def _name(element: Fields) -> str:
     return name.decode()
 
 
-def _chunk(data: memoryview, leaf: Leaf, about: Fields) -> Chunk:
-    pages = list(_pages(data, about))
+def _chunk(data: memoryview, leaf: Leaf, about: Fields, most: int) -> Chunk:
+    pages = list(islice(_pages(data, about), most + 1))
+    if len(pages) > most:
+        require("pages", PAGES + 1, PAGES)
     dictionaries = [page for page in pages if page.kind == _DICTIONARY_PAGE]
     others = [page for page in pages if page.kind in (_DATA_PAGE, _DATA_PAGE_V2)]
     values = [page.values for page in others]
@@ -180,10 +198,9 @@ def _pages(data: memoryview, about: Fields) -> Iterator[Page]:
     end = start + _positive(about[7])
     if not 0 <= start <= end <= len(data):
         raise ValueError("a column lies outside of the file")
-    reader, left = Reader(data, start), about[5]
+    reader, left = Reader(data, start, values=_PAGE_VALUES), about[5]
     while left > 0 and reader.at < end:
-        reader = Reader(data, reader.at)
-        head = reader.struct()
+        head = reader.next()
         kind = head[1]
         first, reader.at = reader.at, reader.at + _positive(head[3])
         if kind in _ABOUT:

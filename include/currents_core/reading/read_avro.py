@@ -23,6 +23,7 @@ import pyarrow as pa
 from currents_core.counted import counted
 from currents_core.errors import FileError, is_of_the_machine
 from currents_core.reading.avro_blocks import Header, Window, blocks, windows
+from currents_core.reading.cost import HEADER_BYTES
 from currents_core.reading.mapped import mapped
 from currents_core.reading.utf8 import bytes_for_text
 
@@ -67,18 +68,16 @@ class AvroFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            with path.open("rb") as body:
-                records: Any = _records(body)
-                schema: Any = records.writer_schema
-                self.schema = pa.schema([(field["name"], _arrow_type(field["type"])) for field in schema["fields"]])
-                metadata = records.metadata
-                codec = metadata.get("avro.codec", "null")
-                self._header = Header(metadata["avro.schema"], codec, records._header["sync"], body.tell())
-                # All blocks are looked at before any row is sent.
-                self._rows = sum(block.rows for block in blocks(mapped(path), self._header))
-        except MemoryError as error:
-            # A header is small, unless a damaged length says otherwise.
-            raise FileError("not a readable Avro file (a length in its header is damaged)") from error
+            data = mapped(path)
+            head = BytesIO(data[:HEADER_BYTES])
+            records: Any = _records(head)
+            schema: Any = records.writer_schema
+            self.schema = pa.schema([(field["name"], _arrow_type(field["type"])) for field in schema["fields"]])
+            metadata = records.metadata
+            codec = metadata.get("avro.codec", "null")
+            self._header = Header(metadata["avro.schema"], codec, records._header["sync"], head.tell())
+            # All blocks are looked at before any row is sent.
+            self._rows = sum(block.rows for block in blocks(data, self._header))
         except Exception as error:
             raise _unreadable(error) from error
         self.event_type = _event_type(schema)

@@ -15,24 +15,27 @@ from currents_core.reading.cost import DEPTH
 
 Fields = dict[int, Any]
 
-# More values than this in one struct are not a description of a file. Each takes about a microsecond to read.
-_VALUES = 2_000_000
-
 
 class Reader:
     """Reads structs from ``data``, bytes or a view of bytes, one after the other from the place ``at``.
 
+    A struct may have at most ``values`` values, which take about a microsecond each.
+
     Raises ValueError, IndexError or KeyError if the bytes are damaged.
     """
 
-    def __init__(self, data: bytes | memoryview, at: int = 0) -> None:
+    def __init__(self, data: bytes | memoryview, at: int = 0, *, values: int) -> None:
         self.at = at
         self._data = data
-        self._left = _VALUES
+        self._values = self._left = values
         self._depth = 0
 
-    def struct(self) -> Fields:
+    def next(self) -> Fields:
         """The next struct: its values by field number. Lists are lists, texts are bytes, and maps are left out."""
+        self._left = self._values
+        return self._struct()
+
+    def _struct(self) -> Fields:
         self._depth += 1
         if self._depth > DEPTH:
             raise ValueError("its description is nested too deep")
@@ -105,5 +108,5 @@ _READ: dict[int, Callable[[Reader], Any]] = {
     9: Reader._list,
     10: Reader._list,
     11: Reader._map,
-    12: Reader.struct,
+    12: Reader._struct,
 }
