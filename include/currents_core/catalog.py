@@ -1,4 +1,8 @@
-"""What Braze documents about each Currents event type. It informs samples, drift and personal data; it never gates."""
+"""What Braze documents about each Currents event type. It informs samples, drift and personal data; it never gates.
+
+Source: https://www.braze.com/docs/user_guide/data/distribution/braze_currents/event_glossary and, for names in the
+envelope, https://www.braze.com/docs/partners/data_and_analytics/data_warehouses/amazon_eventbridge
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,16 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from types import MappingProxyType
+
+# Event types whose `properties` column is the customer's own JSON, and its name in the envelope.
+SPLIT_INTO = {
+    "users.behaviors.CustomEvent": "custom_properties",
+    "users.behaviors.Purchase": "purchase_properties",
+}
+
+# Storage name → envelope name, for the event types whose storage files and envelopes use different names.
+_BANNER = {"canvas_step_message_variation_id": "canvas_step_message_variation_api_id"}
+RENAMED = {f"users.messages.banner.{action}": _BANNER for action in ("Abort", "Click", "Dismiss", "Impression")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +59,13 @@ def catalog() -> Mapping[str, EventType]:
     """
     raw = json.loads(resources.files(__package__).joinpath("catalog.json").read_text("utf-8"))
     return MappingProxyType({name: _event_type(name, entry) for name, entry in raw.items()})
+
+
+def envelope_name(event_type: str, column: str) -> str:
+    """The name that a column of a storage file has in the envelope."""
+    if column == "properties":
+        return SPLIT_INTO.get(event_type, column)
+    return RENAMED.get(event_type, {}).get(column, column)
 
 
 @cache

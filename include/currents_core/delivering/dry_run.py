@@ -10,10 +10,9 @@ from typing import Any, Self
 import orjson
 
 from currents_core.books.account import Account, total
-from currents_core.catalog import catalog
+from currents_core.catalog import SPLIT_INTO, catalog
 from currents_core.entry import Entry, entry_size
 from currents_core.setup.settings import Connector
-from currents_core.shaping.envelope import SPLIT_INTO
 from currents_core.shaping.personal_data import REDACTED
 
 _SAMPLES = 3

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from currents_core.catalog import catalog
+from currents_core.catalog import EventType, catalog, envelope_name
 from currents_core.setup.faults import Fault, Loc, did_you_mean
 from currents_core.setup.patterns import correction, matches_any
 from currents_core.setup.settings import Condition, Connector, EventTypes
@@ -20,8 +20,6 @@ _KINDS = {
     "array<string>": _LIST,
 }
 _HINTS = {_TEXT: "; put it in quotes", _NUMBER: "; write it without quotes"}
-# Files call the custom properties so; events have them under another name for each event type.
-_RENAMED = {"properties": "custom_properties` or `purchase_properties"}
 
 
 def misfits(connector: Connector) -> Iterator[Fault]:
@@ -33,7 +31,8 @@ def misfits(connector: Connector) -> Iterator[Fault]:
         yield from _misspelled(loc, patterns)
     for number, condition in enumerate(connector.filter):
         if not condition.undocumented:
-            yield from _of_condition(("filter", number), condition, _documented(connector, condition.field))
+            exported = [each for each in catalog().values() if connector.event_types.wants(each.name)]
+            yield from _of_condition(("filter", number), condition, exported)
 
 
 def unknown_patterns(connector: Connector) -> list[str]:
@@ -61,15 +60,10 @@ def _misspelled(loc: Loc, patterns: EventTypes) -> Iterator[Fault]:
                 yield Fault((*loc, side, number), f"matches no documented event type; did you mean `{near}`?")
 
 
-def _documented(connector: Connector, field: str) -> set[str]:
-    """The kinds of a field in the event types that a connector exports."""
-    types = [each for each in catalog().values() if connector.event_types.wants(each.name)]
-    return {_KINDS[each.fields[field].type] for each in types if field in each.fields and field not in _RENAMED}
-
-
-def _of_condition(loc: Loc, condition: Condition, kinds: set[str]) -> Iterator[Fault]:
+def _of_condition(loc: Loc, condition: Condition, exported: Sequence[EventType]) -> Iterator[Fault]:
+    kinds = _kinds(condition.field, exported)
     if not kinds:
-        yield Fault((*loc, "field"), _unknown(condition.field))
+        yield Fault((*loc, "field"), _unknown(condition.field, exported))
         return
     for key, values in (("in", condition.in_), ("not_in", condition.not_in)):
         for number, value in enumerate(values or ()):
@@ -80,11 +74,18 @@ def _of_condition(loc: Loc, condition: Condition, kinds: set[str]) -> Iterator[F
             yield Fault((*loc, key), f"`{condition.field}` is {_of(kinds)}, which has no bounds; use `in` or `not_in`")
 
 
-def _unknown(field: str) -> str:
+def _kinds(field: str, exported: Sequence[EventType]) -> set[str]:
+    """The kinds of a field in events of these types."""
+    columns = [(each.name, column) for each in exported for column in each.fields.values()]
+    return {_KINDS[column.type] for event_type, column in columns if envelope_name(event_type, column.name) == field}
+
+
+def _unknown(field: str, exported: Sequence[EventType]) -> str:
     if field == "event_type":
         return "events are chosen by type with the connector's `event_types`; use that"
-    if field in _RENAMED:
-        return f"no event has this field; did you mean `{_RENAMED[field]}`?"
+    named = {envelope_name(each.name, field) for each in exported if field in each.fields}
+    if named:
+        return f"no event has this field, only files do; did you mean `{'` or `'.join(sorted(named))}`?"
     known = {name for each in catalog().values() for name in each.fields}
     if field in known:
         return "no event type that the connector exports has this field; correct `event_types`, or remove the condition"

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 
-from currents_core.catalog import catalog
+from currents_core.catalog import RENAMED, SPLIT_INTO, catalog, envelope_name
 from currents_core.setup.settings import PersonalDataRule
-from currents_core.shaping.envelope import RENAMED, SPLIT_INTO, envelope_name
 from currents_core.shaping.pointer import Duty, Place, place_of, steps
 
 # No rule covers what every event needs.

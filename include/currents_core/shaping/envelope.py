@@ -13,16 +13,6 @@ import pandas as pd
 # The fields of `user`. `id` and `time` are at the top level; everything else goes into `properties`.
 USER_FIELDS = ("user_id", "external_user_id", "device_id", "timezone")
 
-# Event types whose `properties` column is the customer's own JSON, and its name in the envelope.
-SPLIT_INTO = {
-    "users.behaviors.CustomEvent": "custom_properties",
-    "users.behaviors.Purchase": "purchase_properties",
-}
-
-# Storage name → envelope name, for the event types whose storage files and envelopes use different names.
-_BANNER = {"canvas_step_message_variation_id": "canvas_step_message_variation_api_id"}
-RENAMED = {f"users.messages.banner.{action}": _BANNER for action in ("Abort", "Click", "Dismiss", "Impression")}
-
 
 @dataclass(frozen=True, slots=True)
 class Events:
@@ -37,10 +27,3 @@ class Events:
     event_type: str
     frame: pd.DataFrame
     json_columns: frozenset[str]
-
-
-def envelope_name(event_type: str, column: str) -> str:
-    """The name that a column of a storage file has in the envelope."""
-    if column == "properties":
-        return SPLIT_INTO.get(event_type, column)
-    return RENAMED.get(event_type, {}).get(column, column)

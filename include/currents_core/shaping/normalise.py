@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from currents_core.catalog import catalog
+from currents_core.catalog import RENAMED, SPLIT_INTO, catalog
 from currents_core.shaping.columns import (
     arrow,
     decoded,
@@ -23,7 +23,7 @@ from currents_core.shaping.columns import (
     text,
     whole_seconds,
 )
-from currents_core.shaping.envelope import RENAMED, SPLIT_INTO, Events
+from currents_core.shaping.envelope import Events
 from currents_core.shaping.json_text import quote
 
 KEPT_AS_STRING = "properties_kept_as_string"

@@ -53,6 +53,10 @@ def test_what_braze_documents_or_may_write_is_valid(tmp_path: Path, setting: str
         ("filter: [{field: event_type, in: [x]}]", "events are chosen by type with the connector's `event_types`"),
         ("filter: [{field: properties, is_null: true}]", "did you mean `custom_properties` or `purchase_properties`?"),
         (
+            "filter: [{field: canvas_step_message_variation_id, in: [x]}]\n    event_types: {include: ['*.banner.*']}",
+            "no event has this field, only files do; did you mean `canvas_step_message_variation_api_id`?",
+        ),
+        (
             "filter: [{field: price, at_least: 1}]\n    event_types: {include: [users.messages.*]}",
             "no event type that the connector exports has this field; correct `event_types`",
         ),

@@ -18,10 +18,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from currents_core.catalog import catalog
+from currents_core.catalog import RENAMED, catalog
 from currents_core.reading.read import read
 from currents_core.shaping.encode import encode
-from currents_core.shaping.envelope import RENAMED
 from currents_core.shaping.normalise import by_event_type, normalise
 from tests.include.currents_core.shaping.reference import envelope
 from tests.tools.sample import SampleFile, make_files, on_disk

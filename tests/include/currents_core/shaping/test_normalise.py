@@ -7,8 +7,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from currents_core.catalog import RENAMED
 from currents_core.shaping.encode import encode
-from currents_core.shaping.envelope import RENAMED
 from currents_core.shaping.normalise import MISSING, NOT_UTF8, TOO_LONG, Normalised, Rejection, by_event_type, normalise
 
 CUSTOM = "users.behaviors.CustomEvent"
