@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow.sdk import BaseOperator, ExceptionRetryPolicy, RetryAction, RetryRule
 
 from currents_airflow.connectors import one_connector
-from currents_airflow.parts import RunParts
 from currents_core.errors import DeliveryError, SetupError
 from currents_core.hour import resolve_hour
 from currents_core.setup.run_request import RunRequest, redrive_request, run_request, sweep_request
@@ -18,6 +17,7 @@ from currents_core.setup.run_request import RunRequest, redrive_request, run_req
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from currents_airflow.parts import RunParts
     from currents_core.setup.settings import Connector
 
 Kind = Literal["export", "sweep", "redrive"]
@@ -77,6 +77,9 @@ class CurrentsOperator(BaseOperator):
 
     def execute(self, context: Context) -> Any:
         """Runs the step."""
+        # Whoever parses DAGs runs no step.
+        from currents_airflow.parts import RunParts
+
         try:
             settings = self.settings()
             request = self._request(context, settings)

@@ -9,12 +9,13 @@ from airflow.sdk.exceptions import AirflowSkipException
 from currents_airflow import metrics
 from currents_airflow.links import EventBusLink, SourceFilesLink
 from currents_airflow.operators.base import CurrentsOperator, is_backfill
-from currents_airflow.parts import RunParts
 from currents_airflow.pool_check import require_pool
 from currents_core.counted import counted
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from currents_airflow.parts import RunParts
 
 
 class CurrentsDiscoverOperator(CurrentsOperator):
