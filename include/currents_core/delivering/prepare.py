@@ -191,5 +191,6 @@ def _readable(value: Any) -> Any:
     if isinstance(value, dict):
         return {_readable(name): _readable(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_readable(each) for each in value]
+        # Arrow gives a map as a list of pairs, and only the pairs are tuples.
+        return type(value)(_readable(each) for each in value)
     return None if value is pd.NA else value
