@@ -21,7 +21,7 @@ from currents_core.shaping.columns import arrow, is_text, series
 from currents_core.shaping.coverage import Coverage
 from currents_core.shaping.envelope import Events
 from currents_core.shaping.json_text import TEXT, json_text, quote
-from currents_core.shaping.pointer import JSON_SPACE, UNREADABLE, Duty, Place, inside
+from currents_core.shaping.pointer import JSON_SPACE, UNREADABLE, Duty, Place, inside, redacted
 
 REDACTED = "[REDACTED]"
 
@@ -151,9 +151,8 @@ class _Look:
                 return inside(text, self.place, self._replace)
         except UNREADABLE:
             pass
-        for duty in self.place.duties():
-            self.hits[duty.rule] += 1
-        return self._told(REDACTED)
+        new = redacted(self.place, self._replace, text)
+        return new if self.is_json else REDACTED
 
     def _is_left_alone(self, text: str) -> bool:
         """Whether a text is not JSON and need not be."""

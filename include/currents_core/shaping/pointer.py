@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,14 +37,15 @@ class Place:
     duty: Duty | None = None
     inner: dict[str, Place] = field(default_factory=dict)
 
-    def duties(self) -> Iterator[Duty]:
-        """The duties for this place and for all inside it."""
-        places = [self]
+    def rules(self) -> set[str]:
+        """The rules for the places inside it."""
+        found, places = set(), [*self.inner.values()]
         while places:
             place = places.pop()
             if place.duty:
-                yield place.duty
+                found.add(place.duty.rule)
             places += place.inner.values()
+        return found
 
 
 # Gives the JSON text that replaces another one under a duty, or None to drop it.
@@ -83,7 +84,7 @@ def inside(text: str, place: Place, replace: Replace) -> str:
     if bare.startswith('"'):
         return _inside_string(bare, place, replace)
     if not bare.startswith(("{", "[")):
-        return _redacted(place, replace, bare)
+        return redacted(place, replace, bare)
     members: Any = (_ARRAY if bare.startswith("[") else _OBJECT).decode(bare)
     found = {name: each for step, each in place.inner.items() if (name := _found(members, step)) is not None}
     if not found:
@@ -113,9 +114,12 @@ def _inside_string(text: str, place: Place, replace: Replace) -> str:
             return quote(inside(held, place, replace))
         except UNREADABLE:
             pass
-    return _redacted(place, replace, text)
+    return redacted(place, replace, text)
 
 
-def _redacted(place: Place, replace: Replace, text: str) -> str:
-    duty = next(place.duties())
-    return replace(Duty(duty.rule, "redact"), text) or "null"
+def redacted(place: Place, replace: Replace, text: str) -> str:
+    """What stands for a value that can't be looked into. It is replaced for each rule with a place inside it."""
+    new = None
+    for rule in place.rules():
+        new = replace(Duty(rule, "redact"), text)
+    return new or "null"

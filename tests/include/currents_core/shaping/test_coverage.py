@@ -133,6 +133,15 @@ def test_what_each_rule_hit_is_counted_also_where_it_hit_nothing() -> None:
     assert "rule 3 (drop absent)" in hits
 
 
+@pytest.mark.parametrize("own", ['{"a":5}', '{"a":"text"}', '{"a":{"b":1', "[5]"])
+def test_a_value_that_is_redacted_whole_counts_once_for_each_rule_that_leads_into_it(own: str) -> None:
+    rules = protect({"action": "redact", "pointers": ["/a/b", "/a/c"]}, {"action": "drop", "pointers": ["/a/d"]})
+    hits: Counter[str] = Counter()
+    sent(rules, CUSTOM, hits, properties=own)
+    rules.of_record(CUSTOM, {"properties": own}, hits)
+    assert hits == {"rule 1 (redact /a/b /a/c)": 2, "rule 2 (drop /a/d)": 2}
+
+
 def test_names_of_rules_are_short() -> None:
     rule = PersonalDataRule.model_validate({"action": "drop", "fields": [f"field{n}" for n in range(1000)]})
     assert len(rule_name(7, rule)) < 150
