@@ -116,10 +116,10 @@ class PersonalData:
     def _protected(self, values: pa.Array, duty: Duty, *, is_json: bool) -> pa.Array:
         if pa.types.is_dictionary(values.type):
             return self._protected(values.dictionary, duty, is_json=is_json).take(values.indices)
-        texts = values if is_text(values.type) else json_text(values, _uncounted())
-        replaced = pa.array(
-            [None if text is None else self.replaced(text, duty) for text in texts.to_pylist()], pa.large_string()
-        )
+        texts = _texts(values).to_pylist()
+        if is_json or not is_text(values.type):
+            texts = [None if text is None else _unquoted(text) for text in texts]
+        replaced = pa.array([None if text is None else self.replaced(text, duty) for text in texts], TEXT)
         return pc.if_else(replaced.is_valid(), json_text(replaced, _uncounted()), None) if is_json else replaced
 
 
@@ -136,9 +136,8 @@ class _Look:
 
     def into(self, column: pd.Series) -> pd.Series:
         """The column as large_string, with the places in its values dropped or replaced."""
-        values = arrow(column)
-        texts = values.cast(TEXT) if is_text(values.type) else json_text(values, _uncounted())
-        return series(pa.array([self.into_text(text) for text in texts.to_pylist()], TEXT), column)
+        texts = _texts(arrow(column)).to_pylist()
+        return series(pa.array([self.into_text(text) for text in texts], TEXT), column)
 
     def into_text(self, text: str | None) -> str | None:
         """One value of the column. What can't be looked into may contain anything, so it is redacted as a whole."""
@@ -162,7 +161,9 @@ class _Look:
 
     def _whole(self, text: str, duty: Duty) -> str | None:
         self.hits[duty.rule] += 1
-        return None if duty.action == "drop" else self._told(self.rules.replaced(text, duty))
+        if duty.action == "drop":
+            return None
+        return self._told(self.rules.replaced(_unquoted(text) if self.is_json else text, duty))
 
     def _told(self, text: str) -> str:
         return quote(text) if self.is_json else text
@@ -180,6 +181,16 @@ def _may_hold_json(kind: pa.DataType) -> bool:
     return is_text(kind) or pa.types.is_nested(kind) or pa.types.is_dictionary(kind)
 
 
+def _texts(values: pa.Array) -> pa.Array:
+    """Texts as they are, and the JSON texts of all other values: large_string."""
+    return values.cast(TEXT) if is_text(values.type) else json_text(values, _uncounted())
+
+
+def _unquoted(text: str) -> str:
+    """The text of a value that is a JSON text: a string's own text, and any other as it is."""
+    return _text_in(text) if text.startswith('"') else text
+
+
 def _text_in(found: str) -> str:
     """What is hashed of a value inside JSON: a string's own text, and the compact JSON text of anything else."""
     try:
@@ -194,11 +205,8 @@ def _uncounted() -> Counter[str]:
 
 
 def _text_of(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    return json.dumps(_simple(value), ensure_ascii=False, separators=(",", ":"))
+    simple = _simple(value)
+    return simple if isinstance(simple, str) else json.dumps(simple, ensure_ascii=False, separators=(",", ":"))
 
 
 def _simple(value: Any) -> Any:

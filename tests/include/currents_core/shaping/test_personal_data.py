@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 from collections import Counter
+from datetime import date
 from typing import Any
 
 import pandas as pd
@@ -64,6 +65,15 @@ def test_numbers_and_dictionaries_are_hashed_by_their_text() -> None:
         "n": hashed("7"),
         "d": hashed("x"),
     }
+
+
+def test_equal_texts_have_equal_hashes_whatever_they_are_stored_as() -> None:
+    rules = protect({"action": "hash", "fields": ["day", "custom_properties"]})
+    expected = {"day": hashed("2026-11-23"), "custom_properties": hashed("no JSON")}
+    for day in (date(2026, 11, 23), "2026-11-23"):
+        assert envelope(rules, CUSTOM, day=day, properties="no JSON")["properties"] == expected
+        record = rules.of_record(CUSTOM, {"day": day, "properties": "no JSON"})
+        assert list(record.values()) == list(expected.values())
 
 
 def test_the_catalogs_flag_names_the_fields() -> None:
