@@ -6,8 +6,8 @@ rule, and a column by its name in the file and its name in the event.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Iterator, Sequence
+from functools import cache, lru_cache
 
 from currents_core.catalog import RENAMED, SPLIT_INTO, catalog, envelope_name
 from currents_core.setup.settings import PersonalDataRule
@@ -16,6 +16,8 @@ from currents_core.shaping.pointer import Duty, Place, place_of, steps
 # No rule covers what every event needs.
 NEEDED = frozenset({"id", "time", "event_type"})
 _LONGEST_NAME = 100
+# Files name columns as they like, so what is known of names is bounded.
+_CACHED_NAMES = 10_000
 
 
 class Coverage:
@@ -28,30 +30,42 @@ class Coverage:
             for number, rule in enumerate(rules, 1)
             if event_type is None or rule.event_types.wants(event_type)
         ]
-        self._pointers = [(steps(pointer), duty) for rule, duty in self._rules for pointer in rule.pointers]
         self.names = tuple(duty.rule for _, duty in self._rules)
 
     def whole(self, column: str) -> Duty | None:
-        """The duty for a whole column, by its name in the file or in the event. The first rule decides."""
-        if column in NEEDED:
-            return None
-        names = aliases(self.event_type, column)
-        for rule, duty in self._rules:
-            if names.intersection(rule.fields) or (rule.catalog and names & personal_fields(self.event_type, column)):
-                return duty
-        return None
+        """The duty for a value of a column, whatever it is. The first rule that names the column decides."""
+        # A pointer to a column covers JSON only, and custom properties are always held to be JSON.
+        if self.is_own(column):
+            place = self.within(column)
+            return place.duty if place else None
+        return next((duty for rule, duty in self._rules if self._is_named(column, rule)), None)
 
     def within(self, column: str) -> Place | None:
-        """The places to look at inside the values of a column, or None.
+        """The places to look at inside a value of a column that is JSON, or None. The first rule for a place decides.
 
         Pointers begin at the custom properties of the two event types that have them. In any column, they begin with
         its name.
         """
-        if column in NEEDED or not self._pointers:
-            return None
+        return None if column in NEEDED else place_of(self._paths(column))
+
+    def _paths(self, column: str) -> Iterator[tuple[tuple[str, ...], Duty]]:
+        names, is_own = aliases(self.event_type, column), self.is_own(column)
+        for rule, duty in self._rules:
+            if self._is_named(column, rule):
+                yield (), duty
+            for path in map(steps, rule.pointers):
+                if is_own:
+                    yield path, duty
+                if path[0] in names:
+                    yield path[1:], duty
+
+    def _is_named(self, column: str, rule: PersonalDataRule) -> bool:
+        """Whether a rule covers a column as one of its fields, or by the catalog's mark."""
+        if column in NEEDED:
+            return False
         names = aliases(self.event_type, column)
-        paths = [(path[1:], duty) for path, duty in self._pointers if path[0] in names]
-        return place_of([*self._pointers, *paths] if self.is_own(column) else paths)
+        is_marked = rule.catalog and not names.isdisjoint(personal_fields(self.event_type, column))
+        return is_marked or not names.isdisjoint(rule.fields)
 
     def is_own(self, column: str) -> bool:
         """Whether the column has the customer's custom properties."""
@@ -60,8 +74,8 @@ class Coverage:
         own = SPLIT_INTO.get(self.event_type)
         return own is not None and column in ("properties", own)
 
-    def is_documented_text(self, column: str) -> bool:
-        """Whether Braze documents the column as plain text, so that text in it need not be JSON."""
+    def is_documented_as_plain(self, column: str) -> bool:
+        """Whether Braze documents the column as text or a number, so that what is in it need not be JSON."""
         known = catalog().get(self.event_type or "")
         found = known.fields.get(column) if known else None
         return found is not None and found.type != "json"
@@ -74,6 +88,7 @@ def rule_name(number: int, rule: PersonalDataRule) -> str:
     return f"rule {number} ({rule.action} {cut})"
 
 
+@lru_cache(_CACHED_NAMES)
 def aliases(event_type: str | None, column: str) -> frozenset[str]:
     """All names of a column, in files and in events; without an event type, those that it has in any."""
     types = {*SPLIT_INTO, *RENAMED} if event_type is None else {event_type}

@@ -21,7 +21,7 @@ from currents_core.shaping.columns import arrow, is_text, series
 from currents_core.shaping.coverage import Coverage
 from currents_core.shaping.envelope import Events
 from currents_core.shaping.json_text import TEXT, json_text, quote
-from currents_core.shaping.pointer import JSON_SPACE, UNREADABLE, Duty, Place, inside, redacted
+from currents_core.shaping.pointer import CONSTANTS, JSON_SPACE, UNREADABLE, Duty, Place, inside, redacted
 
 REDACTED = "[REDACTED]"
 
@@ -46,8 +46,8 @@ class PersonalData:
         """The events with the rules applied to their fields, and to places inside them.
 
         The rows stay the same. A dropped field has no column anymore; a redacted or hashed one is large_string, or a
-        dictionary of it, and null stays null. A column that was looked into is large_string; one of structs, maps or
-        lists becomes JSON texts. ``hits`` has each rule that applies to the event type, also where it found nothing.
+        dictionary of it, and null stays null. A column in which places were found is large_string; one of structs, maps
+        or lists becomes JSON texts. ``hits`` has each rule that applies to the event type, also where it found nothing.
         """
         cover = self._coverage(events.event_type)
         if not (cover.names and len(events.frame)):
@@ -58,16 +58,18 @@ class PersonalData:
         for name in events.frame.columns:
             column = events.frame[name]
             is_json = name in events.json_columns
-            if duty := cover.whole(name):
+            place = cover.within(name)
+            if place and (duty := place.duty) and duty == cover.whole(name):
                 hits[duty.rule] += int(column.notna().sum())
                 if duty.action == "drop":
                     dropped.append(name)
                 else:
                     changed[name] = series(self._protected(arrow(column), duty, is_json=is_json), column)
-            elif (place := cover.within(name)) and _may_hold_json(column.dtype.pyarrow_dtype):
+            elif place:
                 look = _Look(self, cover, name, place, hits, is_json=is_json or not is_text(column.dtype.pyarrow_dtype))
-                changed[name] = look.into(column)
-                json_columns |= {name} if look.is_json else set()
+                if (new := look.into(column)) is not None:
+                    changed[name] = new
+                    json_columns |= {name} if look.is_json else set()
         frame = events.frame.assign(**changed).drop(columns=dropped)
         return replace(events, frame=frame, json_columns=frozenset(json_columns))
 
@@ -85,15 +87,18 @@ class PersonalData:
         for name, value in record.items():
             if value is None:
                 continue
-            if duty := cover.whole(name):
+            place = cover.within(name)
+            if place and (duty := place.duty) and duty == cover.whole(name):
                 hits[duty.rule] += 1
                 if duty.action == "drop":
                     del kept[name]
                 else:
                     kept[name] = self.replaced(_text_of(value), duty)
-            elif (place := cover.within(name)) and isinstance(value, str | bytes | Mapping | list | tuple):
+            elif place:
                 look = _Look(self, cover, name, place, hits, is_json=not isinstance(value, str | bytes))
-                kept[name] = look.into_text(_text_of(value))
+                text = _json_of(value) if look.is_json else _text_of(value)
+                if (new := look.into_text(text)) != text:
+                    kept[name] = _unquoted(new) if new and look.is_json else new
         return kept
 
     def replaced(self, text: str, duty: Duty) -> str:
@@ -134,36 +139,48 @@ class _Look:
     hits: Counter[str]
     is_json: bool
 
-    def into(self, column: pd.Series) -> pd.Series:
-        """The column as large_string, with the places in its values dropped or replaced."""
+    def into(self, column: pd.Series) -> pd.Series | None:
+        """The column as large_string, with the places in its values dropped or replaced; None if none was found."""
         texts = _texts(arrow(column)).to_pylist()
-        return series(pa.array([self.into_text(text) for text in texts], TEXT), column)
+        found = [None if text is None else self.into_text(text) for text in texts]
+        return None if found == texts else series(pa.array(found, TEXT), column)
 
-    def into_text(self, text: str | None) -> str | None:
+    def into_text(self, text: str) -> str | None:
         """One value of the column. What can't be looked into may contain anything, so it is redacted as a whole."""
-        if text is None or self._is_left_alone(text):
-            return text
+        is_own = self.cover.is_own(self.column)
+        if not is_own and not self._looks_like_json(text):
+            return self._into_plain(text)
         if self.place.duty:
             return self._whole(text, self.place.duty)
         try:
-            if _begins(text, "{" if self.cover.is_own(self.column) else ("{", "[", '"')):
+            if not is_own or _begins(text, "{"):
                 return inside(text, self.place, self._replace)
         except UNREADABLE:
             pass
-        new = redacted(self.place, self._replace, text)
-        return new if self.is_json else REDACTED
+        return self._redacted(text)
 
-    def _is_left_alone(self, text: str) -> bool:
-        """Whether a text is not JSON and need not be."""
-        if self.is_json or self.cover.is_own(self.column) or _begins(text, ("{", "[", '"')):
-            return False
-        return not self.place.inner or self.cover.is_documented_text(self.column)
+    def _into_plain(self, text: str) -> str | None:
+        """A value that is plain text, a number or the like. A pointer to the column does not cover it."""
+        if duty := self.cover.whole(self.column):
+            return self._whole(text, duty)
+        has_nothing_inside = not self.place.inner or (self.is_json and text in CONSTANTS)
+        if has_nothing_inside or self.cover.is_documented_as_plain(self.column):
+            return text
+        return self._redacted(text)
+
+    def _looks_like_json(self, text: str) -> bool:
+        # A string in a text is JSON; one that is a value of the column, such as a date, is plain text.
+        return _begins(text, ("{", "[") if self.is_json else ("{", "[", '"'))
 
     def _whole(self, text: str, duty: Duty) -> str | None:
         self.hits[duty.rule] += 1
         if duty.action == "drop":
             return None
         return self._told(self.rules.replaced(_unquoted(text) if self.is_json else text, duty))
+
+    def _redacted(self, text: str) -> str:
+        new = redacted(self.place, self._replace, text)
+        return new if self.is_json else REDACTED
 
     def _told(self, text: str) -> str:
         return quote(text) if self.is_json else text
@@ -175,10 +192,6 @@ class _Look:
 
 def _begins(text: str, with_: str | tuple[str, ...]) -> bool:
     return text.lstrip(JSON_SPACE).startswith(with_)
-
-
-def _may_hold_json(kind: pa.DataType) -> bool:
-    return is_text(kind) or pa.types.is_nested(kind) or pa.types.is_dictionary(kind)
 
 
 def _texts(values: pa.Array) -> pa.Array:
@@ -206,7 +219,11 @@ def _uncounted() -> Counter[str]:
 
 def _text_of(value: Any) -> str:
     simple = _simple(value)
-    return simple if isinstance(simple, str) else json.dumps(simple, ensure_ascii=False, separators=(",", ":"))
+    return simple if isinstance(simple, str) else _json_of(simple)
+
+
+def _json_of(value: Any) -> str:
+    return json.dumps(_simple(value), ensure_ascii=False, separators=(",", ":"))
 
 
 def _simple(value: Any) -> Any:

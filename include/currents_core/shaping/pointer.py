@@ -19,6 +19,8 @@ _ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
 _STRING = msgspec.json.Decoder(str)
 # White space between the parts of a JSON text. Source: https://www.rfc-editor.org/rfc/rfc8259#section-2
 JSON_SPACE = " \t\r\n"
+# JSON texts of values that hold nothing a pointer could lead to. Numbers and strings may hold personal data.
+CONSTANTS = ("null", "true", "false")
 _INDEX = re.compile(r"0|[1-9][0-9]{0,8}")
 
 
@@ -79,7 +81,7 @@ def inside(text: str, place: Place, replace: Replace) -> str:
     reader does. Raises one of ``UNREADABLE`` if the text is not valid JSON as far as it is looked into.
     """
     bare = text.strip(JSON_SPACE)
-    if bare in ("null", "true", "false"):
+    if bare in CONSTANTS:
         return text
     if bare.startswith('"'):
         return _inside_string(bare, place, replace)

@@ -113,6 +113,32 @@ def test_no_way_to_write_json_hides_a_place(own: str, pointers: list[str], actio
     assert CANARY not in str(rules.of_record(CUSTOM, {"properties": own}))
 
 
+def test_of_two_rules_for_one_place_the_first_decides_wherever_their_pointers_begin() -> None:
+    first, second = {"action": "drop", "pointers": ["/properties/a"]}, {"action": "redact", "pointers": ["/a"]}
+    for rules, left in ((protect(first, second), "{}"), (protect(second, first), '{"a":"[REDACTED]"}')):
+        assert rules.of_record(CUSTOM, {"properties": '{"a":1}'}) == {"properties": left}
+
+
+def test_of_two_rules_for_a_column_the_first_decides_but_a_pointer_only_for_json() -> None:
+    rules = protect({"action": "drop", "pointers": ["/blob"]}, {"action": "redact", "fields": ["blob"]})
+    assert rules.of_record(OPEN, {"blob": '{"a":1}'}) == {"blob": None}
+    assert rules.of_record(OPEN, {"blob": "plain"}) == {"blob": "[REDACTED]"}
+    assert "blob" not in sent(rules, OPEN, blob='{"a":1}')
+    assert "[REDACTED]" in sent(rules, OPEN, blob="plain")
+
+
+def test_a_pointer_to_a_column_covers_no_plain_text_where_others_go_on_into_it() -> None:
+    rules = protect({"action": "drop", "pointers": ["/blob"]}, {"action": "hash", "pointers": ["/blob/a"]})
+    assert rules.of_record(OPEN, {"blob": "plain"}) == {"blob": "[REDACTED]"}
+    assert "[REDACTED]" in sent(rules, OPEN, blob="plain")
+
+
+def test_own_properties_that_are_numbers_are_redacted_whole_where_places_are_looked_for() -> None:
+    rules = protect({"action": "drop", "pointers": ["/a"]})
+    assert "4711" not in sent(rules, CUSTOM, properties=4711)
+    assert rules.of_record(CUSTOM, {"properties": 4711}) == {"properties": "[REDACTED]"}
+
+
 def test_no_rule_takes_away_what_every_event_needs() -> None:
     rules = protect({"action": "drop", "catalog": True, "pointers": ["/id/a", "/time/a", "/event_type/a"]})
     record = {"id": "plain", "time": 1, "event_type": "x"}

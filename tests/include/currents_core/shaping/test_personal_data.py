@@ -20,7 +20,7 @@ from currents_core.shaping.normalise import normalise
 from currents_core.shaping.personal_data import PersonalData
 from currents_core.shaping.pointer import steps
 
-OPEN, CUSTOM = "users.messages.email.Open", "users.behaviors.CustomEvent"
+OPEN, CUSTOM, PURCHASE = "users.messages.email.Open", "users.behaviors.CustomEvent", "users.behaviors.Purchase"
 KEY = b"a secret"
 
 
@@ -121,6 +121,14 @@ def test_own_properties_that_are_no_object_are_redacted_whole_where_places_are_l
     rules = protect({"action": "drop", "pointers": ["/email"]})
     assert envelope(rules, CUSTOM, properties=own)["properties"] == {"custom_properties": "[REDACTED]"}
     assert "anna" not in str(rules.of_record(CUSTOM, {"properties": own}))
+
+
+def test_a_number_or_a_date_that_a_pointer_goes_on_into_is_redacted_unless_braze_documents_it() -> None:
+    rules = protect({"action": "drop", "pointers": ["/n/a", "/day/a", "/yes/a", "/price/a"]})
+    row: dict[str, Any] = {"n": 4711, "day": date(1984, 5, 6), "yes": True, "price": 3.5}
+    expected = {"n": "[REDACTED]", "day": "[REDACTED]", "yes": True, "price": 3.5}
+    assert envelope(rules, PURCHASE, **row)["properties"] == expected
+    assert rules.of_record(PURCHASE, row) == expected
 
 
 def test_own_properties_given_as_a_struct_are_looked_into() -> None:
