@@ -25,7 +25,7 @@ def envelope(event_type: str, row: Mapping[str, Any]) -> dict[str, Any]:
             continue
         if name == "properties" and event_type in SPLIT:
             if value != "":
-                properties[SPLIT[event_type]] = own_json(value)
+                properties[SPLIT[event_type]] = own_json(value) if isinstance(value, str) else value
         else:
             properties[name] = value
     return {"event_type": event_type, "id": row["id"], "time": row["time"], "user": user, "properties": properties}
