@@ -167,11 +167,8 @@ def _renamed(frame: pd.DataFrame, old: str, new: str) -> pd.DataFrame:
 def _with_text(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[Rejection]]:
     """The frame with columns of bytes as large_string, without the rows that have bytes that are not UTF-8.
 
-    These rows are rejected. Bytes inside lists, maps and structs are looked at as well, but stay bytes. Columns that
-    Parquet marks as JSON become the text that they are stored as.
+    These rows are rejected. Bytes inside lists, maps and structs are looked at as well, but stay bytes.
     """
-    marked = [name for name in frame.columns if isinstance(frame[name].dtype.pyarrow_dtype, pa.JsonType)]
-    frame = frame.assign(**{name: series(arrow(frame[name]).storage, frame[name]) for name in marked})
     bad = _nowhere(frame)
     for name in [each for each in frame.columns if has_bytes(frame[each].dtype.pyarrow_dtype)]:
         if is_bytes(frame[name].dtype.pyarrow_dtype):

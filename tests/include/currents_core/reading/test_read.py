@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
+from uuid import UUID
 
 import fastavro
 import pandas as pd
@@ -165,6 +166,20 @@ def test_text_that_is_no_utf8_comes_as_bytes() -> None:
     nested = pa.table({"id": ["a"], "urls": pa.array([[b"\xff"]], pa.list_(pa.binary()))})
     bad = nested.cast(pa.schema({"id": pa.string(), "urls": pa.list_(pa.string())}), safe=False)
     assert rows(parquet(bad))[0]["urls"] == [b"\xff"]
+
+
+def test_columns_that_parquet_marks_as_json_or_uuid_are_text() -> None:
+    ids = [UUID(int=number) for number in range(2)]
+    table = pa.table(
+        {
+            "id": pa.array([each.bytes for each in ids], pa.uuid()),
+            "properties": pa.array(['{"a":1}', None], pa.json_()),
+        }
+    )
+    [frame] = frames_of(parquet(table))
+    assert [str(kind) for kind in frame.dtypes] == ["string[pyarrow]", "string[pyarrow]"]
+    assert frame["id"].tolist() == [str(each) for each in ids]
+    assert frame["properties"].tolist()[0] == '{"a":1}'
 
 
 def test_what_braze_writes_is_not_read_record_by_record(caplog: pytest.LogCaptureFixture) -> None:

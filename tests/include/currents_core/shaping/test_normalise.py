@@ -67,13 +67,6 @@ def test_own_properties_are_split_out_as_json_or_kept_as_a_string() -> None:
     assert "properties" not in normalised.events.frame
 
 
-def test_columns_that_parquet_marks_as_json_are_the_text_that_they_hold() -> None:
-    normalised = run(CUSTOM, properties=pa.array(['{"a":1}', None], pa.json_()), more=pa.array(["[1]"] * 2, pa.json_()))
-    assert values(normalised, "custom_properties") == ['{"a":1}', None]
-    assert normalised.events.json_columns == {"custom_properties"}
-    assert encode(normalised.events, Counter())[1].as_py().endswith('{\\"more\\":\\"[1]\\"}}"')
-
-
 def test_other_types_keep_a_column_called_properties() -> None:
     normalised = run(OPEN, properties=['{"a":1}'])
     assert values(normalised, "properties") == ['{"a":1}']
