@@ -9,10 +9,12 @@ import bz2
 import json
 import zlib
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from io import BytesIO
 from typing import Any, Literal, NamedTuple
 
 import fastavro
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -87,6 +89,28 @@ def cases() -> dict[str, Case]:
         "300,000 rows without an id": Case(lambda: _bad_rows(300_000), "parked"),
         "1,000 event types": Case(lambda: _types(1_000), "failed"),
         "properties of 100,000 members": Case(lambda: _texts(100, lambda _: _members(100_000)), "parked"),
+        "columns marked as JSON": Case(lambda: _marked(["x" * 100_000] * 5_000), "sent"),
+        "columns marked as JSON, of control characters": Case(
+            lambda: _marked([_CONTROL * 193 + str(row) for row in range(10_000)], use_dictionary=False), "sent"
+        ),
+        "lists of 20,000 wide decimals": Case(lambda: _decimals(100, 20_000), "parked"),
+        "a dictionary of 6,000,000 texts": Case(lambda: _many_texts(6_000_000), "failed"),
+        "50 event types and 1,900 columns": Case(_types_and_columns, "failed"),
+        "texts that share their beginning in one page": Case(
+            lambda: _texts(
+                20_000,
+                lambda row: f"{row:060d}" + "x" * 600,
+                use_dictionary=False,
+                column_encoding={"properties": "DELTA_BYTE_ARRAY"},
+                **_ONE_PAGE,
+            ),
+            "failed",
+        ),
+        "rows of 5 MB beside lists": Case(lambda: _beside_lists(1_000, 4_000), "parked"),
+        "rows of 1,000 columns of 16 KB": Case(lambda: _wide_rows(1_000, 16_000), "parked"),
+        "Avro, symbols of 900 KB": Case(lambda: _avro_symbols(900_000), "failed"),
+        "Avro, lists of records of nulls": Case(_avro_nulls, "failed"),
+        "Avro, a list of 6,000,000 records": Case(_avro_records, "failed"),
         "Avro, 10,000 rows of 100 KB": Case(lambda: _avro(10_000, "x" * 100_000, "deflate"), "sent"),
         "Avro, 10,000 rows of 100 KB in bzip2": Case(lambda: _avro(10_000, "x" * 100_000, "bzip2"), "sent"),
         "Avro, a row of 10 MB": Case(lambda: _avro(2, "x" * 10_000_000, "deflate"), "parked"),
@@ -153,6 +177,44 @@ def _bad_rows(rows: int) -> bytes:
     return _parquet(pa.table({"id": pa.nulls(rows, pa.string()), "time": range(rows)}))
 
 
+def _marked(texts: list[str], **options: Any) -> bytes:
+    column = pa.ExtensionArray.from_storage(pa.json_(pa.string()), pa.array(texts))
+    return _parquet(pa.table({**_ids(len(texts)), "name": column}), **options)
+
+
+def _decimals(rows: int, items: int) -> bytes:
+    value = pa.array([Decimal("1" * 76)], pa.decimal256(76, 0))
+    return _parquet(pa.table({**_ids(rows), "media_urls": _repeated(value, rows, items)}))
+
+
+def _repeated(value: pa.Array, rows: int, items: int) -> pa.Array:
+    offsets = pa.array(range(0, rows * items + 1, items), pa.int32())
+    return pa.ListArray.from_arrays(offsets, value.take(pa.array(np.zeros(rows * items, np.int32))))
+
+
+def _many_texts(count: int) -> bytes:
+    texts = pa.array(range(count)).cast(pa.string())
+    column = pa.DictionaryArray.from_arrays(pa.array(np.arange(100_000, dtype=np.int32)), texts)
+    options = {"dictionary_pagesize_limit": 1 << 30, "row_group_size": 1 << 30, "compression": "zstd"}
+    return _parquet(pa.table({**_ids(100_000), "name": column}), **options)
+
+
+def _types_and_columns() -> bytes:
+    nulls = {f"c{number}": pa.nulls(50, pa.int32()) for number in range(1_900)}
+    return _parquet(pa.table({**_ids(50), "event_type": [f"type {row}" for row in range(50)], **nulls}))
+
+
+def _beside_lists(rows: int, items: int) -> bytes:
+    texts = pa.array(["x" * 5_000_000]).dictionary_encode().take(pa.array([0] * rows))
+    lists = _repeated(pa.array([7], pa.int32()), rows, items)
+    return _parquet(pa.table({**_ids(rows), "media_urls": lists, "properties": texts}))
+
+
+def _wide_rows(columns: int, length: int) -> bytes:
+    text = pa.array(["x" * length]).dictionary_encode().take(pa.array([0] * 1_000))
+    return _parquet(pa.table({**_ids(1_000), **{f"c{number}": text for number in range(columns)}}))
+
+
 def _types(count: int) -> bytes:
     return _parquet(pa.table({**_ids(count * 10), "event_type": [f"type {row % count}" for row in range(count * 10)]}))
 
@@ -190,6 +252,31 @@ def _avro_lists(rows: int, items: int) -> bytes:
     )
     fastavro.writer(sink, {**_SCHEMA, "fields": fields}, records, "deflate")
     return sink.getvalue()
+
+
+def _avro_with(fields: list[dict[str, Any]], records: list[dict[str, Any]]) -> bytes:
+    sink = BytesIO()
+    fastavro.writer(sink, {**_SCHEMA, "fields": [*_SCHEMA["fields"][:2], *fields]}, records, "deflate")
+    return sink.getvalue()
+
+
+def _avro_symbols(length: int) -> bytes:
+    symbol = "A" * length
+    field = {"name": "e", "type": {"type": "enum", "name": "e", "symbols": [symbol]}}
+    return _avro_with([field], [{"id": f"{row}", "time": row, "e": symbol} for row in range(2_000)])
+
+
+def _avro_nulls() -> bytes:
+    nulls = [{"name": f"n{number}", "type": "null"} for number in range(1_900)]
+    item = {"type": "record", "name": "q", "fields": [{"name": "i", "type": "int"}, *nulls]}
+    field = {"name": "a", "type": {"type": "array", "items": item}}
+    return _avro_with([field], [{"id": f"{row}", "time": row, "a": [{"i": 1}] * 10_000} for row in range(3)])
+
+
+def _avro_records() -> bytes:
+    item = {"type": "record", "name": "q", "fields": [{"name": "i", "type": "int"}]}
+    field = {"name": "a", "type": {"type": "array", "items": item}}
+    return _avro_with([field], [{"id": "0", "time": 0, "a": [{"i": 1}] * 6_000_000}])
 
 
 def _block(rows: int, data: bytes, codec: str) -> bytes:

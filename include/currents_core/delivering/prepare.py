@@ -20,7 +20,7 @@ from currents_core.errors import FileError
 from currents_core.file_key import SourceFile
 from currents_core.limits import Limits
 from currents_core.mode import Mode
-from currents_core.reading.cost import EVENT_TYPES, require
+from currents_core.reading.cost import COLUMNS_OF_TYPES, EVENT_TYPES, require
 from currents_core.reading.read import Batch
 from currents_core.setup.settings import Connector
 from currents_core.shaping.columns import arrow
@@ -61,7 +61,9 @@ class Preparation:
         for event_type, rows in by_event_type(frame, file_type):
             counts = opened.account.of(_UNNAMED if isinstance(event_type, NoType) else event_type)
             counts.read += len(rows)
-            require("event types", len(opened.account.event_types), EVENT_TYPES)
+            types = len(opened.account.event_types)
+            require("event types", types, EVENT_TYPES)
+            require("event types times columns", types * len(frame.columns), COLUMNS_OF_TYPES)
             if isinstance(event_type, NoType):
                 self._require_event_type(opened.file, frame, event_type)
                 letters = [DeadLetter(row, _UNNAMED, event_type.code, event_type.reason) for row in rows.index]

@@ -60,11 +60,12 @@ class Block:
     packed: memoryview
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Window:
-    """A few blocks as a file without compression, in parts, and their rows."""
+    """A few blocks as a file without compression, in parts; the sizes of the blocks in bytes, and their rows."""
 
     parts: list[bytes | memoryview]
+    sizes: list[int]
     rows: int
 
 
@@ -84,23 +85,23 @@ def blocks(data: memoryview, header: Header) -> Iterator[Block]:
         at = end + _SYNC_BYTES
 
 
-def windows(data: memoryview, header: Header) -> Iterator[Window]:
-    """The file with the bytes ``data`` as small files of about BLOCK_BYTES.
+def windows(data: memoryview, header: Header, most: int = BLOCK_BYTES) -> Iterator[Window]:
+    """The file with the bytes ``data`` as small files of up to ``most`` bytes, or of a single block.
 
     Raises FileError if a block takes more than BLOCK_BYTES, or is damaged.
     """
-    parts: list[bytes | memoryview] = [header.plain()]
-    filled = rows = 0
+    window, filled = Window([header.plain()], [], 0), 0
     for block in blocks(data, header):
         body = _decompressed(block, header.codec)
-        if rows and filled + len(body) > BLOCK_BYTES:
-            yield Window(parts, rows)
-            parts, filled, rows = [header.plain()], 0, 0
-        parts += _as_long(block.rows), _as_long(len(body)), body, header.sync
+        if window.rows and filled + len(body) > most:
+            yield window
+            window, filled = Window([header.plain()], [], 0), 0
         filled += len(body)
-        rows += block.rows
-    if rows:
-        yield Window(parts, rows)
+        window.parts += _as_long(block.rows), _as_long(len(body)), body, header.sync
+        window.sizes.append(len(body))
+        window.rows += block.rows
+    if window.rows:
+        yield window
 
 
 def _decompressed(block: Block, codec: str) -> bytes | memoryview:

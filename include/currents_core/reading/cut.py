@@ -14,6 +14,8 @@ from currents_core.reading.cost import BATCH_BYTES, ROW_BYTES, VALUE_BYTES
 
 # The JSON of a member beside its name and a text: escaped quotes, a colon and a comma, and most of a number.
 _MEMBER_BYTES = 16
+# The rest of a long number or of a timestamp.
+_NUMBER_BYTES = 16
 # A byte of text, which may have to be escaped, and one of a text of control characters, each of which has to be.
 _TEXT_BYTES, _CONTROL_BYTES = 2, 7
 # More control characters than this in one column are no line breaks.
@@ -25,9 +27,9 @@ Sizes = npt.NDArray[np.int64]
 
 
 def cut(batch: pa.RecordBatch) -> Iterator[tuple[pa.RecordBatch, bool]]:
-    """The batch in pieces of at most BATCH_BYTES of JSON, and whether a piece is a single row above ROW_BYTES.
+    """The batch in pieces of at most BATCH_BYTES of JSON, and whether the rows of a piece are above ROW_BYTES.
 
-    Such a row comes without its long values: they are null. Dictionaries that are larger than what they stand for come
+    Such rows come without their long values: they are null. Dictionaries that are larger than what they stand for come
     as plain values. Raises pyarrow.ArrowException if the place of a value lies outside of its dictionary.
     """
     members = sum(len(name.encode()) + _MEMBER_BYTES for name in batch.schema.names)
@@ -36,11 +38,15 @@ def cut(batch: pa.RecordBatch) -> Iterator[tuple[pa.RecordBatch, bool]]:
     if fits and members + sum(longest for _, longest in most) <= ROW_BYTES:
         yield _economical(batch), False
         return
-    sizes = sum(map(row_bytes, batch.columns), np.full(len(batch), members, np.int64))
-    for start, stop in _bounds(sizes):
-        piece = _economical(batch.slice(start, stop - start))
-        is_too_large = bool(sizes[start] > ROW_BYTES)
-        yield (_without_long_values(piece) if is_too_large else piece), is_too_large
+    each = [row_bytes(column) for column in batch.columns]
+    sizes = sum(each, np.full(len(batch), members, np.int64))
+    is_too_large = sizes > ROW_BYTES
+    short = sum((np.where(found > VALUE_BYTES, 0, found) for found in each), np.full(len(batch), members, np.int64))
+    for start, stop in _bounds(np.where(is_too_large, short, sizes), is_too_large):
+        piece = batch.slice(start, stop - start)
+        if is_too_large[start]:
+            piece = _without_long_values(piece, [found[start:stop] for found in each])
+        yield _economical(piece), bool(is_too_large[start])
 
 
 def row_bytes(values: pa.Array) -> Sizes:
@@ -51,7 +57,14 @@ def row_bytes(values: pa.Array) -> Sizes:
     for matches, measure in _MEASURES:
         if matches(values.type):
             return measure(values)
-    return np.zeros(len(values), np.int64)
+    return np.full(len(values), _longest_json(values.type), np.int64)
+
+
+def _longest_json(kind: pa.DataType) -> int:
+    """The longest JSON of a value without text, as far as it is longer than what each member is counted with."""
+    if _is.is_decimal(kind):
+        return int(kind.precision)
+    return 0 if _is.is_null(kind) or _is.is_boolean(kind) else _NUMBER_BYTES
 
 
 def _text(values: pa.Array) -> Sizes:
@@ -144,18 +157,17 @@ def _most_bytes(values: pa.Array) -> tuple[int, int]:
     return int(sizes.sum()), int(sizes.max(initial=0))
 
 
-def _bounds(sizes: Sizes) -> Iterator[tuple[int, int]]:
-    """The first row of each piece, and the row after its last. A row above ROW_BYTES is a piece of its own."""
+def _bounds(sizes: Sizes, is_too_large: npt.NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
+    """The first row of each piece, and the row after its last. No piece has rows of both kinds."""
     ends, start = np.cumsum(sizes), 0
-    alone = np.flatnonzero(sizes > ROW_BYTES)
-    while start < len(sizes):
-        before = ends[start] - sizes[start]
-        stop = max(start + 1, int(np.searchsorted(ends, before + BATCH_BYTES, side="right")))
-        later = alone[np.searchsorted(alone, start) :]
-        if len(later) and later[0] < stop:
-            stop = start + 1 if later[0] == start else int(later[0])
-        yield start, stop
-        start = stop
+    changes = [*(np.flatnonzero(np.diff(is_too_large)) + 1).tolist(), len(sizes)]
+    for change in changes:
+        while start < change:
+            before = ends[start] - sizes[start]
+            stop = max(start + 1, int(np.searchsorted(ends, before + BATCH_BYTES, side="right")))
+            stop = min(stop, change)
+            yield start, stop
+            start = stop
 
 
 def _economical(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -178,6 +190,11 @@ def _without_costly_dictionary(column: pa.Array) -> pa.Array:
     return column.dictionary_decode()
 
 
-def _without_long_values(row: pa.RecordBatch) -> pa.RecordBatch:
-    columns = [pa.nulls(1, column.type) if row_bytes(column)[0] > VALUE_BYTES else column for column in row.columns]
-    return pa.RecordBatch.from_arrays(columns, names=row.schema.names)
+def _without_long_values(rows: pa.RecordBatch, sizes: list[Sizes]) -> pa.RecordBatch:
+    """The rows with null in place of each value above VALUE_BYTES; ``sizes`` has the bytes of each column's values."""
+    places = np.arange(len(rows))
+    columns = [
+        column.take(pa.array(places, mask=found > VALUE_BYTES)) if (found > VALUE_BYTES).any() else column
+        for column, found in zip(rows.columns, sizes, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(columns, names=rows.schema.names)

@@ -17,8 +17,9 @@ from currents_core.errors import FileError
 from currents_core.reading.avro_blocks import AVRO_MAGIC
 from currents_core.reading.cost import BATCH_ROWS, COLUMNS, require
 from currents_core.reading.cut import cut
+from currents_core.reading.parquet_footer import PARQUET_MAGIC
 from currents_core.reading.read_avro import AvroFile
-from currents_core.reading.read_parquet import PARQUET_MAGIC, ParquetFile
+from currents_core.reading.read_parquet import ParquetFile
 from currents_core.reading.utf8 import with_valid_text
 
 _REMEDY = "replace or remove it"
@@ -108,25 +109,9 @@ def _frame(batch: pa.RecordBatch, first: int) -> pd.DataFrame:
     return pd.DataFrame(dict(columns), index=pd.RangeIndex(first, first + len(batch)), copy=False)
 
 
-def _plain(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The batch without marks on its columns: JSON and UUIDs are text, and others are what they are stored as."""
-    if not any(isinstance(kind, pa.BaseExtensionType) for kind in batch.schema.types):
-        return batch
-    columns = [_unmarked(column) for column in batch.columns]
-    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
-
-
-def _unmarked(column: pa.Array) -> pa.Array:
-    if not isinstance(column, pa.ExtensionArray):
-        return column
-    if isinstance(column.type, pa.UuidType):
-        return pa.array([None if each is None else str(each) for each in column.to_pylist()], pa.string())
-    return column.storage
-
-
 def _pieces(file: ParquetFile | AvroFile, batch_rows: int) -> Iterator[tuple[pa.RecordBatch, bool]]:
     for batch in file.batches(batch_rows):
         try:
-            yield from cut(_plain(batch))
+            yield from cut(batch)
         except pa.ArrowException as error:
             raise FileError(f"damaged values ({type(error).__name__})") from error

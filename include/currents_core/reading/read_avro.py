@@ -23,7 +23,8 @@ import pyarrow as pa
 from currents_core.counted import counted
 from currents_core.errors import FileError, is_of_the_machine
 from currents_core.reading.avro_blocks import Header, Window, blocks, windows
-from currents_core.reading.cost import HEADER_BYTES
+from currents_core.reading.avro_cost import growth
+from currents_core.reading.cost import AVRO_BYTES, BLOCK_BYTES, HEADER_BYTES
 from currents_core.reading.mapped import mapped
 from currents_core.reading.utf8 import bytes_for_text
 
@@ -32,6 +33,7 @@ log = logging.getLogger(__name__)
 # Braze names the record of a storage file after its event type.
 # Source: https://github.com/Appboy/currents-examples
 _RECORD_PREFIX = "dataexport.S3.inner."
+_TOO_MUCH = "values that take much more memory than they have bytes; write smaller blocks, or none such"
 # Records that exist as Python objects at the same time: few enough to stay in the processor's cache.
 _RECORDS = 500
 
@@ -72,6 +74,7 @@ class AvroFile:
             head = BytesIO(data[:HEADER_BYTES])
             records: Any = _records(head)
             schema: Any = records.writer_schema
+            self._growth = growth(schema)
             self.schema = pa.schema([(field["name"], _arrow_type(field["type"])) for field in schema["fields"]])
             metadata = records.metadata
             codec = metadata.get("avro.codec", "null")
@@ -98,7 +101,10 @@ class AvroFile:
     def _all_batches(self, rows: int) -> Iterator[pa.RecordBatch]:
         done, told = 0, _datafusion() is None
         try:
-            for window in windows(mapped(self._path), self._header):
+            most = min(BLOCK_BYTES, AVRO_BYTES // self._growth.arrow)
+            for window in windows(mapped(self._path), self._header, most):
+                if sum(window.sizes) * self._growth.arrow > 2 * AVRO_BYTES:
+                    raise FileError(_TOO_MUCH)
                 decoded = self._decoded(window, rows)
                 if decoded is None and not told:
                     log.info("reading an Avro file record by record from row %d on, which is slower", done)
@@ -123,10 +129,15 @@ class AvroFile:
         return batches if all(batch.schema.types == self.schema.types for batch in batches) else None
 
     def _record_by_record(self, window: Window, rows: int) -> Iterator[pa.RecordBatch]:
+        # All of a block may be a single record.
+        if max(window.sizes) * self._growth.item > 2 * AVRO_BYTES:
+            raise FileError(_TOO_MUCH)
+        each = self._growth.record + sum(window.sizes) * self._growth.item // window.rows
+        few = max(1, min(_RECORDS, AVRO_BYTES // each))
         struct = pa.struct(list(self.schema))
         records = iter(_records(BytesIO(b"".join(window.parts))))
         while True:
-            structs = [_structs(records, min(_RECORDS, rows - at), struct) for at in range(0, rows, _RECORDS)]
+            structs = [_structs(records, min(few, rows - at), struct) for at in range(0, rows, few)]
             batch = pa.RecordBatch.from_struct_array(pa.concat_arrays(structs))
             if not batch.num_rows:
                 return
@@ -225,23 +236,9 @@ def _complex_type(avro: Any) -> pa.DataType:
         case {"type": "record", "fields": fields}:
             return pa.struct([(field["name"], _arrow_type(field["type"])) for field in fields])
         case {"type": "array", "items": items}:
-            if _has_no_bytes(items):
-                raise FileError("a list of nulls, of which a few bytes may hold any number")
             return pa.list_(_arrow_type(items))
         case {"type": "map", "values": values}:
             return pa.map_(pa.string(), _arrow_type(values))
         case {"logicalType": "decimal", "precision": precision}:
             return pa.decimal128(precision, avro.get("scale", 0))
     return _LOGICAL.get(avro.get("logicalType")) or _arrow_type(avro["type"])
-
-
-def _has_no_bytes(avro: Any) -> bool:
-    """Whether a value of this schema takes no byte of the file."""
-    match avro:
-        case {"type": "record", "fields": fields}:
-            return all(_has_no_bytes(field["type"]) for field in fields)
-        case {"type": "fixed", "size": size}:
-            return bool(size == 0)
-        case {"type": kind}:
-            return _has_no_bytes(kind)
-    return bool(avro == "null")

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from currents_core.errors import FileError, is_of_the_machine
+from currents_core.reading.cost import BATCH_BYTES
+from currents_core.reading.mapped import mapped
+from currents_core.reading.parquet_footer import read_footer
 from currents_core.reading.parquet_layout import layout
-
-PARQUET_MAGIC = b"PAR1"
 
 # How much of a column is read at a time.
 _BUFFER_BYTES = 1 << 18
+# Batches of fewer rows are put together, for each costs time.
+_FEW = 1_000
 
 
 class ParquetFile:
@@ -27,22 +30,34 @@ class ParquetFile:
 
     def __init__(self, path: Path) -> None:
         try:
-            self._layout = layout(path)
-            # Without the last two options, pyarrow reads whole columns ahead, and memory grows with the file.
+            data = mapped(path)
+            footer = read_footer(data)
+            self._layout = layout(data, footer)
             self._file = pq.ParquetFile(
-                path, read_dictionary=self._layout.dictionaries, pre_buffer=False, buffer_size=_BUFFER_BYTES
+                path,
+                metadata=footer.metadata,
+                read_dictionary=self._layout.dictionaries,
+                arrow_extensions_enabled=False,
+                # Without these two, pyarrow reads whole columns ahead, and memory grows with the file.
+                pre_buffer=False,
+                buffer_size=_BUFFER_BYTES,
             )
-            self.schema = self._file.schema_arrow
+            self._uuids = {span.leaf.path for spans in footer.groups for span in spans if span.leaf.is_uuid}
+            schema = self._file.schema_arrow
+            _require_dictionaries(schema, len(self._layout.dictionaries))
         except Exception as error:
             raise _unreadable(error) from error
+        self.schema = pa.schema([self._as_text(field) for field in schema])
 
     def batches(self, rows: int) -> Iterator[pa.RecordBatch]:
         """The rows in the order of the file, as record batches of ``schema`` with at most ``rows`` rows.
 
-        Text columns with dictionary pages are dictionary-encoded (int32 indices). Raises FileError if the file is
-        damaged.
+        Text columns with texts that repeat or are long are dictionary-encoded (int32 indices). Raises FileError if the
+        file is damaged.
         """
-        batches = self._file.iter_batches(batch_size=min(rows, self._layout.batch_rows), use_threads=False)
+        few = min(rows, self._layout.batch_rows)
+        read = self._file.iter_batches(batch_size=few, use_threads=False)
+        batches = read if few >= min(rows, _FEW) else _joined(read, rows)
         while True:
             try:
                 batch = next(batches)
@@ -50,7 +65,81 @@ class ParquetFile:
                 return
             except Exception as error:
                 raise _unreadable(error) from error
-            yield batch
+            columns = [
+                _uuids(column) if name in self._uuids else column
+                for name, column in zip(self.schema.names, batch.columns, strict=True)
+            ]
+            yield pa.RecordBatch.from_arrays(columns, names=self.schema.names)
+
+    def _as_text(self, field: pa.Field) -> pa.Field:
+        return pa.field(field.name, pa.string()) if field.name in self._uuids else field
+
+
+def _joined(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:
+    """The same rows in batches of up to ``rows``, if these take no more than BATCH_BYTES in memory."""
+    held: list[pa.RecordBatch] = []
+    for batch in batches:
+        taken = sum(each.nbytes for each in held) + batch.nbytes
+        if held and (sum(map(len, held)) + len(batch) > rows or taken > BATCH_BYTES):
+            yield _one(held)
+            held = []
+        held.append(batch)
+    if held:
+        yield _one(held)
+
+
+def _one(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+    if len(batches) == 1:
+        return batches[0]
+    [batch] = pa.Table.from_batches(batches).unify_dictionaries().combine_chunks().to_batches()
+    return batch
+
+
+def _uuids(column: pa.Array) -> pa.Array:
+    """The texts of a column of UUIDs, which Parquet has as 16 bytes each."""
+    texts = pa.ExtensionArray.from_storage(pa.uuid(), column).to_pylist()
+    return pa.array([None if text is None else str(text) for text in texts], pa.string())
+
+
+def _require_dictionaries(schema: pa.Schema, count: int) -> None:
+    """Raises FileError if a column has a type that no Currents file has, or fewer than ``count`` are dictionaries."""
+    found = sum(_dictionaries(field.type) for field in schema)
+    if found < count:
+        raise FileError("texts of a type that no Currents file has")
+
+
+def _dictionaries(kind: pa.DataType) -> int:
+    """How many dictionaries of text a type holds. Raises FileError for a type that no Currents file has."""
+    if pa.types.is_nested(kind) and any(matches(kind) for matches in _NESTED):
+        return sum(_dictionaries(kind.field(number).type) for number in range(kind.num_fields))
+    if pa.types.is_dictionary(kind):
+        return 1
+    if any(matches(kind) for matches in _PLAIN):
+        return 0
+    raise FileError(f"a column of the type {kind}, which no Currents file has")
+
+
+_is = pa.types
+_NESTED: tuple[Callable[[pa.DataType], bool], ...] = (
+    _is.is_struct,
+    _is.is_map,
+    _is.is_list,
+    _is.is_large_list,
+    _is.is_fixed_size_list,
+)
+_PLAIN: tuple[Callable[[pa.DataType], bool], ...] = (
+    _is.is_null,
+    _is.is_boolean,
+    _is.is_integer,
+    _is.is_floating,
+    _is.is_decimal,
+    _is.is_temporal,
+    _is.is_string,
+    _is.is_large_string,
+    _is.is_binary,
+    _is.is_large_binary,
+    _is.is_fixed_size_binary,
+)
 
 
 def _unreadable(error: Exception) -> Exception:

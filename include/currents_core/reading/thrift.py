@@ -15,6 +15,9 @@ from currents_core.reading.cost import DEPTH
 
 Fields = dict[int, Any]
 
+# No number has more bits.
+_LONGEST = 64
+
 
 class Reader:
     """Reads structs from ``data``, bytes or a view of bytes, one after the other from the place ``at``.
@@ -67,6 +70,8 @@ class Reader:
             if byte < 0x80:
                 return value
             shift += 7
+            if shift > _LONGEST:
+                raise ValueError("a number in its description is too long")
 
     def _integer(self) -> int:
         value = self._varint()

@@ -52,7 +52,7 @@ def batches(draw: st.DrawFn) -> pa.RecordBatch:
 
 
 @pytest.mark.usefixtures("small")
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(batches())
 def test_the_pieces_are_the_batch_and_stay_below_the_limits(batch: pa.RecordBatch) -> None:
     members = sum(len(name) + 16 for name in batch.schema.names)
@@ -61,18 +61,18 @@ def test_the_pieces_are_the_batch_and_stay_below_the_limits(batch: pa.RecordBatc
         rows = plain(batch.slice(row, len(piece)))
         sizes = sum(map(row_bytes, batch.slice(row, len(piece)).columns), np.full(len(piece), members))
         assert sizes.max() <= 200 or is_oversized
-        assert sizes.sum() <= 400 or len(piece) == 1
+        assert sizes.sum() <= 400 or len(piece) == 1 or is_oversized
         if is_oversized:
-            [kept], [whole] = plain(piece), rows
-            assert sizes.tolist() > [200]
-            assert all(value is None or value == whole[name] for name, value in kept.items())
+            assert sizes.min() > 200
+            for kept, whole in zip(plain(piece), rows, strict=True):
+                assert all(value is None or value == whole[name] for name, value in kept.items())
         else:
             assert plain(piece) == rows
         row += len(piece)
     assert row == len(batch)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(batches())
 def test_bytes_are_counted_per_row_whatever_part_of_an_array_it_is(batch: pa.RecordBatch) -> None:
     for column in batch.columns:
@@ -95,6 +95,9 @@ def test_an_oversized_row_keeps_its_short_values() -> None:
         ([{"id": "b", "note": None}], True),
         ([{"id": "c", "note": "y"}], False),
     ]
+    batch = pa.RecordBatch.from_pydict({"id": ["a", "b"], "note": pa.array(["x" * 500] * 2).dictionary_encode()})
+    [(piece, is_oversized)] = cut(batch)
+    assert (plain(piece), is_oversized) == ([{"id": "a", "note": None}, {"id": "b", "note": None}], True)
 
 
 def test_a_dictionary_that_costs_more_than_it_saves_is_dissolved() -> None:

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from currents_core.errors import FileError
 from currents_core.reading import parquet_layout
+from currents_core.reading.parquet_footer import read_footer
 from currents_core.reading.parquet_layout import Chunk, Layout, layout, longest_text
-from tests.tools.sample import make_files, on_disk
+from tests.tools.sample import make_files
 
 
 def parquet(table: pa.Table, **options: Any) -> bytes:
@@ -23,12 +24,12 @@ def parquet(table: pa.Table, **options: Any) -> bytes:
 
 
 def of(body: bytes) -> Layout:
-    with on_disk(body) as path:
-        return layout(path)
+    return layout(memoryview(body), read_footer(memoryview(body)))
 
 
 def chunks(body: bytes) -> list[list[Chunk]]:
-    return list(parquet_layout._groups(memoryview(body)))
+    measure = parquet_layout._Measure(memoryview(body))
+    return [measure.group(spans) for spans in read_footer(memoryview(body)).groups]
 
 
 @pytest.mark.parametrize("version", ["1.0", "2.0"])
