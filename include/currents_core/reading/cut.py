@@ -153,8 +153,11 @@ def _most_bytes(values: pa.Array) -> tuple[int, int]:
     if values.type in _TEXTS:
         bounds, weight = _text_bounds(values), _weight(values)
         return int(bounds[-1] - bounds[0]) * weight, int(np.diff(bounds).max(initial=0)) * weight
-    sizes = row_bytes(values)
-    return int(sizes.sum()), int(sizes.max(initial=0))
+    if pa.types.is_nested(values.type) or pa.types.is_fixed_size_binary(values.type):
+        sizes = row_bytes(values)
+        return int(sizes.sum()), int(sizes.max(initial=0))
+    longest = _longest_json(values.type)
+    return len(values) * longest, longest
 
 
 def _bounds(sizes: Sizes, is_too_large: npt.NDArray[np.bool_]) -> Iterator[tuple[int, int]]:

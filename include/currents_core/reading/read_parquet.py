@@ -65,11 +65,12 @@ class ParquetFile:
                 return
             except Exception as error:
                 raise _unreadable(error) from error
-            columns = [
-                _uuids(column) if name in self._uuids else column
-                for name, column in zip(self.schema.names, batch.columns, strict=True)
-            ]
-            yield pa.RecordBatch.from_arrays(columns, names=self.schema.names)
+            yield self._with_text(batch) if self._uuids else batch
+
+    def _with_text(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        named = zip(batch.schema.names, batch.columns, strict=True)
+        columns = [_uuids(column) if name in self._uuids else column for name, column in named]
+        return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
 
     def _as_text(self, field: pa.Field) -> pa.Field:
         return pa.field(field.name, pa.string()) if field.name in self._uuids else field
