@@ -27,32 +27,31 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cut_module, "VALUE_BYTES", 50)
 
 
+COLUMNS: dict[str, tuple[pa.DataType, st.SearchStrategy[Any]]] = {
+    "text": (pa.string(), TEXTS),
+    "large": (pa.large_string(), TEXTS),
+    "few": (pa.dictionary(pa.int32(), pa.string()), st.sampled_from(["a", "b" * 30, None])),
+    "list": (pa.list_(pa.string()), st.none() | st.lists(TEXTS, max_size=3)),
+    "map": (MAP, st.dictionaries(st.sampled_from("abc"), TEXTS, max_size=2)),
+    "struct": (pa.struct({"a": pa.string(), "b": pa.int64()}), st.fixed_dictionaries({"a": TEXTS, "b": st.just(1)})),
+    "pair": (pa.list_(pa.string(), 2), st.none() | st.tuples(TEXTS, TEXTS)),
+    "fixed": (pa.binary(4), st.none() | st.just(b"four")),
+    "number": (pa.int64(), st.integers(0, 9)),
+}
+
+
 @st.composite
 def batches(draw: st.DrawFn) -> pa.RecordBatch:
-    rows = draw(st.integers(1, 30))
-
-    def values(item: st.SearchStrategy[Any]) -> list[Any]:
-        return draw(st.lists(item, min_size=rows, max_size=rows))
-
-    columns = {
-        "text": pa.array(values(TEXTS), pa.string()),
-        "large": pa.array(values(TEXTS), pa.large_string()),
-        "few": pa.array(values(st.sampled_from(["a", "b" * 30, None])), pa.string()).dictionary_encode(),
-        "list": pa.array(values(st.none() | st.lists(TEXTS, max_size=3)), pa.list_(pa.string())),
-        "map": pa.array(values(st.dictionaries(TEXTS.filter(bool), TEXTS, max_size=2)), MAP),
-        "struct": pa.array([{"a": text, "b": 1} for text in values(TEXTS)]),
-        "pair": pa.array(values(st.none() | st.lists(TEXTS, min_size=2, max_size=2)), pa.list_(pa.string(), 2)),
-        "fixed": pa.array(values(st.none() | st.binary(min_size=4, max_size=4)), pa.binary(4)),
-        "number": pa.array(range(rows), pa.int64()),
-    }
-    names = draw(st.lists(st.sampled_from(list(columns)), min_size=1, unique=True))
-    whole = pa.RecordBatch.from_pydict({name: columns[name] for name in names})
-    first = draw(st.integers(0, rows - 1))
-    return whole.slice(first)
+    rows = draw(st.integers(1, 12))
+    columns = {}
+    for name in draw(st.lists(st.sampled_from(list(COLUMNS)), min_size=1, max_size=4, unique=True)):
+        kind, values = COLUMNS[name]
+        columns[name] = pa.array(draw(st.lists(values, min_size=rows, max_size=rows)), kind)
+    return pa.RecordBatch.from_pydict(columns).slice(draw(st.integers(0, rows - 1)))
 
 
 @pytest.mark.usefixtures("small")
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(batches())
 def test_the_pieces_are_the_batch_and_stay_below_the_limits(batch: pa.RecordBatch) -> None:
     members = sum(len(name) + 16 for name in batch.schema.names)
@@ -72,7 +71,7 @@ def test_the_pieces_are_the_batch_and_stay_below_the_limits(batch: pa.RecordBatc
     assert row == len(batch)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(batches())
 def test_bytes_are_counted_per_row_whatever_part_of_an_array_it_is(batch: pa.RecordBatch) -> None:
     for column in batch.columns:
