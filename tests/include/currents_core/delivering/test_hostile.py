@@ -64,7 +64,6 @@ def test_a_file_with_an_odd_key_is_delivered_or_its_rows_are_parked() -> None:
     [
         "10,000 rows of 100 KB, all alike",
         "300 rows of 5 MB, all alike",
-        "a page that grows a thousandfold",
         "texts that share their beginning",
         "a list of 50,000,000 nulls",
         "Avro, a row of 10 MB",
