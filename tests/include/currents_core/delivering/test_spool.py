@@ -1,9 +1,9 @@
 from __future__ import annotations
 
+import tempfile
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from tempfile import gettempdir
 
 import numpy as np
 import pytest
@@ -43,12 +43,12 @@ def test_an_empty_spool_is_false_and_has_nothing() -> None:
     spool.close()
 
 
-def test_many_letters_lie_on_disk_and_leave_nothing_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_letters_lie_on_disk_and_leave_nothing_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spool_module, "_IN_MEMORY", 1_000)
-    before = set(Path(gettempdir()).iterdir())
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     spool = Spool()
     for row in range(500):
         spool.add(letter(row))
     assert [each.row for each in spool] == list(range(500))
     spool.close()
-    assert set(Path(gettempdir()).iterdir()) == before
+    assert list(tmp_path.iterdir()) == []
