@@ -101,8 +101,8 @@ def test_as_many_bytes_as_may_wait_are_left_when_putting_ends() -> None:
     told = Told()
     with sender(Slow(), told) as sending:
         sending.put(make_entries(20, sizes=[600_000] * 20))
-        # Three of them are within two million bytes; another may be accepted by now.
-        assert 17 <= len(told.accepted) <= 20
+        # One of them is as much as may wait; it may be accepted by now.
+        assert 19 <= len(told.accepted) <= 20
         sending.drain()
     assert len(told.accepted) == 20
 
