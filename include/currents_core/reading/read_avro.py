@@ -24,7 +24,7 @@ from currents_core.counted import counted
 from currents_core.errors import FileError, is_of_the_machine
 from currents_core.reading.avro_blocks import Header, Window, blocks, windows
 from currents_core.reading.avro_cost import growth
-from currents_core.reading.cost import AVRO_BYTES, BLOCK_BYTES, HEADER_BYTES
+from currents_core.reading.cost import AVRO_BYTES, BLOCK_BYTES, HEADER_BYTES, ROWS, require
 from currents_core.reading.mapped import mapped
 from currents_core.reading.utf8 import bytes_for_text
 
@@ -81,6 +81,7 @@ class AvroFile:
             self._header = Header(metadata["avro.schema"], codec, records._header["sync"], head.tell())
             # All blocks are looked at before any row is sent.
             self._rows = sum(block.rows for block in blocks(data, self._header))
+            require("rows", self._rows, ROWS)
         except Exception as error:
             raise _unreadable(error) from error
         self.event_type = _event_type(schema)
@@ -119,7 +120,7 @@ class AvroFile:
         if not _datafusion():
             return None
         try:
-            batches = _decoded(window, rows)
+            batches = _by_datafusion(window, rows)
         except Exception as error:
             if is_of_the_machine(error):
                 raise
@@ -166,7 +167,7 @@ def _session(rows: int) -> Any:
     return _datafusion().SessionContext(config)
 
 
-def _decoded(window: Window, rows: int) -> list[pa.RecordBatch]:
+def _by_datafusion(window: Window, rows: int) -> list[pa.RecordBatch]:
     with NamedTemporaryFile() as file:
         file.writelines(window.parts)
         file.flush()

@@ -190,6 +190,12 @@ def test_what_braze_writes_is_not_read_record_by_record(caplog: pytest.LogCaptur
     assert "record by record from row 0 on" in caplog.text
 
 
+def test_an_avro_file_may_not_announce_more_rows_than_a_file_may_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(read_avro, "ROWS", 499)
+    with pytest.raises(FileError, match="500 rows, over the limit of 499; replace or remove it"):
+        opened(SAMPLE.avro())
+
+
 @pytest.fixture
 def no_datafusion(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setitem(sys.modules, "datafusion", None)
