@@ -78,7 +78,7 @@ class Fetcher:
             return None, None
         state = OpenFile(lease, file.arn(self.source.partition))
         self.opened(state)
-        require_room(file)
+        _require_room(file)
         body = NamedTemporaryFile()  # noqa: SIM115 - the caller closes it
         try:
             self.source.download(file.key, file.etag, body)
@@ -128,7 +128,7 @@ def _may_fetch(file: SourceFile, waiting: Sequence[SourceFile]) -> bool:
     return not waiting or (len(waiting) < _AHEAD and ahead + file.size <= _AHEAD_BYTES)
 
 
-def require_room(file: SourceFile) -> None:
+def _require_room(file: SourceFile) -> None:
     """Raises TransientError if the disk for temporary files has no room for ``file`` and a reserve."""
     folder = gettempdir()
     free = disk_usage(folder).free

@@ -67,12 +67,12 @@ class Preparation:
             if isinstance(event_type, NoType):
                 self._require_event_type(opened.file, frame, event_type)
                 letters = [DeadLetter(row, _UNNAMED, event_type.code, event_type.reason) for row in rows.index]
-                self._park(opened, frame, letters)
+                self._park(opened, frame, letters, opened.account.personal_data)
             elif not self.connector.event_types.wants(event_type):
                 counts.filtered += len(rows)
             elif batch.is_oversized:
                 letters = [DeadLetter(row, event_type, *_OVERSIZED) for row in rows.index]
-                self._park(opened, rows, letters)
+                self._park(opened, rows, letters, opened.account.personal_data)
             else:
                 prepared.append(self._of_type(opened, event_type, rows))
         sent = np.concatenate([np.empty(0, np.int64), *(each.rows for each in prepared)])
@@ -98,8 +98,10 @@ class Preparation:
             event_type = None if letter.event_type == _UNNAMED else letter.event_type
             yield replace(letter, record=self.personal_data.of_record(event_type, row, hits))
 
-    def _park(self, opened: OpenFile, frame: pd.DataFrame, letters: Iterable[DeadLetter]) -> None:
-        for letter in self.records(frame, letters, opened.account.personal_data):
+    def _park(
+        self, opened: OpenFile, frame: pd.DataFrame, letters: Iterable[DeadLetter], hits: Counter[str] | None
+    ) -> None:
+        for letter in self.records(frame, letters, hits):
             opened.parked.add(letter)
 
     def _require_event_type(self, file: SourceFile, frame: pd.DataFrame, found: NoType) -> None:
@@ -117,7 +119,7 @@ class Preparation:
         normalised = normalise(rows, event_type, opened.file.folders, keep_broken=keep_broken)
         account.notes.update(normalised.notes)
         rejected = [DeadLetter(each.row, event_type, each.code, each.reason) for each in normalised.rejections]
-        self._park(opened, rows, rejected)
+        self._park(opened, rows, rejected, account.personal_data)
         wanted = matching(normalised.events, self.connector.filter)
         chosen = replace(normalised.events, frame=normalised.events.frame[wanted])
         counts.filtered += len(wanted) - len(chosen.frame)
@@ -154,8 +156,8 @@ class Preparation:
             )
             if not fit
         ]
-        for letter in self.records(rows, oversized):
-            opened.parked.add(letter)
+        # What the rules hit in these rows was counted when they became events.
+        self._park(opened, rows, oversized, None)
         kept = replace(events, frame=events.frame[fits.to_numpy(zero_copy_only=False)])
         return self._entries(opened, kept, details.filter(fits), sizes.filter(fits))
 

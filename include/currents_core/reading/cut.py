@@ -196,8 +196,8 @@ def _without_costly_dictionary(column: pa.Array) -> pa.Array:
 def _without_long_values(rows: pa.RecordBatch, sizes: list[Sizes]) -> pa.RecordBatch:
     """The rows with null in place of each value above VALUE_BYTES; ``sizes`` has the bytes of each column's values."""
     places = np.arange(len(rows))
-    columns = [
-        column.take(pa.array(places, mask=found > VALUE_BYTES)) if (found > VALUE_BYTES).any() else column
-        for column, found in zip(rows.columns, sizes, strict=True)
-    ]
+    columns = []
+    for column, found in zip(rows.columns, sizes, strict=True):
+        is_long = found > VALUE_BYTES
+        columns.append(column.take(pa.array(places, mask=is_long)) if is_long.any() else column)
     return pa.RecordBatch.from_arrays(columns, names=rows.schema.names)

@@ -79,12 +79,15 @@ class ParquetFile:
 def _joined(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:
     """The same rows in batches of up to ``rows``, if these take no more than BATCH_BYTES in memory."""
     held: list[pa.RecordBatch] = []
+    length = size = 0
     for batch in batches:
-        taken = sum(each.nbytes for each in held) + batch.nbytes
-        if held and (sum(map(len, held)) + len(batch) > rows or taken > BATCH_BYTES):
+        taken = batch.nbytes
+        if held and (length + len(batch) > rows or size + taken > BATCH_BYTES):
             yield _one(held)
-            held = []
+            held, length, size = [], 0, 0
         held.append(batch)
+        length += len(batch)
+        size += taken
     if held:
         yield _one(held)
 
@@ -111,9 +114,9 @@ def _require_dictionaries(schema: pa.Schema, count: int) -> None:
 
 def _dictionaries(kind: pa.DataType) -> int:
     """How many dictionaries of text a type holds. Raises FileError for a type that no Currents file has."""
-    if pa.types.is_nested(kind) and any(matches(kind) for matches in _NESTED):
+    if any(matches(kind) for matches in _NESTED):
         return sum(_dictionaries(kind.field(number).type) for number in range(kind.num_fields))
-    if pa.types.is_dictionary(kind):
+    if _is.is_dictionary(kind):
         return 1
     if any(matches(kind) for matches in _PLAIN):
         return 0

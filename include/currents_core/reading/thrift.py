@@ -20,15 +20,15 @@ _LONGEST = 64
 
 
 class Reader:
-    """Reads structs from ``data``, bytes or a view of bytes, one after the other from the place ``at``.
+    """Reads structs from ``data``, bytes or a view of bytes, one after the other; ``at`` is the place of the next.
 
     A struct may have at most ``values`` values, which take about a microsecond each.
 
     Raises ValueError, IndexError or KeyError if the bytes are damaged.
     """
 
-    def __init__(self, data: bytes | memoryview, at: int = 0, *, values: int) -> None:
-        self.at = at
+    def __init__(self, data: bytes | memoryview, *, values: int) -> None:
+        self.at = 0
         self._data = data
         self._values = self._left = values
         self._depth = 0
