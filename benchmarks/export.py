@@ -36,6 +36,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.encode import envelope
+from benchmarks.peak import peak
 from benchmarks.sink import ENTRIES, Sink, delayed, sink
 from currents_aws.choose_transport import transport_for
 from currents_aws.event_bus import EventBus
@@ -151,9 +152,7 @@ def child(sender: str, folder: Path, event_type: str, count: int, rate: float | 
     wall, cpu = time.perf_counter(), _cpu()
     events, requests = run(event_type, [body] * count, rate)
     seconds = time.perf_counter() - wall
-    # The most memory that the process ever held, in kilobytes.
-    peak = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
-    print(json.dumps([events / seconds, requests / seconds, _cpu() - cpu, peak / 1024, events]))
+    print(json.dumps([events / seconds, requests / seconds, _cpu() - cpu, peak() / 1024, events]))
 
 
 def _cpu() -> float:

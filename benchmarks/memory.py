@@ -16,6 +16,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.peak import peak
 from currents_core.reading.read import read
 from currents_core.shaping.encode import encode
 from currents_core.shaping.normalise import by_event_type, normalise
@@ -29,19 +30,13 @@ def work(path: Path) -> None:
     """Encodes a file and prints by how many megabytes the process grew."""
     # Forgets the peak so far, which is that of importing.
     Path("/proc/self/clear_refs").write_text("5")
-    before = _peak()
+    before = peak()
     notes = Counter[str]()
     for frame, _ in read(path, path.name).batches:
         for event_type, rows in by_event_type(frame, EVENT_TYPE):
             assert isinstance(event_type, str)
             encode(normalise(rows, event_type, {}).events, notes)
-    print((_peak() - before) / 1024)
-
-
-def _peak() -> int:
-    """The most memory that this process held, in kilobytes."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0])
+    print((peak() - before) / 1024)
 
 
 def measure(path: Path) -> float:

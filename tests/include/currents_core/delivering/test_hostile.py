@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from benchmarks import hostile as size_benchmark
+from benchmarks.hostile import LIMIT, measure
 from tests.tools import hostile
 from tests.tools.hostile_run import Found, fuzz, is_odd, run, told
+from tests.tools.hostile_sizes import CASES
 
 # `make fuzz` runs as many as one likes.
 SEEDS = 2_000
@@ -70,8 +73,10 @@ def test_a_file_with_an_odd_key_is_delivered_or_its_rows_are_parked() -> None:
         "Avro, a block of a billion rows",
     ],
 )
-def test_what_wants_much_memory_does_not_get_it(name: str) -> None:
-    size_benchmark.main(name)
+def test_what_wants_much_memory_does_not_get_it(name: str, tmp_path: Path) -> None:
+    found = measure(name, tmp_path / "file")
+    assert found.fate == CASES[name].fate
+    assert 0 < found.peak < LIMIT
 
 
 def test_whatever_is_changed_in_a_file_it_meets_a_fate() -> None:

@@ -11,14 +11,14 @@ import pytest
 
 from currents_core.errors import FileError
 from currents_core.reading.parquet_footer import read_footer
-from currents_core.reading.parquet_layout import layout
+from currents_core.reading.parquet_layout import Layout, layout
 from tests.tools.thrift import INT, STRUCT, TEXT, ended, page, parquet
 from tests.tools.thrift import struct as thrift_struct
 
 
-def measured(body: bytes) -> None:
+def measured(body: bytes) -> Layout:
     data = memoryview(body)
-    layout(data, read_footer(data))
+    return layout(data, read_footer(data))
 
 
 def text_page(text: bytes = b"x") -> bytes:
@@ -33,7 +33,13 @@ def dictionary_page(texts: int) -> bytes:
 
 def test_a_file_that_is_made_by_hand_is_measured() -> None:
     pages = text_page()
-    measured(parquet(pages * 2, [[(0, len(pages)), (len(pages), len(pages))]]))
+    body = parquet(pages * 2, [[(0, len(pages)), (len(pages), len(pages))]])
+    assert measured(body) == Layout(10_000, [])
+    [spans] = read_footer(memoryview(body)).groups
+    assert [(span.leaf.path, span.start, span.end, span.values) for span in spans] == [
+        ("id", 4, 4 + len(pages), 1),
+        ("c1", 4 + len(pages), 4 + 2 * len(pages), 1),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -86,7 +92,7 @@ def test_names_and_rows_have_limits() -> None:
 
 def test_a_dictionary_of_many_texts_counts_by_their_number() -> None:
     pages = dictionary_page(1_000_000)
-    measured(parquet(pages, [[(0, len(pages))]], codec=2))
+    assert measured(parquet(pages, [[(0, len(pages))]], codec=2)) == Layout(10_000, ["id"])
     pages = dictionary_page(5_000_000)
     with pytest.raises(FileError, match="bytes to hold at once"):
         measured(parquet(pages, [[(0, len(pages))]], codec=2))
