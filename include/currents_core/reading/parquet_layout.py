@@ -44,6 +44,8 @@ _REPETITIVE_BYTES = 4
 _LARGE, _LARGE_TOGETHER = 1 << 22, 1 << 26
 # Texts above this are read as dictionaries, in bytes; so are more texts than this if they must be counted one by one.
 _LONG, _MANY = 1 << 14, 50_000
+# Dictionaries are searched so many bytes at a time.
+_PART = 1 << 16
 # How often pyarrow holds the texts of a dictionary: the page, a table that grows by doubling, and the dictionaries of
 # two batches; and what it takes for each text beside that, in bytes; measured.
 _COPIES, _ENTRY_BYTES = 6, 100
@@ -174,7 +176,7 @@ class _Measure:
         if codec not in _CODECS or page.size > _LARGE or self._looked_into > _LARGE_TOGETHER:
             return None
         name = _CODECS[codec]
-        body = page.packed if name is None else pa.decompress(page.packed, page.size, name, asbytes=True)
+        body = page.packed if name is None else pa.decompress(page.packed, page.size, name)
         longest = longest_text(body, page.values)
         return longest if longest is not None and longest <= _LONG else None
 
@@ -209,20 +211,17 @@ def _decoded(page: Page, leaf: Leaf, width: int) -> int:
     return page.values * (page.size if page.encoding == _DELTA_BYTE_ARRAY else _INDEX_BYTES) + page.size
 
 
-def longest_text(body: bytes | memoryview, count: int) -> int | None:
+def longest_text(body: bytes | memoryview | pa.Buffer, count: int) -> int | None:
     """The length of the longest of ``count`` texts in ``body``, each after its length as four bytes, the lowest first.
 
     It is None if these are many and finding out would take long. Raises struct.error if they don't fit into ``body``.
     """
     if not count:
         return 0
-    # Text seldom has zeros, and the length of a short one ends in two. So the places of the lengths are guessed at
-    # once; the guess is right if each text ends where the next length is.
+    # Finding one length after the other is slow, so their places are guessed at once. The guess is right if each text
+    # ends where the next length is.
     octets = np.frombuffer(body, np.uint8)
-    zeros = octets == 0
-    pairs = zeros[2:-1] & zeros[3:]
-    pairs[:-1] &= ~pairs[1:]
-    places = np.flatnonzero(pairs)
+    places = _guessed_places(octets)
     lengths = octets[places].astype(np.int64) + (octets[places + 1].astype(np.int64) << 8)
     ends = places + 4 + lengths
     if len(places) == count and places[0] == 0 and ends[-1] == len(octets) and np.array_equal(ends[:-1], places[1:]):
@@ -235,6 +234,18 @@ def longest_text(body: bytes | memoryview, count: int) -> int | None:
         longest = max(longest, length)
         at += 4 + length
     return longest
+
+
+def _guessed_places(octets: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+    """Where the lengths of texts are if none is long or has zeros: the length of a short text ends in two zeros."""
+    places = [np.zeros(0, np.int64)]
+    # A part at a time, since memory for all would be taken anew from the system, which costs as much as the search.
+    for start in range(0, len(octets), _PART):
+        zeros = octets[start : start + _PART + 4] == 0
+        pairs = zeros[2:-1] & zeros[3:]
+        pairs[:-1] &= ~pairs[1:]
+        places.append(np.flatnonzero(pairs[:_PART]) + start)
+    return np.concatenate(places)
 
 
 def _batch_rows(chunks: Sequence[Chunk]) -> int:
