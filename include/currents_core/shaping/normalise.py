@@ -144,7 +144,8 @@ def _without_partition_columns(frame: pd.DataFrame, event_type: str, folders: Ma
     column that Braze documents for the event type is a field, whatever its name: in-app message aborts have a `version`
     of their own.
     """
-    frame = frame.drop(columns=[name for name in frame.columns if name.startswith(_PANDAS_INDEX)])
+    if indexes := [name for name in frame.columns if name.startswith(_PANDAS_INDEX)]:
+        frame = frame.drop(columns=indexes)
     documented = catalog()[event_type].fields if event_type in catalog() else {}
     for name in [each for each in folders if each in frame.columns and each not in documented]:
         repeats = _as_text(frame[name])[0] == folders[name]
@@ -170,10 +171,13 @@ def _with_text(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[Rejection]]:
     These rows are rejected. Bytes inside lists, maps and structs are looked at as well, but stay bytes.
     """
     bad = _nowhere(frame)
-    for name in [each for each in frame.columns if has_bytes(frame[each].dtype.pyarrow_dtype)]:
-        if is_bytes(frame[name].dtype.pyarrow_dtype):
+    for name, kind in kinds.items():
+        if is_bytes(kind):
             texts, undecodable = decoded(frame[name])
             bad |= undecodable
+    kinds = {name: dtype.pyarrow_dtype for name, dtype in frame.dtypes.items() if has_bytes(dtype.pyarrow_dtype)}
+    if not kinds:
+        return frame, []
             frame = frame.assign(**{name: texts})
         else:
             bad |= not_utf8(frame[name])
@@ -187,20 +191,21 @@ def _with_id_and_time(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[Rejection
     bad_id, bad_time = ids.isna(), times.isna()
     rejections = [
         Rejection(row, f"no_{what}", f"{what} is missing or unusable")
-        for what, bad in (("id", bad_id), ("time", bad_time & ~bad_id))
-        for row in frame.index[bad]
+        for what, rows in (("id", bad_id), ("time", bad_time & ~bad_id))
+        for row in frame.index[rows]
     ]
-    good = ~(bad_id | bad_time)
-    frame = frame.assign(id=ids, time=times)
-    return (frame if good.all() else frame[good]), rejections
+    frame, bad = frame.assign(id=ids, time=times), bad_id | bad_time
+    if not bad.any():
+        return frame, []
+    return frame[~bad], rejections
 
 
 def _ids(frame: pd.DataFrame) -> pd.Series:
     """The ids of the rows as string[pyarrow]; null where the id is missing, empty or not text."""
     if "id" not in frame.columns or not is_text(frame["id"].dtype.pyarrow_dtype):
         return pd.Series(pd.NA, index=frame.index, dtype=pd.ArrowDtype(pa.string()))
-    ids = text(frame["id"])
-    return ids.where(ids != "", pd.NA)
+    ids = arrow(frame["id"]).cast(pa.string())
+    return series(pc.if_else(pc.not_equal(ids, ""), ids, None), frame["id"])
 
 
 def _times(frame: pd.DataFrame) -> pd.Series:
