@@ -33,8 +33,13 @@ _EVENT_TYPE = "event_type"
 _TYPE_LENGTH = 128
 # The beginning of the name that pandas gives to an unnamed index when it writes one.
 _PANDAS_INDEX = "__index_level_"
-_RAW = msgspec.json.Decoder(msgspec.Raw)
-_JSON_SPACE = " \t\r\n"
+
+
+class _AnyObject(msgspec.Struct, gc=False):
+    """Any JSON object: it has no fields, so whatever members there are, they are checked and passed over."""
+
+
+_OBJECT = msgspec.json.Decoder(_AnyObject)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,14 +175,14 @@ def _with_text(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[Rejection]]:
 
     These rows are rejected. Bytes inside lists, maps and structs are looked at as well, but stay bytes.
     """
+    kinds = {name: dtype.pyarrow_dtype for name, dtype in frame.dtypes.items() if has_bytes(dtype.pyarrow_dtype)}
+    if not kinds:
+        return frame, []
     bad = _nowhere(frame)
     for name, kind in kinds.items():
         if is_bytes(kind):
             texts, undecodable = decoded(frame[name])
             bad |= undecodable
-    kinds = {name: dtype.pyarrow_dtype for name, dtype in frame.dtypes.items() if has_bytes(dtype.pyarrow_dtype)}
-    if not kinds:
-        return frame, []
             frame = frame.assign(**{name: texts})
         else:
             bad |= not_utf8(frame[name])
@@ -189,14 +194,14 @@ def _with_id_and_time(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[Rejection
     """The rows that have an id (now string) and a time (now int64 seconds), and the others rejected."""
     ids, times = _ids(frame), _times(frame)
     bad_id, bad_time = ids.isna(), times.isna()
+    frame, bad = frame.assign(id=ids, time=times), bad_id | bad_time
+    if not bad.any():
+        return frame, []
     rejections = [
         Rejection(row, f"no_{what}", f"{what} is missing or unusable")
         for what, rows in (("id", bad_id), ("time", bad_time & ~bad_id))
         for row in frame.index[rows]
     ]
-    frame, bad = frame.assign(id=ids, time=times), bad_id | bad_time
-    if not bad.any():
-        return frame, []
     return frame[~bad], rejections
 
 
@@ -251,7 +256,9 @@ def _own_json(values: pa.Array) -> pa.Array:
         return _own_json(values.dictionary).take(values.indices)
     values = values.cast(pa.large_string())
     values = pc.if_else(pc.equal(values, ""), None, values)
-    objects = pa.array([text is not None and _is_object(text) for text in values.to_pylist()], pa.bool_())
+    # As bytes, which take a third of the time to get from Arrow.
+    texts = values.cast(pa.large_binary()).to_pylist()
+    objects = pa.array([text is not None and _is_object(text) for text in texts], pa.bool_())
     others = pc.and_(pc.invert(objects), values.is_valid())
     if not pc.any(others).as_py():
         return values
@@ -259,10 +266,10 @@ def _own_json(values: pa.Array) -> pa.Array:
     return pc.replace_with_mask(values, others, strings)
 
 
-def _is_object(text: str) -> bool:
-    """Whether a text is one valid JSON object. All of it is checked, without building any of it."""
+def _is_object(text: bytes) -> bool:
+    """Whether a text, in UTF-8, is one valid JSON object. All of it is checked, without building any of it."""
     try:
-        _RAW.decode(text)
+        _OBJECT.decode(text)
     except (msgspec.DecodeError, RecursionError):
         return False
-    return text.lstrip(_JSON_SPACE).startswith("{")
+    return True
