@@ -42,6 +42,10 @@ def encode(events: Events, notes: Counter[str]) -> pa.Array:
 
 def _member(events: Events, name: str, notes: Counter[str]) -> pa.Array:
     values = arrow(events.frame[name])
-    if name in events.json_columns:
-        return concat(nested(f"{quote(name)}:"), nested_texts(values))
-    return nested_member(name, values, notes)
+    return _json_member(name, values) if name in events.json_columns else nested_member(name, values, notes)
+
+
+def _json_member(name: str, texts: pa.Array) -> pa.Array:
+    if pa.types.is_dictionary(texts.type):
+        return _json_member(name, texts.dictionary).take(texts.indices)
+    return concat(nested(f"{quote(name)}:"), nested_texts(texts))

@@ -67,6 +67,19 @@ def test_own_properties_are_split_out_as_json_or_kept_as_a_string() -> None:
     assert "properties" not in normalised.events.frame
 
 
+@pytest.mark.parametrize("texts", [['{"a":"b"}', "{}", None, '{"a":"b"}'], ['{"a":1}', "", "[1]", '{"cut', ""]])
+@pytest.mark.parametrize("keep_broken", [True, False])
+def test_own_properties_in_a_dictionary_are_what_they_are_without(texts: list[str | None], keep_broken: bool) -> None:
+    both = []
+    for own in (pa.array(texts), pa.array(texts).dictionary_encode()):
+        table = frame(id=[f"id{row}" for row in range(len(own))], time=list(range(len(own))), properties=own)
+        normalised = normalise(table, CUSTOM, {}, keep_broken=keep_broken)
+        nulls = normalised.events.frame["custom_properties"].isna().tolist()
+        envelopes = encode(normalised.events, Counter()).to_pylist()
+        both.append((normalised.rejections, normalised.notes, nulls, envelopes))
+    assert both[0] == both[1]
+
+
 def test_other_types_keep_a_column_called_properties() -> None:
     normalised = run(OPEN, properties=['{"a":1}'])
     assert values(normalised, "properties") == ['{"a":1}']
