@@ -30,7 +30,7 @@ def series(values: pa.Array, like: pd.Series) -> pd.Series:
 
 def text(column: pd.Series) -> pd.Series:
     """A column as text: dtype string[pyarrow], with the same index; null stays null."""
-    return column.astype(pd.ArrowDtype(pa.string()))
+    return series(arrow(column).cast(pa.string()), column)
 
 
 def is_text(kind: pa.DataType) -> bool:

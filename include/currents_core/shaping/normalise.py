@@ -209,7 +209,7 @@ def _ids(frame: pd.DataFrame) -> pd.Series:
     """The ids of the rows as string[pyarrow]; null where the id is missing, empty or not text."""
     if "id" not in frame.columns or not is_text(frame["id"].dtype.pyarrow_dtype):
         return pd.Series(pd.NA, index=frame.index, dtype=pd.ArrowDtype(pa.string()))
-    ids = arrow(frame["id"]).cast(pa.string())
+    ids = arrow(text(frame["id"]))
     return series(pc.if_else(pc.not_equal(ids, ""), ids, None), frame["id"])
 
 
