@@ -14,10 +14,14 @@ _FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
 
 
 def arrow(column: pd.Series) -> pa.Array:
-    """The values of a column with an ArrowDtype, as one Arrow array of the same type, one item per row."""
+    """The values of a column with an ArrowDtype, as one Arrow array of the same type, one item per row.
+
+    Its offset is 0: of a slice of text, the `if_else` of pyarrow 23 gives other texts.
+    """
     values = pa.chunked_array(column.array.__arrow_array__())
-    # Even a single chunk would be copied.
-    return values.chunk(0) if values.num_chunks == 1 else values.combine_chunks()
+    # Combining copies even a single chunk.
+    is_whole = values.num_chunks == 1 and not values.chunk(0).offset
+    return values.chunk(0) if is_whole else values.combine_chunks()
 
 
 def series(values: pa.Array, like: pd.Series) -> pd.Series:

@@ -72,3 +72,13 @@ def test_bytes_are_decoded_and_those_that_are_not_utf_8_told(kind: pa.DataType) 
 def test_a_column_of_other_values_keeps_index_and_name() -> None:
     found = series(pa.array(["a", "b"]), column(pa.array([1, 2])))
     assert (found.index.tolist(), found.name, arrow(found).to_pylist()) == ([7, 8], "it", ["a", "b"])
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string()), pa.int64()])
+def test_a_part_of_a_column_becomes_an_array_of_its_own(kind: pa.DataType) -> None:
+    values = pa.array(["1", "2", "3", "4"]).cast(pa.int64() if kind == pa.int64() else pa.string()).cast(kind)
+    part = arrow(pd.Series(pd.arrays.ArrowExtensionArray(values.slice(2))))
+    assert part.offset == 0
+    assert part.to_pylist() == values.to_pylist()[2:]
+    whole = arrow(pd.Series(pd.arrays.ArrowExtensionArray(values)))
+    assert whole.buffers()[-1].address == values.buffers()[-1].address, "it is not copied"

@@ -177,3 +177,23 @@ def test_bytes_inside_a_value_that_are_not_utf8_cost_their_row(name: str, column
     assert [(each.row, each.code) for each in found.rejections] == [(1, "not_utf8")]
     assert found.events.frame.index.tolist() == [0, 2]
     assert "\ufffd" not in str(encode(found.events, Counter()).to_pylist())
+
+
+@pytest.mark.parametrize("as_dictionary", [False, True])
+def test_rows_of_a_slice_become_what_they_become_in_the_whole(as_dictionary: bool) -> None:
+    texts = [f'{{"n":"é {row}"}}' if row % 3 else "[REDACTED]" for row in range(12)]
+    columns = {"id": pa.array([f"id{row}" for row in range(12)]), "name": pa.array(list("abcdefghijkl"))}
+    columns |= {"properties": pa.array(texts), "price": pa.array([row / 4 for row in range(12)])}
+    if as_dictionary:
+        columns = {name: values.dictionary_encode() if name != "price" else values for name, values in columns.items()}
+    batch = pa.record_batch({**columns, "time": pa.array(range(12))})
+
+    def encoded(part: pa.RecordBatch) -> list[str]:
+        named = zip(part.schema.names, map(pd.arrays.ArrowExtensionArray, part.columns), strict=True)
+        events = normalise(pd.DataFrame(dict(named)), CUSTOM, {}).events
+        return list(encode(events, Counter()).to_pylist())
+
+    whole = encoded(batch)
+    assert len(set(whole)) == 12
+    for start, length in [(1, 11), (5, 3), (11, 1), (0, 4)]:
+        assert encoded(batch.slice(start, length)) == whole[start : start + length]
