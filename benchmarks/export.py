@@ -41,12 +41,10 @@ from benchmarks.sink import ENTRIES, Sink, delayed, sink
 from currents_aws.choose_transport import transport_for
 from currents_aws.event_bus import EventBus
 from currents_aws.memory import MemoryObjects
-from currents_core.books.dead_letter import DeadLetters
 from currents_core.books.layout import Layout
 from currents_core.books.ledger import Ledger
-from currents_core.books.seen_ids import DeliveredIds
 from currents_core.delivering.deliver import Delivery
-from currents_core.file_key import SourceFile
+from currents_core.file_key import SourceFile, by_slice
 from currents_core.hour import format_hour
 from currents_core.sending.pacer import Pacer
 from currents_core.setup.settings import Connector
@@ -108,10 +106,8 @@ def ours(event_type: str, files: list[bytes], rate: float | None) -> tuple[int, 
         target=target,
         pacer=Pacer(rate, None),
         ledger=Ledger(state, Layout()),
-        dead_letters=DeadLetters(state, Layout()),
-        delivered_ids=DeliveredIds(state, Layout()),
     )
-    sent = delivery.deliver(listed).totals.sent
+    sent = delivery.deliver(by_slice(listed)).totals.sent
     target.close()
     return sent, delivery.figures.requests
 

@@ -50,7 +50,8 @@ def work(path: Path) -> None:
         totals = house.deliver(file)
         fate = "sent" if totals.sent == totals.read else "parked" if totals.dead_lettered else "?"
     except CurrentsError as error:
-        fate = "failed" if file.id in house.ledger.failed(HOUR) else f"open: {error}"
+        state = house.states().get(file.id)
+        fate = "failed" if state and state.fate == "failed" else f"open: {error}"
     print(json.dumps([peak() // 1024, time.process_time() - began, fate]))
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from heapq import merge
 from threading import Lock
 from typing import IO
 
 from currents_aws.memory import MemoryObjects
 from currents_core.delivering.dry_run import Forecast
 from currents_core.entry import Span
-from currents_core.errors import ConflictError
+from currents_core.errors import ConflictError, FileError, TransientError
 from currents_core.limits import Limits
-from currents_core.ports import SENT, Completion, ObjectStore, StoredObject
+from currents_core.ports import SENT, Completion, ObjectStore, StoredObject, Version
 
 
 class DryRunTarget:
@@ -52,12 +53,15 @@ class Overlay:
         self._below = below
         self._written = MemoryObjects(below.bucket)
         self._deleted: set[str] = set()
+        # The ETags of the objects that this hides by versions of its own.
+        self._hidden: dict[str, str] = {}
 
-    def objects(self, prefix: str) -> Iterator[StoredObject]:
-        """Every object whose key begins with ``prefix``, in the order of the keys."""
-        listed = {each.key: each for each in self._below.objects(prefix) if each.key not in self._deleted}
-        listed |= {each.key: each for each in self._written.objects(prefix)}
-        return iter(sorted(listed.values(), key=lambda each: each.key))
+    def objects(self, prefix: str, after: str = "") -> Iterator[StoredObject]:
+        """Every object whose key begins with ``prefix`` and comes after ``after``, in the order of the keys."""
+        written = list(self._written.objects(prefix, after))
+        hidden = self._deleted | {each.key for each in written}
+        below = (each for each in self._below.objects(prefix, after) if each.key not in hidden)
+        return merge(below, written, key=lambda each: each.key)
 
     def folders(self, prefix: str) -> list[str]:
         """The folders one level below ``prefix``. Those of deleted objects stay."""
@@ -66,7 +70,7 @@ class Overlay:
     def read(self, key: str) -> bytes | None:
         """The content, or None if there is no such object."""
         stored = self.read_version(key)
-        return stored[0] if stored else None
+        return stored.body if stored else None
 
     def write(self, key: str, body: bytes) -> None:
         """Keeps the object in memory."""
@@ -76,8 +80,8 @@ class Overlay:
         """Writes the whole object from an open file."""
         self.write(key, body.read())
 
-    def read_version(self, key: str) -> tuple[bytes, str] | None:
-        """The content and its ETag, or None if there is no such object."""
+    def read_version(self, key: str) -> Version | None:
+        """The content with its ETag and its age, or None if there is no such object."""
         if written := self._written.read_version(key):
             return written
         return None if key in self._deleted else self._below.read_version(key)
@@ -86,17 +90,36 @@ class Overlay:
         """Keeps the object in memory. Raises ConflictError if the current ETag is not ``replaces``."""
         if self._written.read(key) is None:
             stored = self.read_version(key)
-            if (stored[1] if stored else None) != replaces:
+            if (stored.etag if stored else None) != replaces:
                 raise ConflictError("another writer was first", uri=f"s3://{self.bucket}/{key}")
+            if replaces is not None:
+                self._hidden[key] = replaces
             replaces = None
         return self._written.write_version(key, body, replaces)
+
+    def has_version(self, key: str, etag: str) -> bool:
+        """Whether the object is there now, with this ETag."""
+        hidden = key in self._deleted or self._written.read(key) is not None
+        return (self._written if hidden else self._below).has_version(key, etag)
 
     def delete(self, key: str) -> None:
         """Hides the object."""
         self._written.delete(key)
         self._deleted.add(key)
 
-    def download(self, key: str, etag: str, into: IO[bytes]) -> None:
-        """Copies the object into an open file. Raises FileError if its ETag is no longer ``etag``."""
-        hidden = key in self._deleted or self._written.read(key) is not None
-        (self._written if hidden else self._below).download(key, etag, into)
+    def download(self, key: str, etag: str | None, into: IO[bytes]) -> None:
+        """Copies the object into an open file. Raises FileError if it is gone or its ETag is no longer ``etag``.
+
+        Raises TransientError if it may be gone because what this hides was replaced meanwhile.
+        """
+        if key in self._deleted or self._written.read(key) is not None:
+            self._written.download(key, etag, into)
+            return
+        try:
+            self._below.download(key, etag, into)
+        except FileError as error:
+            if all(self._below.has_version(*each) for each in list(self._hidden.items())):
+                raise
+            raise TransientError(
+                "a delivery replaced it while this was a dry run; clear the task to look again", uri=error.uri
+            ) from error

@@ -4,30 +4,37 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO
 
 from currents_core.entry import Entry, Span
 from currents_core.errors import ConflictError, FileError
 from currents_core.limits import EVENT_BUS, Limits
-from currents_core.ports import CHANGED, SENT, Completion, Result, Sent, StoredObject
+from currents_core.ports import CHANGED, SENT, Completion, Result, Sent, StoredObject, Version
 
 
 class MemoryObjects:
-    """A bucket that is a dictionary of keys and contents."""
+    """A bucket that is a dictionary of keys and contents. ``clock`` is the store's own, in seconds."""
 
     def __init__(
-        self, bucket: str = "memory", contents: dict[str, bytes] | None = None, partition: str = "aws"
+        self,
+        bucket: str = "memory",
+        contents: dict[str, bytes] | None = None,
+        partition: str = "aws",
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.bucket = bucket
         self.partition = partition
         self.contents = contents if contents is not None else {}
+        self.clock = clock
+        self._changed: dict[str, float] = {}
         self._lock = threading.Lock()
 
-    def objects(self, prefix: str) -> Iterator[StoredObject]:
-        """Every object whose key begins with ``prefix``, in the order of the keys."""
+    def objects(self, prefix: str, after: str = "") -> Iterator[StoredObject]:
+        """Every object whose key begins with ``prefix`` and comes after ``after``, in the order of the keys."""
         for key in sorted(self.contents):
-            if key.startswith(prefix):
+            if key.startswith(prefix) and key > after:
                 yield StoredObject(key, self.etag(key), len(self.contents[key]))
 
     def folders(self, prefix: str) -> list[str]:
@@ -42,14 +49,18 @@ class MemoryObjects:
     def write(self, key: str, body: bytes) -> None:
         """Writes the whole object."""
         self.contents[key] = body
+        self._changed[key] = self.clock()
 
     def upload(self, key: str, body: IO[bytes]) -> None:
         """Writes the whole object from an open file."""
         self.write(key, body.read())
 
-    def read_version(self, key: str) -> tuple[bytes, str] | None:
-        """The content and its ETag, or None if there is no such object."""
-        return (self.contents[key], self.etag(key)) if key in self.contents else None
+    def read_version(self, key: str) -> Version | None:
+        """The content with its ETag and its age, or None if there is no such object."""
+        with self._lock:
+            if key not in self.contents:
+                return None
+            return Version(self.contents[key], self.etag(key), self.clock() - self._changed.get(key, 0.0))
 
     def write_version(self, key: str, body: bytes, replaces: str | None) -> str:
         """Writes the object and returns its ETag. Raises ConflictError if the current ETag is not ``replaces``."""
@@ -59,15 +70,20 @@ class MemoryObjects:
             self.write(key, body)
             return self.etag(key)
 
+    def has_version(self, key: str, etag: str) -> bool:
+        """Whether the object is there now, with this ETag."""
+        return key in self.contents and self.etag(key) == etag
+
     def delete(self, key: str) -> None:
         """Removes the object, if it is there."""
         self.contents.pop(key, None)
 
-    def download(self, key: str, etag: str, into: IO[bytes]) -> None:
-        """Copies the object into an open file. Raises FileError if its ETag is no longer ``etag``."""
-        if key not in self.contents or self.etag(key) != etag:
+    def download(self, key: str, etag: str | None, into: IO[bytes]) -> None:
+        """Copies the object into an open file. Raises FileError if it is gone or its ETag is no longer ``etag``."""
+        body = self.contents.get(key)
+        if body is None or etag not in {None, self.etag(key)}:
             raise FileError(CHANGED, uri=f"s3://{self.bucket}/{key}")
-        into.write(self.contents[key])
+        into.write(body)
 
     def etag(self, key: str) -> str:
         """The ETag of an object, which is the MD5 of its content, as for a plain object in S3.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import IO, TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from urllib3.exceptions import HTTPError
 
 from currents_aws.aws_errors import code_of, translate
 from currents_core.errors import ConflictError, FileError, TransientError
-from currents_core.ports import CHANGED, StoredObject
+from currents_core.ports import CHANGED, StoredObject, Version
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -27,21 +28,28 @@ _CONFLICTS = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "
 class S3Objects:
     """The objects of ``bucket``, through a boto3 client of the service `s3`. Safe to share between threads.
 
-    Any method may raise SetupError or TransientError, whose text names the bucket and the key.
+    ``swapping`` is the client of conditional writes: one that tries only once, and not for long. Any method may raise
+    SetupError or TransientError, whose text names the bucket and the key.
     """
 
-    def __init__(self, client: S3Client, bucket: str) -> None:
+    def __init__(self, client: S3Client, bucket: str, swapping: S3Client | None = None) -> None:
         self._client = client
+        self._swapping = swapping or client
         self.bucket = bucket
         self.partition = client.meta.partition
 
-    def objects(self, prefix: str) -> Iterator[StoredObject]:
-        """Every object whose key begins with ``prefix``, in the order of the keys; one request per thousand.
+    def objects(self, prefix: str, after: str = "") -> Iterator[StoredObject]:
+        """Every object whose key begins with ``prefix`` and comes after ``after``, in the order of the keys.
+
+        It takes one request per thousand, and none for those that nobody asks for.
 
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
         """
         with self._faults("list failed", prefix):
-            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket, Prefix=prefix, StartAfter=after
+            )
+            for page in pages:
                 for each in page.get("Contents", ()):
                     yield StoredObject(each["Key"], each["ETag"].strip('"'), each["Size"])
 
@@ -75,12 +83,19 @@ class S3Objects:
         with self._faults("write failed", key):
             self._client.put_object(Bucket=self.bucket, Key=key, Body=body)
 
-    def read_version(self, key: str) -> tuple[bytes, str] | None:
-        """The content and its ETag, or None if there is no such object."""
+    def read_version(self, key: str) -> Version | None:
+        """The content with its ETag and its age, or None if there is no such object.
+
+        The age is what S3 says of the time of its answer and of that of the last change, both to the second.
+
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+        """
         with self._faults("read failed", key):
             try:
                 answer = self._client.get_object(Bucket=self.bucket, Key=key)
-                return answer["Body"].read(), answer["ETag"]
+                now = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+                age = (now - answer["LastModified"]).total_seconds()
+                return Version(answer["Body"].read(), answer["ETag"], age)
             except ClientError as error:
                 if code_of(error) == "NoSuchKey":
                     return None
@@ -93,7 +108,7 @@ class S3Objects:
 
         Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
         """
-        put = partial(self._client.put_object, Bucket=self.bucket, Key=key, Body=body)
+        put = partial(self._swapping.put_object, Bucket=self.bucket, Key=key, Body=body)
         with self._faults("write failed", key):
             try:
                 return (put(IfNoneMatch="*") if replaces is None else put(IfMatch=replaces))["ETag"]
@@ -102,16 +117,34 @@ class S3Objects:
                     raise ConflictError("another writer was first", uri=self._uri(key), code=code_of(error)) from error
                 raise
 
+    def has_version(self, key: str, etag: str) -> bool:
+        """Whether the object is there now, with this ETag.
+
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
+        """
+        with self._faults("read failed", key):
+            try:
+                self._client.head_object(Bucket=self.bucket, Key=key, IfMatch=f'"{etag}"')
+            except ClientError as error:
+                if code_of(error) in ("404", "NoSuchKey", "PreconditionFailed", "412"):
+                    return False
+                raise
+            return True
+
     def delete(self, key: str) -> None:
         """Removes the object, if there is one."""
         with self._faults("delete failed", key):
             self._client.delete_object(Bucket=self.bucket, Key=key)
 
-    def download(self, key: str, etag: str, into: IO[bytes]) -> None:
-        """Copies the object into an open file, in one request. Raises FileError if its ETag is no longer ``etag``."""
+    def download(self, key: str, etag: str | None, into: IO[bytes]) -> None:
+        """Copies the object into an open file, in one request.
+
+        Raises FileError if it is gone or its ETag is no longer ``etag``; None stands for any.
+        """
+        get = partial(self._client.get_object, Bucket=self.bucket, Key=key)
         with self._faults("read failed", key):
             try:
-                answer = self._client.get_object(Bucket=self.bucket, Key=key, IfMatch=etag)
+                answer = get(IfMatch=etag) if etag else get()
                 shutil.copyfileobj(answer["Body"], into, length=1 << 20)
             except ClientError as error:
                 if code_of(error) in ("NoSuchKey", "PreconditionFailed", "412"):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from copy import copy
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, Self
 
 import numpy as np
 import orjson
@@ -42,6 +42,17 @@ def entry_size(source: str, detail_type: str, detail_bytes: int, resource: str) 
     return TIME_BYTES + detail_bytes + sum(len(text.encode()) for text in (source, detail_type, resource))
 
 
+class Origin(Protocol):
+    """Where entries come from. Whoever puts them gets it back with what became of them."""
+
+    @property
+    def file_id(self) -> str:
+        """The id of the file."""
+
+    def part(self, start: int, stop: int) -> Self:
+        """The same for the entries from ``start`` up to, but not including, ``stop``; it keeps no others in memory."""
+
+
 class Entries:
     """Entries of one file and one event type, in the order of their rows.
 
@@ -62,6 +73,7 @@ class Entries:
         times: list[int],
         resource: str,
         sizes: list[int],
+        origin: Origin,
     ) -> None:
         # The buffers are read directly. Offsets of another width, or those of a null, would give wrong texts.
         if not pa.types.is_large_string(details.type) or details.null_count:
@@ -74,6 +86,7 @@ class Entries:
         self.detail_type = detail_type
         self.resource = resource
         self.source = source
+        self.origin = origin
         _, offsets, data = details.buffers()
         self._bounds = np.frombuffer(offsets, np.int64)[details.offset : details.offset + len(details) + 1].tolist()
         self._texts = memoryview(data or b"")
@@ -97,6 +110,7 @@ class Entries:
         first, last = self._bounds[start], self._bounds[stop]
         part._texts = memoryview(bytes(self._texts[first:last]))
         part._bounds = [bound - first for bound in self._bounds[start : stop + 1]]
+        part.origin = self.origin.part(start, stop)
         part._bytes_before = [bound - self._bytes_before[start] for bound in self._bytes_before[start : stop + 1]]
         return part
 

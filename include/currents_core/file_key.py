@@ -7,22 +7,33 @@ https://www.braze.com/docs/user_guide/data/distribution/braze_currents/setting_u
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from currents_core.errors import shown
 from currents_core.hour import is_hour
 
 
-def place_of(file_id: str) -> str:
-    """The part of a file id that all versions of the object share; see ``SourceFile.place``."""
-    return file_id.partition("-")[0]
+class Slice(NamedTuple):
+    """The files of one event type and hour, as their keys name them; the type is None where the keys name none.
+
+    It is the unit of the ledger and of claims, and ids are compared within it.
+    """
+
+    hour: str
+    event_type: str | None
+
+    @property
+    def name(self) -> str:
+        """The slice in messages."""
+        return f"{shown(self.event_type or 'unnamed', 200)} of {self.hour}"
 
 
 @dataclass(frozen=True)
 class SourceFile:
-    """One version of an S3 object: the unit of the ledger. ``size`` is in bytes; ``etag`` is S3's, without quotes."""
+    """One version of an S3 object. ``size`` is in bytes; ``etag`` is S3's, without quotes."""
 
     bucket: str
     key: str
@@ -74,6 +85,11 @@ class SourceFile:
         return self.folders["date"]
 
     @property
+    def slice(self) -> Slice:
+        """The slice that the key names."""
+        return Slice(self.hour, self.event_type)
+
+    @property
     def uri(self) -> str:
         """`s3://bucket/key`, for messages; see ``shown``."""
         return shown(f"s3://{self.bucket}/{self.key}")
@@ -86,3 +102,11 @@ class SourceFile:
         Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/s3-arn-format.html
         """
         return f"arn:{partition}:s3:::{self.bucket}/{self.key}"
+
+
+def by_slice(files: Iterable[SourceFile]) -> dict[Slice, list[SourceFile]]:
+    """The files by their slices, both in the order in which they came."""
+    found: dict[Slice, list[SourceFile]] = {}
+    for file in files:
+        found.setdefault(file.slice, []).append(file)
+    return found

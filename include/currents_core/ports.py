@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import IO, Literal, Protocol
+from typing import IO, Literal, NamedTuple, Protocol
 
 from currents_core.entry import Span
 from currents_core.errors import CurrentsError
@@ -23,6 +23,17 @@ class StoredObject:
     size: int
 
 
+class Version(NamedTuple):
+    """One version of an object: its content, its ETag, and for how long it has been there, in seconds.
+
+    ``age`` is measured by the store's own clock, whatever this machine's says.
+    """
+
+    body: bytes
+    etag: str
+    age: float
+
+
 class ObjectStore(Protocol):
     """One bucket. Any method may raise SetupError or TransientError, whose text names the bucket and the key.
 
@@ -32,8 +43,11 @@ class ObjectStore(Protocol):
     bucket: str
     partition: str
 
-    def objects(self, prefix: str) -> Iterator[StoredObject]:
-        """Every object whose key begins with ``prefix``, in the order of the keys."""
+    def objects(self, prefix: str, after: str = "") -> Iterator[StoredObject]:
+        """Every object whose key begins with ``prefix`` and comes after ``after``, in the order of the keys.
+
+        It lists no more than is asked for.
+        """
 
     def folders(self, prefix: str) -> list[str]:
         """The folders one level below ``prefix``, as whole prefixes that end in a slash."""
@@ -47,20 +61,27 @@ class ObjectStore(Protocol):
     def upload(self, key: str, body: IO[bytes]) -> None:
         """Writes the whole object from an open file, of up to 5 GB, as ``write`` does."""
 
-    def read_version(self, key: str) -> tuple[bytes, str] | None:
-        """The content and its ETag, for ``write_version``; None if there is no such object."""
+    def read_version(self, key: str) -> Version | None:
+        """The content with its ETag, for ``write_version``, and its age; None if there is no such object."""
 
     def write_version(self, key: str, body: bytes, replaces: str | None) -> str:
         """Writes the object if its ETag is still ``replaces``; None means that there must be no object yet.
 
-        Returns the new ETag. Raises ConflictError if another writer was first.
+        Returns the new ETag. Raises ConflictError if another writer was first. It is tried once, and not for long: of
+        a write that got no answer, nobody knows whether it will still take effect.
         """
+
+    def has_version(self, key: str, etag: str) -> bool:
+        """Whether the object is there now, with this ETag."""
 
     def delete(self, key: str) -> None:
         """Removes the object, if there is one."""
 
-    def download(self, key: str, etag: str, into: IO[bytes]) -> None:
-        """Copies the object into an open file. Raises FileError if its ETag is no longer ``etag``."""
+    def download(self, key: str, etag: str | None, into: IO[bytes]) -> None:
+        """Copies the object into an open file. Raises FileError if it is gone or its ETag is no longer ``etag``.
+
+        None stands for any ETag.
+        """
 
 
 @dataclass(frozen=True, slots=True)

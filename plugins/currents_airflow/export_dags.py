@@ -10,7 +10,7 @@ from airflow.sdk import DAG, CronPartitionTimetable, CronTriggerTimetable, Trigg
 
 from currents_airflow import notices
 from currents_airflow.assets import hours_of
-from currents_airflow.operators.base import TASK_DEFAULTS
+from currents_airflow.operators.base import SHORT_TASK, TASK_DEFAULTS
 from currents_airflow.operators.deliver import CurrentsToEventBridgeOperator
 from currents_airflow.operators.discover import CurrentsDiscoverOperator
 from currents_airflow.operators.reconcile import CurrentsReconcileOperator
@@ -104,7 +104,7 @@ def _dag(kind: str, connector: Connector, schedule: Any, doc: str, **options: An
 
 
 def _discover(name: str, **options: Any) -> CurrentsDiscoverOperator:
-    return CurrentsDiscoverOperator(task_id=name, doc_md=_DISCOVER_DOC, **options)
+    return CurrentsDiscoverOperator(task_id=name, doc_md=_DISCOVER_DOC, execution_timeout=SHORT_TASK, **options)
 
 
 def _deliver(name: str, discover: CurrentsDiscoverOperator, **options: Any) -> MappedOperator:
@@ -126,6 +126,7 @@ def _reconcile(connector: Connector, deliver: Mapping[MappedOperator, Any]) -> N
         plans=plans,
         outlets=[hours_of(connector)],
         doc_md=_RECONCILE_DOC,
+        execution_timeout=SHORT_TASK,
         priority_weight=_LIVE_FIRST,
     )
     # A teardown always runs. Its failure counts for the run, and it fails where the tasks before it did.

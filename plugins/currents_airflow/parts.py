@@ -12,12 +12,9 @@ from currents_core.setup.settings import Connector, Location
 if TYPE_CHECKING:
     from currents_aws.event_bus import EventBus
     from currents_aws.s3 import S3Objects
-    from currents_core.books.dead_letter import DeadLetters
     from currents_core.books.layout import Layout
     from currents_core.books.ledger import Ledger
     from currents_core.books.manifest import Manifests
-    from currents_core.books.seen_ids import DeliveredIds
-    from currents_core.delivering.redrive import Redrive
     from currents_core.finding.plan import Plans
     from currents_core.ports import ObjectStore, Target
     from currents_core.setup.run_request import RunRequest
@@ -25,16 +22,18 @@ if TYPE_CHECKING:
 
 # As many as threads share a client. Each one above botocore's ten would be opened and closed for every request, and
 # tell so in the log.
-_S3_CONNECTIONS = 16
+_S3_CONNECTIONS = 24
+# How long a conditional write may take. Whoever makes it would rather know, and look what became of it.
+_SWAP_SECONDS = 4
 
 
 class RunParts:
     """The parts of one run of a connector: its source, its state, its books and its destination.
 
     Each part is made when it is first asked for. Clients come from the connector's Airflow connections, which set their
-    credentials, endpoints, proxies and retries. Replays and redrives keep books of their own, named after their run. A
-    dry run sends nothing, and what it writes is forgotten. ``verify`` sets how the destination's TLS certificate is
-    checked, as in boto3; None leaves that to the connection.
+    credentials, endpoints, proxies and retries. Replays keep books of their own, named after their run. A dry run sends
+    nothing, and what it writes is forgotten. ``verify`` sets how the destination's TLS certificate is checked, as in
+    boto3; None leaves that to the connection.
     """
 
     def __init__(
@@ -87,24 +86,10 @@ class RunParts:
 
     @cached_property
     def ledger(self) -> Ledger:
-        """What became of each file."""
-        from currents_core.books.ledger import Ledger
+        """What became of each slice. A dry run claims in a state of its own, so that it waits for nobody."""
+        from currents_core.books.ledger import LEASE_SECONDS, Ledger
 
-        return Ledger(self.state, self._books)
-
-    @cached_property
-    def dead_letters(self) -> DeadLetters:
-        """The records that could not go."""
-        from currents_core.books.dead_letter import DeadLetters
-
-        return DeadLetters(self.state, self._books)
-
-    @cached_property
-    def delivered_ids(self) -> DeliveredIds:
-        """The ids of the events that were delivered."""
-        from currents_core.books.seen_ids import DeliveredIds
-
-        return DeliveredIds(self.state, self._books)
+        return Ledger(self.state, self._books, lease=-1.0 if self.request.is_dry else LEASE_SECONDS)
 
     @cached_property
     def personal_data(self) -> PersonalData:
@@ -143,31 +128,6 @@ class RunParts:
         # Also a dry run's are kept, since its tasks hand them on.
         return Plans(self._kept, self._books)
 
-    @cached_property
-    def hours_manifests(self) -> Manifests:
-        """The accounts of the hours, whichever books the run has."""
-        from currents_core.books.manifest import Manifests
-
-        return Manifests(self.state, self._hours_books)
-
-    @cached_property
-    def redrive(self) -> Redrive:
-        """The redrive of dead letters."""
-        from currents_core.books.dead_letter import DeadLetters
-        from currents_core.books.layout import run_name
-        from currents_core.books.ledger import Ledger
-        from currents_core.delivering.redrive import Redrive
-
-        return Redrive(
-            run_name(self._run_id),
-            Ledger(self.state, self._hours_books),
-            DeadLetters(self.state, self._hours_books),
-            self.ledger,
-            self.dead_letters,
-            # Also a dry run's are kept, since its tasks hand them on.
-            DeadLetters(self._kept, self._books.planned),
-        )
-
     def addresses(self, prefix: str | None = None, hour: str | None = None) -> dict[str, str]:
         """Pages of the AWS console, by the names of the links to them."""
         from currents_aws.console import bus_address, folder_address, object_address
@@ -179,7 +139,7 @@ class RunParts:
             "Source files": folder_address(region, source.bucket, prefix or source.prefix),
         }
         if hour:
-            key = self.hours_manifests.key(hour)
+            key = self.manifests.key(hour)
             found["Hour manifest"] = object_address(region, self.connector.state.bucket, key)
         return found
 
@@ -193,15 +153,11 @@ class RunParts:
         return self.connector
 
     @property
-    def _hours_books(self) -> Layout:
+    def _books(self) -> Layout:
         from currents_core.books.layout import Layout
 
-        return Layout(f"{self.connector.state.prefix}{self.connector.name}/")
-
-    @property
-    def _books(self) -> Layout:
-        own = self.request.own_books
-        return self._hours_books.of_run(own, self._run_id) if own else self._hours_books
+        hours = Layout(f"{self.connector.state.prefix}{self.connector.name}/")
+        return hours.of_run(self._run_id) if self.request.is_replay else hours
 
 
 def _objects(location: Location) -> S3Objects:
@@ -212,4 +168,7 @@ def _objects(location: Location) -> S3Objects:
 
     hook = S3Hook(aws_conn_id=location.aws_conn_id)
     config = Config(max_pool_connections=_S3_CONNECTIONS).merge(hook.config)
-    return S3Objects(hook.get_client_type(config=config), location.bucket)
+    once = config.merge(
+        Config(retries={"total_max_attempts": 1}, connect_timeout=_SWAP_SECONDS, read_timeout=_SWAP_SECONDS)
+    )
+    return S3Objects(hook.get_client_type(config=config), location.bucket, hook.get_client_type(config=once))

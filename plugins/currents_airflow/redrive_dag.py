@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from airflow.sdk import DAG
 
-from currents_airflow.operators.base import TASK_DEFAULTS
+from currents_airflow.operators.base import SHORT_TASK, TASK_DEFAULTS
 from currents_airflow.operators.deliver import CurrentsToEventBridgeOperator
 from currents_airflow.operators.redrive import CurrentsConcludeRedriveOperator, CurrentsSelectLettersOperator
 from currents_airflow.params import redrive_params
@@ -21,7 +21,7 @@ A cleared task resumes where it left off. To try the remaining letters again, tr
 """
 _SELECT_DOC = "Chooses the dead letters, and plans which task sends which."
 _DELIVER_DOC = "Reads the rows of dead letters again and sends them. Clearing it is safe: it resumes where it left off."
-_CONCLUDE_DOC = "Removes the letters that were accepted, and rewrites the manifests of their hours."
+_CONCLUDE_DOC = "Tells what became of the letters, and rewrites the manifests of their hours."
 
 
 def redrive_dag(connectors: Sequence[str]) -> DAG:
@@ -30,14 +30,14 @@ def redrive_dag(connectors: Sequence[str]) -> DAG:
         dag_id="currents_redrive",
         schedule=None,
         start_date=datetime(2026, 1, 1, tzinfo=UTC),
-        # Two at once could send the same letters.
-        max_active_runs=1,
         doc_md=_DOC,
         tags=["currents"],
         params=redrive_params(connectors),
         default_args={"kind": "redrive", **TASK_DEFAULTS},
     ) as dag:
-        select = CurrentsSelectLettersOperator(task_id="select", connector=_CONNECTOR, doc_md=_SELECT_DOC)
+        select = CurrentsSelectLettersOperator(
+            task_id="select", connector=_CONNECTOR, doc_md=_SELECT_DOC, execution_timeout=SHORT_TASK
+        )
         deliver = CurrentsToEventBridgeOperator.partial(
             task_id="deliver",
             connector=_CONNECTOR,
@@ -46,7 +46,11 @@ def redrive_dag(connectors: Sequence[str]) -> DAG:
             doc_md=_DELIVER_DOC,
         ).expand(shard=select.output)
         conclude = CurrentsConcludeRedriveOperator(
-            task_id="conclude", connector=_CONNECTOR, plans={"deliver": select.output}, doc_md=_CONCLUDE_DOC
+            task_id="conclude",
+            connector=_CONNECTOR,
+            plans={"deliver": select.output},
+            doc_md=_CONCLUDE_DOC,
+            execution_timeout=SHORT_TASK,
         )
         deliver >> conclude.as_teardown(on_failure_fail_dagrun=True)
     return dag

@@ -71,8 +71,8 @@ def test_rows_that_can_not_go_are_dead_letters_and_broken_json_is_kept(airflow: 
     assert (manifest["totals"]["sent"], manifest["totals"]["dead_lettered"]) == (3, 1)
     assert manifest["notes"] == {"properties_kept_as_string": 1}
     s3 = airflow.aws.client("s3")
-    [found] = s3.list_objects_v2(Bucket=airflow.bucket, Prefix=f"state/test/dead_letters/date={HOUR}/")["Contents"]
-    letter = json.loads(gzip.decompress(s3.get_object(Bucket=airflow.bucket, Key=found["Key"])["Body"].read()))
+    [key] = [key for key in airflow.keys(f"state/test/slices/date={HOUR}/") if key.endswith(".letters")]
+    letter = json.loads(gzip.decompress(s3.get_object(Bucket=airflow.bucket, Key=key)["Body"].read()))
     assert (letter["code"], letter["origin"]["key"], letter["origin"]["row"]) == ("no_id", file.key, 0)
 
 

@@ -12,7 +12,7 @@ import os
 import signal
 import subprocess
 import sys
-from datetime import timedelta
+from _thread import start_new_thread
 
 import boto3
 from botocore.config import Config
@@ -20,13 +20,11 @@ from botocore.config import Config
 from currents_aws.choose_transport import transport_for
 from currents_aws.event_bus import EventBus
 from currents_aws.s3 import S3Objects
-from currents_core.books.dead_letter import DeadLetters
 from currents_core.books.layout import Layout
 from currents_core.books.ledger import Ledger
-from currents_core.books.seen_ids import DeliveredIds
 from currents_core.delivering.deliver import Delivery
 from currents_core.errors import CurrentsError
-from currents_core.file_key import SourceFile
+from currents_core.file_key import SourceFile, by_slice
 from currents_core.sending.pacer import Pacer
 from currents_core.setup.settings import Connector
 from tests.tools.airflow_env import PYTHONPATH, ROOT
@@ -46,20 +44,20 @@ def main(source: str, state: str, bus: str, *, rate: float, lease: float, owner:
     )
     events = boto3.client("events", config=Config(retries={"total_max_attempts": 1}))
     s3 = boto3.client("s3")
-    files, store = S3Objects(s3, source), S3Objects(s3, state)
+    once = boto3.client("s3", config=Config(retries={"total_max_attempts": 1}, read_timeout=4))
+    files, store = S3Objects(s3, source), S3Objects(s3, state, once)
     delivery = Delivery(
         connector=connector,
         source=files,
         target=EventBus(events, transport_for(events), bus),
         pacer=Pacer(rate, None),
-        ledger=Ledger(store, Layout(), lease=timedelta(seconds=lease)),
-        dead_letters=DeadLetters(store, Layout()),
-        delivered_ids=DeliveredIds(store, Layout()),
+        ledger=Ledger(store, Layout(), lease=lease),
         owner=owner,
     )
-    signal.signal(signal.SIGTERM, lambda *_: delivery.stop())
+    signal.signal(signal.SIGTERM, lambda *_: start_new_thread(delivery.stop, ()))
     try:
-        delivery.deliver([SourceFile(source, each.key, each.etag, each.size) for each in files.objects("in/")])
+        listed = [SourceFile(source, each.key, each.etag, each.size) for each in files.objects("in/")]
+        delivery.deliver(by_slice(listed))
     except CurrentsError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return ENDED_EARLY

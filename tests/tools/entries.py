@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import pyarrow as pa
 
 from currents_core.entry import Entries
+
+
+class FromFile(NamedTuple):
+    """Entries of a file of which nothing else is known."""
+
+    file_id: str
+
+    def part(self, _start: int, _stop: int) -> FromFile:
+        """The same."""
+        return self
 
 
 def make_entries(count: int, *, first: int = 0, sizes: list[int] | None = None, resource: str = "r") -> Entries:
@@ -17,4 +29,5 @@ def make_entries(count: int, *, first: int = 0, sizes: list[int] | None = None, 
         [0] * count,
         resource,
         sizes or [100] * count,
+        FromFile(resource),
     )

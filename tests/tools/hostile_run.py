@@ -88,7 +88,7 @@ def deliver(files: Mapping[str, bytes], *, alone: bool) -> list[Found]:
             "outcome": _outcome(house, file, error),
             "good": went,
             "seconds": round(seconds / len(files), 3),
-            "codes": sorted({letter["code"] for letter in house.dead_letters.read(file)}),
+            "codes": sorted({letter["code"] for letter in house.letters(file)}),
             "sent": sum(entry.resource == file.arn("aws") for entry in house.target.accepted),
         }
         for name, file in put.items()
@@ -101,11 +101,11 @@ def _at(house: House, key: str, body: bytes) -> SourceFile:
 
 
 def _outcome(house: House, file: SourceFile, error: Exception | None) -> str:
-    if account := house.ledger.account_of(file):
-        return "done" if account.totals.balanced else f"unbalanced: {account.totals}"
-    failed = house.ledger.failed(file.hour)
-    if file.id in failed:
-        reason = failed[file.id]["reason"]
+    state = house.states(file.hour).get(file.id)
+    if state and state.account:
+        return "done" if state.account.totals.balanced else f"unbalanced: {state.account.totals}"
+    if state and state.fate == "failed":
+        reason = state.reason
         return "failed" if reason.isprintable() and len(reason) < 2_500 else f"failed with {reason!r}"
     text = f"{type(error).__name__}: {error}"
     return f"open, {text if isinstance(error, CurrentsError) else text[:300]}"

@@ -29,8 +29,9 @@ class Counts:
 
     @property
     def balanced(self) -> bool:
-        """Whether read = sent + duplicate + filtered + dead_lettered."""
-        return self.read == self.sent + self.duplicate + self.filtered + self.dead_lettered
+        """Whether read = sent + duplicate + filtered + dead_lettered, and none of them is below zero."""
+        parts = (self.sent, self.duplicate, self.filtered, self.dead_lettered)
+        return self.read == sum(parts) and min(parts) >= 0
 
 
 @dataclass(slots=True)

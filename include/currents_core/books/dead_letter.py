@@ -1,24 +1,27 @@
-"""Dead letters: records that could not be sent, parked with their origin and the reason."""
+"""Dead letters: records that could not be sent, parked with their origin and the reason in pages of their slice."""
 
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from tempfile import SpooledTemporaryFile
 from typing import Any
 
 import orjson
 
-from currents_core.books.layout import Layout, file_id_of
+from currents_core.books.head import FileState, Head
+from currents_core.books.pages import Pages
 from currents_core.entry import Entry
 from currents_core.file_key import SourceFile
 from currents_core.mode import Mode
-from currents_core.ports import ObjectStore
 
 # Letters are compressed in memory up to so many bytes, and then on disk.
 _IN_MEMORY = 1 << 22
+
+# A letter as it is stored; see ``content``.
+Letter = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,50 +43,8 @@ class DeadLetter:
     record: Mapping[str, object] = field(default_factory=dict)
 
 
-class DeadLetters:
-    """The dead letters of one connector, as gzipped lines of JSON in one object per file."""
-
-    def __init__(self, store: ObjectStore, layout: Layout) -> None:
-        self._store = store
-        self._layout = layout
-
-    def ids(self, hour: str) -> set[str]:
-        """The ids of the files of an hour that have dead letters."""
-        return {file_id_of(each.key) for each in self._store.objects(self._layout.letters(hour))}
-
-    def write(self, file: SourceFile, letters: Iterable[DeadLetter], now: datetime, mode: Mode = "live") -> None:
-        """Parks all letters of a file, at least one. Writing them again replaces them, so none is parked twice."""
-        self._write(file, (_content(file, letter, now, mode) for letter in letters))
-
-    def replace(self, file: SourceFile, letters: Iterable[Mapping[str, object]]) -> None:
-        """Replaces the letters of a file by others in the form of ``read``; removes them if there are none."""
-        lines = list(letters)
-        if lines:
-            self._write(file, lines)
-        else:
-            self.remove(file)
-
-    def _write(self, file: SourceFile, letters: Iterable[Mapping[str, object]]) -> None:
-        options = orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS
-        with SpooledTemporaryFile(_IN_MEMORY) as body:
-            # Without a time in the gzip header, the same letters give the same bytes.
-            with gzip.GzipFile("", "wb", fileobj=body, mtime=0) as lines:
-                for letter in letters:
-                    lines.write(orjson.dumps(letter, default=str, option=options))
-            body.seek(0)
-            self._store.upload(self._layout.letters_of(file), body)
-
-    def remove(self, file: SourceFile) -> None:
-        """Removes the letters of a file, such as those that an interrupted delivery parked."""
-        self._store.delete(self._layout.letters_of(file))
-
-    def read(self, file: SourceFile) -> list[dict[str, Any]]:
-        """The letters of a file as they are stored; empty if there are none."""
-        body = self._store.read(self._layout.letters_of(file))
-        return [orjson.loads(line) for line in gzip.decompress(body).splitlines()] if body else []
-
-
-def _content(file: SourceFile, letter: DeadLetter, now: datetime, mode: Mode) -> dict[str, object]:
+def content(file: SourceFile, letter: DeadLetter, now: datetime, mode: Mode) -> dict[str, Any]:
+    """A letter as it is stored."""
     return {
         "event_type": letter.event_type,
         "code": letter.code,
@@ -96,3 +57,56 @@ def _content(file: SourceFile, letter: DeadLetter, now: datetime, mode: Mode) ->
         "record": letter.record,
         "entry": letter.entry._asdict() if letter.entry else None,
     }
+
+
+def row_of(letter: Letter) -> int:
+    """The row that a letter is for."""
+    return int(letter["origin"]["row"])
+
+
+def write_letters(pages: Pages, name: str, letters: Iterable[Letter]) -> bool:
+    """Writes a page of letters. Returns False, and writes none, if there are no letters."""
+    options = orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS
+    is_empty = True
+    with SpooledTemporaryFile(_IN_MEMORY) as body:
+        # Without a time in the gzip header, the same letters give the same bytes.
+        with gzip.GzipFile("", "wb", fileobj=body, mtime=0) as lines:
+            for letter in letters:
+                lines.write(orjson.dumps(letter, default=str, option=options))
+                is_empty = False
+        if not is_empty:
+            body.seek(0)
+            pages.upload(name, body)
+    return not is_empty
+
+
+def letters_of(pages: Pages, states: Iterable[FileState]) -> Iterator[tuple[FileState, Letter]]:
+    """The letters of files, page by page, without those of rows that were accepted since.
+
+    A letter counts only where the state of its file names its page: others are of a try that was given up.
+    """
+    by_place = {(state.file.key, state.file.etag): state for state in states}
+    names = dict.fromkeys(name for state in by_place.values() for name in state.letters)
+    for name in names:
+        for line in pages.lines(name):
+            letter = orjson.loads(line)
+            origin = letter["origin"]
+            state = by_place.get((origin["key"], origin["etag"]))
+            if state and name in state.letters and origin["row"] not in state.rows:
+                yield state, letter
+
+
+def with_one_letter_page(head: Head, pages: Pages, name: str) -> Head:
+    """The head with all letters in one page, called ``name``, if they are in several."""
+    named = [state for state in head.files.values() if state.letters]
+    if len({page for state in named for page in state.letters}) <= 1:
+        return head
+    kept: set[str] = set()
+
+    def lines() -> Iterator[Letter]:
+        for state, letter in letters_of(pages, named):
+            kept.add(state.file.id)
+            yield letter
+
+    write_letters(pages, name, lines())
+    return head.with_states(replace(state, letters=(name,) if state.file.id in kept else ()) for state in named)

@@ -1,14 +1,16 @@
 """The layout of a connector's state in its bucket. Keys are composed and parsed only here.
 
-    <root>ledger/date=<hour>/leases/<file id>.json      which task delivers or delivered a file, and its checkpoint
-    <root>ledger/date=<hour>/done/<file id>.json        the file is delivered; the account of its rows
-    <root>ledger/date=<hour>/failed/<file id>.json      the file can't be read; the reason
-    <root>ids/date=<hour>/event_type=<type>/<file id>   fingerprints of the ids that a file brought
-    <root>dead_letters/date=<hour>/<file id>.jsonl.gz   the records of a file that could not be sent
-    <root>plans/date=<hour>/<hash of the content>.json  the files of a shard
-    <root>manifests/date=<hour>.json                    the account of an hour
+    <root>slices/date=<hour>/<slice>/head.json                          who has the slice, and what became of its files
+    <root>slices/date=<hour>/<slice>/<claim>-<token>-<number>.ids       ids of accepted rows
+    <root>slices/date=<hour>/<slice>/<claim>-<token>-<number>.letters   the records that could not be sent
+    <root>slices/date=<hour>/<slice>/<claim>-<token>-<number>.files     states of files, where there are many
+    <root>plans/date=<hour>/<hash of the content>.json                  the files of a shard
+    <root>manifests/date=<hour>.json                                    the account of an hour
 
-The root is `<state prefix><connector>/`. Below it, `replays/<run>/` and `redrives/<run>/` are roots of their own.
+A slice is `event_type=<type>`, or `unnamed` where the keys name no type. The root is `<state prefix><connector>/`.
+Below it, `replays/<run>/` is a root of its own.
+
+Versions of this project that knew no slices kept their state in `ledger/`, `ids/` and `dead_letters/`; see ``earlier``.
 """
 
 from __future__ import annotations
@@ -19,12 +21,14 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import quote
 
-from currents_core.file_key import SourceFile
+from currents_core.file_key import Slice, SourceFile
 
-State = Literal["leases", "done", "failed"]
+PageKind = Literal["ids", "letters", "files"]
+EarlierKind = Literal["ledger", "ids", "dead_letters"]
 
 # The name of an event type in a key, at most. It leaves most of a key's 1,024 bytes to the prefix and the run.
 _TYPE_BYTES = 200
+_HEAD = "head.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,51 +37,58 @@ class Layout:
 
     root: str = ""
 
-    def of_run(self, books: Literal["replays", "redrives"], run_id: str) -> Layout:
-        """The layout of the books that a replay or a redrive keeps for itself, named after its Airflow run."""
-        return Layout(f"{self.root}{books}/{run_name(run_id)}/")
+    def of_run(self, run_id: str) -> Layout:
+        """The layout of the books that a replay keeps for itself, named after its Airflow run."""
+        return Layout(f"{self.root}replays/{run_name(run_id)}/")
 
-    @property
-    def planned(self) -> Layout:
-        """The layout of the copies of the dead letters that a redrive took."""
-        return Layout(f"{self.root}planned/")
+    def slices(self, hour: str) -> str:
+        """The folder of all slices of an hour."""
+        return f"{self.root}slices/date={hour}/"
 
-    def records(self, hour: str, state: State) -> str:
-        """The folder of the ledger's records of one kind for an hour."""
-        return f"{self.root}ledger/date={hour}/{state}/"
+    def slice(self, place: Slice) -> str:
+        """The folder of the head and the pages of a slice."""
+        name = "unnamed" if place.event_type is None else f"event_type={type_name(place.event_type)}"
+        return f"{self.slices(place.hour)}{name}/"
 
-    def record(self, hour: str, state: State, file_id: str) -> str:
-        """The key of the ledger's record of one kind for a file."""
-        return f"{self.records(hour, state)}{file_id}.json"
+    def head(self, place: Slice) -> str:
+        """The key of the head of a slice."""
+        return f"{self.slice(place)}{_HEAD}"
 
-    def ids(self, hour: str, event_type: str) -> str:
-        """The folder of the fingerprints that files brought to an event type and hour."""
-        return f"{self.root}ids/date={hour}/event_type={type_name(event_type)}/"
-
-    def ids_of(self, file: SourceFile, event_type: str) -> str:
-        """The key of the fingerprints that a file brought to an event type."""
-        return f"{self.ids(file.hour, event_type)}{file.id}"
-
-    def letters(self, hour: str) -> str:
-        """The folder of the dead letters of an hour."""
-        return f"{self.root}dead_letters/date={hour}/"
-
-    def letters_of(self, file: SourceFile) -> str:
-        """The key of the dead letters of a file."""
-        return f"{self.letters(file.hour)}{file.id}.jsonl.gz"
+    def page(self, place: Slice, name: str) -> str:
+        """The key of a page of a slice. A name with a slash is that of an earlier version's object below the root."""
+        return f"{self.root if '/' in name else self.slice(place)}{name}"
 
     def plan(self, hour: str, content_hash: str) -> str:
         """The key of a planned shard."""
         return f"{self.root}plans/date={hour}/{content_hash}.json"
+
+    def earlier(self, kind: EarlierKind, hour: str = "") -> str:
+        """The folder in which earlier versions kept what they knew of an hour, or of all hours."""
+        return f"{self.root}{kind}/date={hour}/" if hour else f"{self.root}{kind}/"
+
+    def earlier_ids(self, file: SourceFile, event_type: str) -> str:
+        """The key under which earlier versions kept the ids of one type that a file brought."""
+        return f"{self.earlier('ids', file.hour)}event_type={type_name(event_type)}/{file.id}"
 
     def manifest(self, hour: str) -> str:
         """The key of the manifest of an hour."""
         return f"{self.root}manifests/date={hour}.json"
 
 
-def file_id_of(key: str) -> str:
-    """The file id in the key of a record, of fingerprints or of dead letters."""
-    return key.rpartition("/")[2].partition(".")[0]
+def is_head(key: str) -> bool:
+    """Whether this is the key of a head, rather than of a page."""
+    return key.endswith(f"/{_HEAD}")
+
+
+def page_name(claim: int, token: str, number: int, kind: PageKind) -> str:
+    """The name of a page. Nobody else can use it, as the token is the claim's own."""
+    return f"{claim:06}-{token}-{number}.{kind}"
+
+
+def claim_of_page(key: str) -> int | None:
+    """The number of the claim under which a page was written; None for keys of other objects."""
+    found = re.fullmatch(r"(\d{6,})-\w+-\d+\.(ids|letters|files)", key.rpartition("/")[2])
+    return int(found[1]) if found else None
 
 
 def type_name(event_type: str) -> str:

@@ -1,212 +1,158 @@
-"""The ledger: what became of every file of a connector, by hour.
-
-The names of the objects alone tell which files are done, so one listing answers for a thousand files. Leases are
-written with S3's conditional writes: a task can only replace the version that it read, so one that lost its lease can't
-overwrite its successor's. A lease stays after the file is done, and then only says who delivered it.
+"""The ledger: the heads of the slices of a connector, read by anybody, and replaced by the task that claimed them.
 
 Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timedelta
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from secrets import token_hex
 
-import orjson
+from currents_core.books.claim import Claim
+from currents_core.books.earlier import Earlier
+from currents_core.books.head import Head, parse_head
+from currents_core.books.layout import Layout, is_head
+from currents_core.books.pages import PageMissingError, Pages
+from currents_core.crew import Crew, Threads
+from currents_core.errors import ConflictError, TransientError
+from currents_core.file_key import Slice
+from currents_core.ports import ObjectStore, Version
 
-from currents_core.books.account import Account, total
-from currents_core.books.layout import Layout, State, file_id_of
-from currents_core.books.row_set import RowSet
-from currents_core.errors import ConflictError, FencedError, SetupError
-from currents_core.file_key import SourceFile
-from currents_core.ports import ObjectStore
-
-# A task saves a checkpoint every second. One that has not done so for a minute is gone.
-LEASE = timedelta(seconds=60)
-_PARALLEL_READS = 16
-
-
-@dataclass(slots=True)
-class Lease:
-    """The right to deliver a file, until ``expires_at``.
-
-    ``rows`` are the acknowledged rows as of the last checkpoint. ``etag`` is the ETag of the lease's object.
-    ``resumed`` says that another task had the file before.
-    """
-
-    file: SourceFile
-    owner: str
-    expires_at: datetime
-    rows: RowSet
-    etag: str
-    resumed: bool
+# A task that works on a slice replaces its head every second. One that has not done so for a minute is gone.
+LEASE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Another task, ``owner``, has the file ``until`` then, or longer if it renews its lease."""
+    """Another task, ``owner``, has the slice, and has ``seconds`` left to show that it is alive."""
 
     owner: str
-    until: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """The file is delivered."""
+    seconds: float
 
 
 class Ledger:
-    """The ledger of one connector. ``lease`` is how long a claim lasts. ``now`` is always an aware datetime."""
+    """The ledger of one connector. ``lease`` is how long a claim lasts without a sign of life, in seconds.
 
-    def __init__(self, store: ObjectStore, layout: Layout, *, lease: timedelta = LEASE) -> None:
-        self._store = store
-        self._layout = layout
-        self.lease = lease
-
-    def done(self, hour: str) -> set[str]:
-        """The ids of the delivered files of an hour."""
-        return {file_id_of(each.key) for each in self._store.objects(self._layout.records(hour, "done"))}
-
-    def failed(self, hour: str) -> dict[str, dict[str, str]]:
-        """The files of an hour that can't be read, by id: their `key` and the `reason`."""
-        return {file_id_of(key): orjson.loads(body)["failed"] for key, body in self._records(hour, "failed")}
-
-    def account(self, hour: str) -> HourAccount:
-        """What has been delivered of an hour, redrives included."""
-        records = [orjson.loads(body) for _, body in self._records(hour, "done")]
-        keys = Counter(str(record["file"]["key"]) for record in records)
-        changed = sorted(key for key, versions in keys.items() if versions > 1)
-        return HourAccount(len(records), total(each for record in records for each in _accounts(record)), changed)
-
-    def file(self, hour: str, file_id: str) -> SourceFile | None:
-        """The delivered file with this id; None if it is not delivered."""
-        body = self._store.read(self._layout.record(hour, "done", file_id))
-        return SourceFile(**orjson.loads(body)["file"]) if body else None
-
-    def account_of(self, file: SourceFile) -> Account | None:
-        """The account of a delivered file before any redrive; None if it is not delivered."""
-        body = self._store.read(self._key(file, "done"))
-        return Account.from_json(orjson.loads(body)["account"]) if body else None
-
-    def acknowledged(self, file: SourceFile) -> RowSet:
-        """The acknowledged rows of a file: those that need no more sending."""
-        body = self._store.read(self._key(file, "leases"))
-        return RowSet(orjson.loads(body)["acknowledged"]["ranges"] if body else ())
-
-    def adjust(self, file: SourceFile, redrive: str, change: Account, now: datetime) -> None:
-        """Records by how much a redrive changes the account of a delivered file. A redrive's last record counts.
-
-        Raises SetupError if the file's record is gone, ConflictError if another writer changes it at the same time.
-        """
-        key = self._key(file, "done")
-        stored = self._store.read_version(key)
-        if stored is None:
-            raise SetupError(
-                "its record is gone from the ledger, so its redrive can't be counted; run its hour again", uri=file.uri
-            )
-        record = orjson.loads(stored[0])
-        record.setdefault("redrives", {})[redrive] = change.as_json() | {"at": now.isoformat(timespec="seconds")}
-        self._store.write_version(key, orjson.dumps(record), stored[1])
-
-    def claim(self, file: SourceFile, owner: str, now: datetime) -> Lease | Held | Done:
-        """Claims the file for ``owner`` if no task has it, or the lease of the one that had it has run out."""
-        lease = Lease(file, owner, now + self.lease, RowSet(), "", resumed=False)
-        try:
-            lease.etag = self._store.write_version(self._key(file, "leases"), _lease_record(lease, now), None)
-        except ConflictError:
-            return self._claim_again(lease, now)
-        return lease
-
-    def _claim_again(self, lease: Lease, now: datetime) -> Lease | Held | Done:
-        if self._store.read(self._key(lease.file, "done")) is not None:
-            return Done()
-        stored = self._store.read_version(self._key(lease.file, "leases"))
-        if stored is None:
-            return Held("unknown", now)
-        record = orjson.loads(stored[0])
-        until = datetime.fromisoformat(record["lease"]["expires_at"])
-        if until > now:
-            return Held(record["lease"]["owner"], until)
-        lease.rows = RowSet(record["acknowledged"]["ranges"])
-        lease.resumed = True
-        try:
-            key = self._key(lease.file, "leases")
-            lease.etag = self._store.write_version(key, _lease_record(lease, now), stored[1])
-        except ConflictError:
-            return Held("another task", now + self.lease)
-        return lease
-
-    def checkpoint(self, lease: Lease, rows: RowSet, now: datetime, *, release: bool = False) -> None:
-        """Records the acknowledged rows, and renews the lease or gives it back. Raises FencedError if it is lost."""
-        renewed = replace(lease, rows=rows, expires_at=now if release else now + self.lease)
-        record, key = _lease_record(renewed, now), self._key(lease.file, "leases")
-        try:
-            lease.etag = self._store.write_version(key, record, lease.etag)
-        except ConflictError:
-            stored = self._store.read_version(key)
-            if stored is None or stored[0] != record:
-                raise FencedError(
-                    "another task took it over while this one was away and is delivering it now", uri=lease.file.uri
-                ) from None
-            # This task's own write had arrived; only the answer to it was lost.
-            lease.etag = stored[1]
-        lease.rows, lease.expires_at = renewed.rows, renewed.expires_at
-
-    def settle(self, lease: Lease, account: Account, now: datetime) -> None:
-        """Records a file as delivered, with its account. Raises FencedError if another task did so before."""
-        file = lease.file
-        record = _record(file, {"account": account.as_json(), "owner": lease.owner}, now)
-        try:
-            self._store.write_version(self._key(file, "done"), record, None)
-        except ConflictError:
-            if self._store.read(self._key(file, "done")) != record:
-                raise FencedError("another task delivered it in the meantime", uri=file.uri) from None
-        if lease.resumed:
-            self._store.delete(self._key(file, "failed"))
-
-    def fail(self, file: SourceFile, reason: str, now: datetime) -> None:
-        """Records that a file can't be read. It stays open; the next run of its hour tries it again."""
-        self._store.write(
-            self._key(file, "failed"), _record(file, {"failed": {"key": file.key, "reason": reason}}, now)
-        )
-
-    def _records(self, hour: str, state: State) -> list[tuple[str, bytes]]:
-        keys = [each.key for each in self._store.objects(self._layout.records(hour, state))]
-        with ThreadPoolExecutor(_PARALLEL_READS) as pool:
-            bodies = pool.map(self._store.read, keys)
-            # A record may vanish between listing and reading, such as that of a failed file just delivered.
-            return [(key, body) for key, body in zip(keys, bodies, strict=True) if body is not None]
-
-    def _key(self, file: SourceFile, state: State) -> str:
-        return self._layout.record(file.hour, state, file.id)
-
-
-@dataclass(frozen=True, slots=True)
-class HourAccount:
-    """What has been delivered of an hour.
-
-    ``files`` is the number of files, ``account`` that of their rows, and ``changed`` has the keys of the objects of
-    which several versions were delivered.
+    ``token`` gives a name that was never used before.
     """
 
-    files: int
-    account: Account
-    changed: list[str]
+    def __init__(
+        self,
+        store: ObjectStore,
+        layout: Layout,
+        *,
+        lease: float = LEASE_SECONDS,
+        crew: Crew | None = None,
+        token: Callable[[], str] = lambda: token_hex(6),
+    ) -> None:
+        self._store = store
+        self._layout = layout
+        self._lease = lease
+        self._crew = crew or Threads()
+        self._token = token
+        # The keys of the heads that there were when this was looked for, by hour.
+        self._known: dict[str, set[str]] = {}
+        self._listing = self._crew.lock()
+        self._earlier = Earlier(store, layout, self._crew)
 
+    def heads(self, hour: str) -> list[Head]:
+        """The heads of an hour, with the states of all files.
 
-def _accounts(record: dict[str, Any]) -> list[Account]:
-    """The account of a file's delivery, and the changes by redrives."""
-    return [Account.from_json(each) for each in (record["account"], *record.get("redrives", {}).values())]
+        A slice that nobody claimed since an earlier version was at it has the head that a claim would begin with.
+        """
+        reads = [self._crew.start(self._read, key) for key in self._heads(hour)]
+        heads = [head for head in (read.result() for read in reads) if head]
+        taken = {head.slice for head in heads}
+        return [*heads, *(head for place, head in self._earlier.heads(hour).items() if place not in taken)]
 
+    def head(self, place: Slice) -> Head | None:
+        """The head of a slice as ``heads`` gives it; None if there is none."""
+        return self._read(self._layout.head(place)) or self._earlier.heads(place.hour).get(place)
 
-def _record(file: SourceFile, content: dict[str, Any], now: datetime) -> bytes:
-    return orjson.dumps({"file": asdict(file), "at": now.isoformat(timespec="milliseconds"), **content})
+    def claim(self, place: Slice, owner: str) -> Claim | Held:
+        """Claims a slice for ``owner``, if nobody has it or who had it has shown no sign of life for long enough.
 
+        That is judged by the store's clock alone. The first claim takes over what earlier versions knew of the slice:
+        until its swap, nothing of that counts. Raises TransientError if the store gave no clear answer.
+        """
+        stored = self._store.read_version(self._layout.head(place)) if self._may_exist(place) else None
+        if not stored and (holder := self._earlier.holder(place.hour)):
+            return Held(*holder)
+        pages, key = self.pages(place), self._layout.head(place)
+        before = self._parsed(stored, place) if stored else self._earlier.taken_over(place, pages, self._token())
+        if stored and before.owner is not None and stored.age <= self._lease:
+            return Held(before.owner, self._lease - stored.age)
+        # Pages that no head names may also be those of a task that died while it took over what was there before.
+        was_left = before.owner is not None or (not stored and bool(before.files))
+        began = self._crew.seconds()
+        new = replace(
+            before,
+            seq=before.seq + 1,
+            claim=before.claim + 1,
+            token=self._token(),
+            nonce=self._token(),
+            owner=owner,
+        )
+        etag = self._taken(place, new, stored.etag if stored else None)
+        if etag is None:
+            if stored:
+                return Held("another task", self._lease)
+            # Somebody has begun the slice since the heads were listed.
+            pages.remove(sorted(before.pages))
+            self._known[place.hour].add(key)
+            return self.claim(place, owner)
+        claim = Claim(self._store, key, pages, new, etag, began, self._crew.seconds, self._token)
+        with claim.kept():
+            # What was taken over is known already.
+            if stored:
+                claim.open()
+            if was_left:
+                pages.sweep(claim.head)
+        return claim
 
-def _lease_record(lease: Lease, now: datetime) -> bytes:
-    acknowledged = {"position": lease.rows.position, "rows": len(lease.rows), "ranges": lease.rows.ranges}
-    held = {"owner": lease.owner, "expires_at": lease.expires_at.isoformat(timespec="milliseconds")}
-    return _record(lease.file, {"lease": held, "acknowledged": acknowledged}, now)
+    def pages(self, place: Slice) -> Pages:
+        """The pages of a slice."""
+        return Pages(self._store, self._layout, place)
+
+    def _may_exist(self, place: Slice) -> bool:
+        """Whether there may be a head. For slices that nobody began, which most are, one listing spares each a look."""
+        with self._listing:
+            if place.hour not in self._known:
+                self._known[place.hour] = set(self._heads(place.hour))
+        return self._layout.head(place) in self._known[place.hour]
+
+    def _heads(self, hour: str) -> list[str]:
+        return [each.key for each in self._store.objects(self._layout.slices(hour)) if is_head(each.key)]
+
+    def _taken(self, place: Slice, new: Head, replaces: str | None) -> str | None:
+        """The ETag of the head that makes the claim; None if another task was first."""
+        key = self._layout.head(place)
+        try:
+            return self._store.write_version(key, new.as_bytes(), replaces)
+        except TransientError as error:
+            stored = self._store.read_version(key)
+            if stored and self._parsed(stored, place).nonce == new.nonce:
+                return stored.etag
+            if isinstance(error, ConflictError):
+                return None
+            raise
+
+    def _read(self, key: str) -> Head | None:
+        etag = ""
+        while stored := self._store.read_version(key):
+            head = parse_head(stored.body, self._uri(key))
+            try:
+                return self.pages(head.slice).with_files(head)
+            except PageMissingError:
+                # Its pages may have been merged in the meantime; then another head names others.
+                if stored.etag == etag:
+                    raise
+                etag = stored.etag
+        return None
+
+    def _parsed(self, stored: Version, place: Slice) -> Head:
+        return parse_head(stored.body, self._uri(self._layout.head(place)))
+
+    def _uri(self, key: str) -> str:
+        return f"s3://{self._store.bucket}/{key}"

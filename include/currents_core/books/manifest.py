@@ -2,20 +2,46 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 import orjson
 
-from currents_core.books.account import Account
+from currents_core.books.account import Account, total
+from currents_core.books.head import Head
 from currents_core.books.layout import Layout
-from currents_core.books.ledger import HourAccount, Ledger
+from currents_core.books.ledger import Ledger
+from currents_core.errors import TransientError
 from currents_core.file_key import SourceFile
 from currents_core.hour import hour_end
-from currents_core.ports import ObjectStore
+from currents_core.ports import CHANGED, ObjectStore
 
+# How often a manifest is written before the fault is told.
+_ATTEMPTS = 3
 _NOT_TRIED = "not delivered; see the log of its `deliver` task"
+
+
+@dataclass(frozen=True, slots=True)
+class HourAccount:
+    """What has been delivered of an hour.
+
+    ``files`` is the number of files, ``account`` that of their rows, and ``changed`` has the keys of the objects of
+    which several versions were delivered.
+    """
+
+    files: int
+    account: Account
+    changed: list[str]
+
+
+def hour_account(heads: Iterable[Head]) -> HourAccount:
+    """What has been delivered of the slices with these heads."""
+    states = [state for head in heads for state in head.files.values() if state.account]
+    done = Counter(state.file.key for state in states if state.fate == "done")
+    changed = sorted(key for key, versions in done.items() if versions > 1)
+    return HourAccount(done.total(), total(state.account for state in states if state.account), changed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +81,15 @@ class Manifest:
 
 
 def reconcile(connector: str, hour: str, planned: Iterable[SourceFile], ledger: Ledger) -> Manifest:
-    """The manifest of an hour: the ledger's account, compared with the planned files and those that failed before."""
-    done = ledger.done(hour)
-    failed = ledger.failed(hour)
-    tried = {file.id: file.key for file in planned if file.hour == hour} | {
-        i: each["key"] for i, each in failed.items()
-    }
-    open_files = {
-        key: failed[file_id]["reason"] if file_id in failed else f"{key}: {_NOT_TRIED}"
-        for file_id, key in tried.items()
-        if file_id not in done
-    }
-    return Manifest(connector, hour, ledger.account(hour), open_files)
+    """The manifest of an hour: what its heads say, compared with the planned files and those that failed before."""
+    heads = ledger.heads(hour)
+    states = {file_id: state for head in heads for file_id, state in head.files.items()}
+    reasons = {state.file.key: state.reason for state in states.values() if state.fate == "failed"}
+    for file in planned:
+        state = states.get(file.id)
+        if file.hour == hour and (not state or state.fate != "done"):
+            reasons.setdefault(file.key, f"{file.uri}: {CHANGED if state and state.fate == 'gone' else _NOT_TRIED}")
+    return Manifest(connector, hour, hour_account(heads), reasons)
 
 
 class Manifests:
@@ -81,18 +104,38 @@ class Manifests:
         return self._layout.manifest(hour)
 
     def write(self, manifest: Manifest, now: datetime, *, announce: bool = False) -> bool:
-        """Writes the manifest over the previous one of the hour.
+        """Replaces the manifest of the hour.
 
-        Returns whether to announce the hour as complete: ``announce`` allows it, the hour is over and complete, and it
-        was not announced before with the same content.
+        Returns whether to announce the hour as complete: ``announce`` allows it, the hour is over and complete and has
+        files, and it was not announced before with the same content.
         """
+        told = self._replace(manifest, now, is_announced=False)
+        is_whole = manifest.complete and manifest.delivered.files > 0 and hour_end(manifest.hour) <= now
+        return announce and is_whole and not told["announced"]
+
+    def announced(self, manifest: Manifest, now: datetime) -> None:
+        """Notes that the hour was announced with this content, if it still has it. Else the next run announces it."""
+        self._replace(manifest, now, is_announced=True)
+
+    def _replace(self, manifest: Manifest, now: datetime, *, is_announced: bool) -> dict[str, object]:
         key, told = self.key(manifest.hour), manifest.as_json(now)
-        before = orjson.loads(self._store.read(key) or b"{}")
-        was_announced = before.get("announced", False) and _content(before) == _content(told)
-        is_whole = manifest.complete and hour_end(manifest.hour) <= now
-        told["announced"] = was_announced or (announce and is_whole)
-        self._store.write(key, orjson.dumps(told, option=orjson.OPT_INDENT_2))
-        return bool(told["announced"] and not was_announced)
+        for attempt in range(_ATTEMPTS):
+            stored = self._store.read_version(key)
+            before = orjson.loads(stored.body) if stored else {}
+            is_known = _content(before) == _content(told)
+            if is_announced and not is_known:
+                # More was delivered since, and is to be announced as well.
+                break
+            told["announced"] = is_known and (is_announced or before.get("announced", False))
+            body = orjson.dumps(told, option=orjson.OPT_INDENT_2)
+            try:
+                self._store.write_version(key, body, stored.etag if stored else None)
+                break
+            except TransientError:
+                # Another run was first, or no answer came: look again.
+                if attempt == _ATTEMPTS - 1:
+                    raise
+        return told
 
 
 def _content(manifest: Mapping[str, object]) -> dict[str, object]:

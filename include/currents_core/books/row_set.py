@@ -24,15 +24,14 @@ class RowSet:
     def __len__(self) -> int:
         return sum(self._stops) - sum(self._starts)
 
+    def __contains__(self, row: int) -> bool:
+        place = bisect_right(self._starts, row) - 1
+        return place >= 0 and row < self._stops[place]
+
     @property
     def ranges(self) -> list[tuple[int, int]]:
         """The ranges in ascending order, disjoint: pairs of the first row and the row after the last."""
         return list(zip(self._starts, self._stops, strict=True))
-
-    @property
-    def position(self) -> int:
-        """How many rows from the start of the file are in the set before the first gap."""
-        return self._stops[0] if self._starts and self._starts[0] == 0 else 0
 
     def add(self, start: int, stop: int) -> None:
         """Adds the rows from ``start`` up to, but not including, ``stop``."""
@@ -55,6 +54,17 @@ class RowSet:
         stops = numbers[np.concatenate((ends, [len(numbers) - 1]))] + 1
         for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
             self.add(start, stop)
+
+    def common(self, other: RowSet) -> int:
+        """How many rows are in both sets."""
+        found = at = 0
+        for start, stop in self.ranges:
+            while at and other._stops[at - 1] > start:
+                at -= 1
+            while at < len(other._starts) and other._starts[at] < stop:
+                found += max(0, min(stop, other._stops[at]) - max(start, other._starts[at]))
+                at += 1
+        return found
 
     def mask(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """Whether each row is in the set.

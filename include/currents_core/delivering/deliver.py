@@ -1,48 +1,51 @@
-"""Delivers the files of a shard: claim → read → prepare → send → acknowledge → checkpoint → settle.
+"""Delivers the slices of a shard: claim → read → prepare → send → judge → checkpoint → settle.
 
-Several threads work at the same time. Some claim and download files ahead of their turn. The caller's thread reads the
-files in order, prepares their rows, and sends. Others settle files that are through. Once a second, the beat saves how
-far each file has got.
+Several threads work at the same time. Some claim slices and download files ahead of their turn. The caller's thread
+reads the files in order, prepares their rows, and sends. Once a second, the beat has the head of each slice replaced by
+one that says what was accepted and which files are through.
 """
 
 from __future__ import annotations
 
 import logging
-import time
-from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from traceback import walk_tb
-from typing import IO
+
+import numpy as np
 
 from currents_core.books.account import Account
-from currents_core.books.dead_letter import DeadLetter, DeadLetters
-from currents_core.books.ledger import Ledger
-from currents_core.books.seen_ids import DeliveredIds, KnownIds
+from currents_core.books.dead_letter import DeadLetter, Letter
+from currents_core.books.head import FileState
+from currents_core.books.ledger import Held, Ledger
 from currents_core.counted import counted
-from currents_core.delivering.fetch import Fetcher
+from currents_core.crew import Crew, Threads
+from currents_core.delivering.fetch import Fetched, Fetcher, Work
 from currents_core.delivering.keep import BEAT_SECONDS, Keeper
 from currents_core.delivering.open_file import OpenFile
-from currents_core.delivering.prepare import Preparation
+from currents_core.delivering.open_slice import OpenSlice
+from currents_core.delivering.park import park
+from currents_core.delivering.prepare import Batched, Preparation
 from currents_core.delivering.progress import Progress
-from currents_core.delivering.settle import Settlement
+from currents_core.delivering.take import Taker
 from currents_core.entry import Entries, Span
 from currents_core.errors import (
     CurrentsError,
     DeliveryError,
     FileError,
     StoppedError,
+    TransientError,
     is_of_the_machine,
     lack_of_machine,
 )
-from currents_core.file_key import SourceFile
+from currents_core.file_key import Slice, SourceFile
 from currents_core.mode import Mode
 from currents_core.ports import ObjectStore, Target
-from currents_core.reading.read import read
+from currents_core.reading.read import Batch, read
 from currents_core.sending.figures import SendFigures
 from currents_core.sending.pacer import Pacer
 from currents_core.sending.retry import Backoff
@@ -54,6 +57,8 @@ from currents_core.shaping.personal_data import PersonalData
 log = logging.getLogger(__name__)
 
 _BEATS_PER_LINE = 5
+# Longer than any wait that ends by itself: for the circuit, or for a slice that another task has.
+_STILL_SECONDS = 1_200.0
 
 
 class _EnoughError(Exception):
@@ -62,11 +67,11 @@ class _EnoughError(Exception):
 
 @dataclass
 class Delivery:
-    """Delivers files of one connector, once.
+    """Delivers slices of one connector, once.
 
-    ``owner`` names the task in leases. After ``max_events`` the delivery ends in good order, and a later one completes
-    the files that are still open. ``rows_of`` gives the numbers of the rows of a file to deliver, as if the file had no
-    others. ``clock`` gives the current time as an aware datetime. ``beat_seconds`` is the time between checkpoints.
+    ``owner`` names the task in claims. After ``max_events`` the delivery ends in good order, and a later one completes
+    the files that are still open. With ``wants_letter`` it sends dead letters again, those that this chooses, and no
+    files. ``mode`` is how events are marked; letters keep theirs. ``beat_seconds`` is the time between checkpoints.
     """
 
     connector: Connector
@@ -74,68 +79,79 @@ class Delivery:
     target: Target
     pacer: Pacer
     ledger: Ledger
-    dead_letters: DeadLetters
-    delivered_ids: DeliveredIds
     owner: str = "delivery"
     personal_data: PersonalData = field(default_factory=lambda: PersonalData(()))
     mode: Mode = "live"
     max_events: int | None = None
-    rows_of: Callable[[SourceFile], Collection[int]] | None = None
+    wants_letter: Callable[[Letter], bool] | None = None
     backoff: Backoff = field(default_factory=Backoff)
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
-    sleep: Callable[[float], None] = time.sleep
+    crew: Crew = field(default_factory=Threads)
     beat_seconds: float = BEAT_SECONDS
 
     def __post_init__(self) -> None:
         self._put = 0
         self._beats = count(1)
-        self._known_ids = KnownIds(self.delivered_ids)
-        self._sender = Sender(
-            self.target, self.pacer, acknowledge=self._acknowledge, refuse=self._refuse, backoff=self.backoff
-        )
-        self._preparation = Preparation(
-            self.connector, self._known_ids.of, self.target.limits, self.personal_data, self.mode
-        )
-        self._settlement = Settlement(
-            self.source, self.ledger, self.dead_letters, self.delivered_ids, self._preparation, self.clock
-        )
+        self._account = Account()
+        self._failures: list[str] = []
+        self._preparation = Preparation(self.connector, self.target.limits, self.personal_data)
         self._keeper = Keeper(
-            self.ledger,
-            settle=self._settle,
-            fail=self._sender.fail,
+            self.crew,
+            park=self._park,
+            settled=self._settled,
+            fail=self._fail,
             on_beat=self._on_beat,
-            clock=self.clock,
             beat_seconds=self.beat_seconds,
         )
+        self._sender = Sender(
+            self.target,
+            self.pacer,
+            acknowledge=self._accept,
+            refuse=self._refuse,
+            backoff=self.backoff,
+            hold=self._keeper.hold,
+            crew=self.crew,
+        )
 
-    def deliver(self, files: Sequence[SourceFile]) -> Account:
-        """Delivers every file that the ledger does not have as done yet, and returns the account of these.
+    def deliver(self, work: Mapping[Slice, Sequence[SourceFile]]) -> Account:
+        """Delivers every file of the slices that is not done yet, and returns the account of these.
 
         A file that can't be read is recorded as failed and does not hold up the others; DeliveryError is raised at the
-        end. Any other fault ends the delivery: it waits for requests in flight, saves how far each file has got, and
-        raises the fault. So a rerun sends nothing twice.
+        end. Any other fault ends the delivery: it waits for requests in flight, saves what was accepted, and raises the
+        fault. So a rerun sends nothing twice.
         """
-        done = {hour: self.ledger.done(hour) for hour in {file.hour for file in files}}
-        self._known_ids.files = done
-        self._progress = Progress(len(files), sum(file.size for file in files))
-        open_files = []
-        for file in files:
-            if file.id in done[file.hour]:
-                self._progress.file_done(file.size)
-            else:
-                open_files.append(file)
-        # The sender ends first, so that the last answers are saved when the files are given back.
+        files = [file for each in work.values() for file in each]
+        self._progress = Progress(len(files), sum(file.size for file in files), self.crew.seconds)
+        fetcher = Fetcher(
+            source=self.source,
+            taker=Taker(self.source, self.ledger, self.owner, self.crew, self.wants_letter),
+            crew=self.crew,
+            taken=self._taken,
+            meanwhile=self._sender.pump,
+            check=self._sender.check,
+        )
+        # The sender ends first, so that the last answers are saved when the slices are given back.
         with self._keeper, self._sender:
-            self._send_all(open_files)
+            try:
+                held = self._send_all(fetcher, work.items())
+                for one, _ in held:
+                    # Whoever waits for a slice must have no other that somebody may wait for.
+                    self._send_all(fetcher, [one], waits=True)
+            except _EnoughError:
+                most = counted(self._put, "event")
+                log.info("%s: reached the maximum of %s; a later run delivers the rest", self.connector.name, most)
+                self._sender.drain()
+            except BaseException:
+                # A thread that waits for a claim must notice that it waits for nothing.
+                self.stop()
+                raise
         self._log_line()
-        if failures := self._settlement.failures:
+        if self._failures:
             raise DeliveryError(
-                f"{self.connector.name}: {counted(len(failures), 'file')} can't be read, all others are delivered: "
-                f"{'; '.join(failures[:5])}"
+                f"{self.connector.name}: {counted(len(self._failures), 'file')} can't be read, all others are "
+                f"delivered: {'; '.join(self._failures[:5])}"
             )
-        account = self._settlement.account
-        account.notes.update(self.figures.notes())
-        return account
+        self._account.notes.update(self.figures.notes())
+        return self._account
 
     @property
     def figures(self) -> SendFigures:
@@ -143,70 +159,77 @@ class Delivery:
         return self._sender.figures
 
     def stop(self) -> None:
-        """Asks the delivery to end as soon as it can, in good order. A signal handler may call it."""
+        """Asks the delivery to end as soon as it can, in good order. Not for signal handlers: it takes a lock."""
         self._sender.fail(StoppedError(f"{self.connector.name}: told to stop; clear the task to resume"))
 
-    def _send_all(self, files: Sequence[SourceFile]) -> None:
-        fetcher = Fetcher(
-            source=self.source,
-            ledger=self.ledger,
-            owner=self.owner,
-            opened=self._keeper.add,
-            meanwhile=self._sender.pump,
-            check=self._sender.check,
-            clock=self.clock,
-            sleep=self.sleep,
-        )
-        unread = Counter(file.hour for file in files)
-        with closing(fetcher.fetch(files)) as fetched:
-            try:
-                for file, opened, body in fetched:
-                    if opened is None:
-                        self._progress.file_done(file.size)
-                    else:
-                        self._read(opened, body)
-                    unread[file.hour] -= 1
-                    if not unread[file.hour]:
-                        self._known_ids.forget(file.hour)
-            except _EnoughError:
-                most = counted(self._put, "event")
-                log.info("%s: reached the maximum of %s; a later run delivers the rest", self.connector.name, most)
-            except BaseException:
-                # A thread that waits for a lease must notice that it waits for nothing.
-                self.stop()
-                raise
-        self._sender.drain()
-        self._keeper.wait()
-        self._sender.check()
+    def _fail(self, error: CurrentsError) -> None:
+        self._sender.fail(error)
 
-    def _read(self, opened: OpenFile, body: IO[bytes] | None) -> None:
-        """Reads a file and hands its entries to the sender."""
-        fault = opened.fault
+    def _send_all(self, fetcher: Fetcher, work: Iterable[Work], *, waits: bool = False) -> list[tuple[Work, Held]]:
+        fetching = fetcher.fetch(work, waits=waits)
+        with closing(fetching):
+            while True:
+                try:
+                    fetched = next(fetching)
+                except StopIteration as end:
+                    held: list[tuple[Work, Held]] = end.value
+                    break
+                self._take_in(fetched)
+        self._sender.drain()
+        self._keeper.finish(self._sender.check)
+        return held
+
+    def _taken(self, opened: OpenSlice) -> None:
+        self._keeper.add(opened)
+        for file in opened.skipped:
+            self._progress.file_done(file.size)
+        if opened.skipped:
+            log.info("%s: %s delivered before", opened.place.name, counted(len(opened.skipped), "file"))
+        for each in opened.todo:
+            if rows := len(each.before.rows) if each.asked is None else 0:
+                log.info("%s: resumes where it left off, skipping %s already sent", each.file.uri, counted(rows, "row"))
+
+    def _take_in(self, fetched: Fetched) -> None:
+        opened, file, body = fetched
+        if file is None:
+            if opened.end():
+                self._keeper.finish_soon(opened)
+            return
+        opened.add(file)
+        fault = file.fault
         if body is not None:
             with body:
                 try:
-                    self._put_entries(opened, Path(body.name))
+                    for entries in self._prepared(opened, file, Path(f"/dev/fd/{body.fileno()}")):
+                        self._sender.put(self._of_those_asked_for(entries))
                 except FileError as error:
                     fault = error
-        if opened.end(fault):
-            self._keeper.settle_soon(opened)
+        file.end(fault)
 
-    def _put_entries(self, opened: OpenFile, path: Path) -> None:
-        for entries in self._prepared(opened, path):
-            self._sender.put(self._of_those_asked_for(entries))
-
-    def _prepared(self, opened: OpenFile, path: Path) -> Iterator[Entries]:
+    def _prepared(self, opened: OpenSlice, file: OpenFile, path: Path) -> Iterator[Entries]:
         """The entries of a file. Raises FileError for whatever is wrong with it, and other errors for what is not."""
         try:
-            contents = read(path, opened.file.uri)
-            file_type = opened.file.event_type or contents.event_type
-            wanted = self.rows_of(opened.file) if self.rows_of else None
+            contents = read(path, file.file.uri)
+            file_type = file.file.event_type or contents.event_type
             for batch in contents.batches:
-                frame = batch.frame if wanted is None else batch.frame[batch.frame.index.isin(wanted)]
-                yield from self._preparation.entries(opened, file_type, batch._replace(frame=frame))
+                for mode, part in self._parts(file, batch):
+                    yield from self._preparation.entries(file, opened.seen, file_type, part, mode)
                 self._progress.rows_read += len(batch.frame)
         except Exception as error:
-            raise _fault_of_file(error, opened.file.uri) from error
+            raise _fault_of_file(error, file.file.uri) from error
+
+    def _parts(self, file: OpenFile, batch: Batch) -> Iterator[tuple[Mode, Batch]]:
+        """The rows of a batch to deliver, by how they are marked."""
+        if file.asked is None:
+            yield self.mode, batch
+            return
+        rows = batch.frame.index.to_numpy()
+        for mode in dict.fromkeys(mode for _, mode in file.asked):
+            wanted = np.zeros(len(rows), bool)
+            for (_, of_mode), asked in file.asked.items():
+                wanted |= asked.mask(rows) if of_mode == mode else False
+            if wanted.any():
+                yield mode, batch._replace(frame=batch.frame[wanted])
 
     def _of_those_asked_for(self, entries: Entries) -> Entries:
         """The entries, if the maximum allows them all; else puts those that it allows and raises _EnoughError."""
@@ -219,31 +242,51 @@ class Delivery:
             self._sender.put(entries.first(rest))
         raise _EnoughError
 
-    def _acknowledge(self, span: Span) -> None:
-        opened = self._keeper[span.entries.resource]
-        if opened.acknowledge(span.rows):
-            self._keeper.settle_soon(opened)
+    def _accept(self, span: Span) -> None:
+        batched = _batched(span)
+        batched.opened.accept(span.rows, batched.prints[span.start : span.stop])
 
     def _refuse(self, refused: Refused) -> None:
-        entry = refused.entry
+        [entry], batched = refused.span, _batched(refused.span)
         first_try = datetime.fromtimestamp(refused.first_try, UTC)
         letter = DeadLetter(
             entry.row, entry.detail_type, refused.code, refused.reason, entry, refused.attempts, first_try
         )
-        opened = self._keeper[entry.resource]
-        if opened.refuse(letter):
-            self._keeper.settle_soon(opened)
+        [with_record] = self._preparation.records(batched.frame, [letter])
+        batched.opened.refuse(with_record)
 
-    def _settle(self, opened: OpenFile) -> None:
-        self._settlement.settle(opened)
-        self._progress.file_done(opened.file.size)
+    def _park(self, opened: OpenSlice, files: Sequence[OpenFile]) -> Mapping[str, tuple[str, ...]]:
+        return park(opened.claim, files, self.mode, self.crew.now())
+
+    def _settled(self, file: OpenFile, state: FileState) -> None:
+        self._progress.file_done(file.file.size)
+        if file.fault:
+            log.error("%s: %s", self.connector.name, file.fault)
+            self._failures.append(str(file.fault))
+        else:
+            log.debug("%s: %s: %s", self.connector.name, file.file.uri, state.account and state.account.totals)
+            self._account.add(file.outcome)
 
     def _on_beat(self) -> None:
+        if self._progress.stands_still(self.figures) > _STILL_SECONDS:
+            # Whatever it is that can't happen: nobody would look at a task that is green and holds its slices for ever.
+            minutes = f"{_STILL_SECONDS / 60:.0f} minutes"
+            self._fail(
+                TransientError(
+                    f"{self.connector.name}: nothing has moved for {minutes}; clear the task to resume, and report this"
+                )
+            )
         if next(self._beats) % _BEATS_PER_LINE == 0:
             self._log_line()
 
     def _log_line(self) -> None:
         log.info("%s: %s", self.connector.name, self._progress.line(self.figures, self.pacer.pace))
+
+
+def _batched(span: Span) -> Batched:
+    origin = span.entries.origin
+    assert isinstance(origin, Batched), "only prepared entries are sent"
+    return origin
 
 
 def _fault_of_file(error: Exception, uri: str) -> Exception:

@@ -1,131 +1,216 @@
-"""Claims files in order, and downloads them ahead of their turn."""
+"""Takes slices in order, and downloads their files ahead of their turn."""
 
 from __future__ import annotations
 
 import logging
-import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from io import RawIOBase
 from shutil import disk_usage
-from tempfile import NamedTemporaryFile, gettempdir
-from typing import IO
+from tempfile import TemporaryFile, gettempdir
+from typing import IO, NamedTuple, TypeVar, cast
 
-from currents_core.books.ledger import Done, Held, Lease, Ledger
-from currents_core.counted import counted
+from currents_core.books.ledger import Held
+from currents_core.crew import Crew, Job
 from currents_core.delivering.open_file import OpenFile
+from currents_core.delivering.open_slice import OpenSlice
+from currents_core.delivering.take import Taker
 from currents_core.errors import FileError, TransientError, is_of_the_machine, lack_of_machine
-from currents_core.file_key import SourceFile
+from currents_core.file_key import Slice, SourceFile
 from currents_core.ports import ObjectStore
 
 log = logging.getLogger(__name__)
 
-# How many files are fetched before their turn, and how many bytes, which hides the latency of S3 for small ones.
-_AHEAD = 8
+# How many files are fetched before their turn, and how many bytes, which hides the latency of S3 for small ones; and
+# how many slices are taken before theirs.
+_AHEAD, _SLICES_AHEAD = 8, 8
 _AHEAD_BYTES = 256 << 20
 # What is left free on the disk, in bytes, for other tasks of the machine.
 _RESERVE = 256 << 20
-# How long another task may hold a file, renewing its lease, before this task gives up waiting.
-_PATIENCE = timedelta(minutes=15)
+# How long another task may hold a slice, showing that it is alive, before this task gives up waiting, in seconds.
+_PATIENCE = 900.0
+
+Found = TypeVar("Found")
+Work = tuple[Slice, Sequence[SourceFile]]
+
+
+class Fetched(NamedTuple):
+    """A file whose turn it is, and its content, which the caller closes; no file stands for the end of the slice.
+
+    There is no content if the file could not be downloaded; then it has a fault.
+    """
+
+    slice: OpenSlice
+    file: OpenFile | None = None
+    content: IO[bytes] | None = None
 
 
 @dataclass
 class Fetcher:
-    """Claims and downloads files for one delivery, on threads of its own.
+    """Takes slices and downloads their files for one delivery.
 
-    ``opened`` is called with every file as soon as it is claimed. ``meanwhile`` is called again and again while the
-    caller waits for a file, with the seconds that it may take. ``check`` raises an error if the work is to end.
-    ``clock`` gives the current time as an aware datetime; ``sleep`` takes seconds.
+    ``taken`` is called with every slice as soon as it is taken. ``meanwhile`` is called again and again while the
+    caller waits, with the seconds that it may take. ``check`` raises an error if the work is to end.
     """
 
     source: ObjectStore
-    ledger: Ledger
-    owner: str
-    opened: Callable[[OpenFile], None]
+    taker: Taker
+    crew: Crew
+    taken: Callable[[OpenSlice], None]
     meanwhile: Callable[[float], None]
     check: Callable[[], None]
-    clock: Callable[[], datetime]
-    sleep: Callable[[float], None] = time.sleep
-    _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(_AHEAD, thread_name_prefix="fetch"))
 
-    def fetch(self, files: Iterable[SourceFile]) -> Generator[tuple[SourceFile, OpenFile | None, IO[bytes] | None]]:
-        """Yields each file with its open state and its content, a temporary file that the caller closes.
+    def fetch(self, work: Iterable[Work], *, waits: bool = False) -> Generator[Fetched, None, list[tuple[Work, Held]]]:
+        """Yields each file of the slices, and the end of each slice.
 
-        Both are None if another task delivered the file. Only the content is None if the file can no longer be
-        downloaded; the state then has the fault. Raises TransientError if another task holds a file for too long.
+        Returns the slices that other tasks have. If it ``waits``, it waits for them instead: only a task that has no
+        other slice may do so. Raises TransientError if another task has a slice for too long.
         """
-        waiting: deque[tuple[SourceFile, Future[tuple[OpenFile | None, IO[bytes] | None]]]] = deque()
-        rest = deque(files)
+        line = _Line(self, work, waits=waits)
         try:
-            while rest or waiting:
-                while rest and _may_fetch(rest[0], [file for file, _ in waiting]):
-                    file = rest.popleft()
-                    waiting.append((file, self._pool.submit(self._fetch, file)))
-                file, fetched = waiting.popleft()
-                while not fetched.done():
-                    self.meanwhile(0.02)
-                yield (file, *fetched.result())
+            while line.is_busy:
+                line.take_ahead()
+                line.sort_out()
+                line.fetch_ahead()
+                if fetched := line.next():
+                    yield fetched
         finally:
-            self._pool.shutdown(cancel_futures=True)
-            for _, left in waiting:
-                _close(left)
+            line.end()
+        return line.held
 
-    def _fetch(self, file: SourceFile) -> tuple[OpenFile | None, IO[bytes] | None]:
-        lease = self._claim(file)
-        if lease is None:
-            return None, None
-        state = OpenFile(lease, file.arn(self.source.partition))
-        self.opened(state)
+    def wait_for(self, job: Job[Found]) -> Found:
+        """The result of a job, once it has ended."""
+        pause = 0.001
+        while not job.done():
+            self.meanwhile(pause)
+            pause = min(2 * pause, 0.02)
+        return job.result()
+
+    def take(self, work: Work, waits: bool) -> OpenSlice | Held:
+        """Takes a slice; if it ``waits``, as soon as no other task has it."""
+        place, files = work
+        began, told = self.crew.seconds(), False
+        while True:
+            self.check()
+            found = self.taker.take(place, files)
+            if isinstance(found, OpenSlice):
+                self.taken(found)
+                return found
+            if not waits:
+                return found
+            if not told:
+                log.info("%s: %s has it; waiting until it is through or gone", place.name, found.owner)
+                told = True
+            if self.crew.seconds() - began > _PATIENCE:
+                raise TransientError(
+                    f"{place.name}: {found.owner} has had it for {_PATIENCE // 60:.0f} minutes and is still at it; "
+                    "check whether that task is stuck, then clear this one to resume"
+                )
+            self.crew.sleep(1.0)
+
+    def download(self, opened: OpenFile) -> IO[bytes] | None:
+        """The content of a file; None if it could not be downloaded, and then the file has a fault."""
+        file = opened.file
         _require_room(file)
-        body = NamedTemporaryFile()  # noqa: SIM115 - the caller closes it
+        # It has no name, so that nothing is left of it however the process ends.
+        body = TemporaryFile()  # noqa: SIM115 - the caller closes it
         try:
-            self.source.download(file.key, file.etag, body)
+            self.source.download(file.key, file.etag, cast("IO[bytes]", _Checked(body, self.check)))
             body.flush()
         except FileError as error:
             body.close()
-            state.fault = error
-            return state, None
-        except OSError as error:
+            opened.fault = error
+            return None
+        except BaseException as error:
             body.close()
             if is_of_the_machine(error):
                 raise lack_of_machine(error, file.uri) from error
             raise
-        return state, body
-
-    def _claim(self, file: SourceFile) -> Lease | None:
-        """The lease of a file, after waiting if another task holds it; None if that task delivered it."""
-        began, told = self.clock(), False
-        while True:
-            self.check()
-            claim = self.ledger.claim(file, self.owner, self.clock())
-            if isinstance(claim, Lease):
-                if claim.resumed:
-                    done = counted(len(claim.rows), "row")
-                    log.info("%s: resumes where it left off, skipping %s already done", file.uri, done)
-                return claim
-            if isinstance(claim, Done):
-                log.info("%s: another task delivered it in the meantime", file.uri)
-                return None
-            self._wait(file, claim, began, told=told)
-            told = True
-
-    def _wait(self, file: SourceFile, held: Held, began: datetime, *, told: bool) -> None:
-        if not told:
-            log.info("%s: %s holds it until %s; waiting", file.uri, held.owner, held.until)
-        if self.clock() - began > _PATIENCE:
-            raise TransientError(
-                f"{held.owner} has held it for {_PATIENCE.seconds // 60} minutes and keeps renewing its lease; check "
-                "whether that task is stuck, then clear this one to resume",
-                uri=file.uri,
-            )
-        self.sleep(1.0)
+        return body
 
 
-def _may_fetch(file: SourceFile, waiting: Sequence[SourceFile]) -> bool:
-    ahead = sum(each.size for each in waiting)
-    return not waiting or (len(waiting) < _AHEAD and ahead + file.size <= _AHEAD_BYTES)
+class _Line:
+    """What is under way, in order: slices to take, files that wait for their turn, and files that are fetched.
+
+    ``held`` are slices that other tasks have, and who has them.
+    """
+
+    def __init__(self, fetcher: Fetcher, work: Iterable[Work], *, waits: bool) -> None:
+        self.held: list[tuple[Work, Held]] = []
+        self._fetcher = fetcher
+        self._waits = waits
+        self._rest = deque(work)
+        self._taking = deque[tuple[Work, Job[OpenSlice | Held]]]()
+        self._files = deque[tuple[OpenSlice, OpenFile | None]]()
+        self._fetching = deque[tuple[OpenSlice, OpenFile | None, Job[IO[bytes] | None] | None]]()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether there is anything left."""
+        return bool(self._rest or self._taking or self._files or self._fetching)
+
+    def take_ahead(self) -> None:
+        """Starts to take slices, unless there are files enough."""
+        while self._rest and len(self._taking) < _SLICES_AHEAD and len(self._files) < _AHEAD:
+            work = self._rest.popleft()
+            self._taking.append((work, self._fetcher.crew.start(self._fetcher.take, work, self._waits)))
+
+    def sort_out(self) -> None:
+        """Lines up the files of slices that are taken. It waits for a slice only if there is nothing else to do."""
+        while self._taking and len(self._files) < _AHEAD:
+            work, job = self._taking[0]
+            if not job.done() and (self._files or self._fetching):
+                return
+            found = self._fetcher.wait_for(job)
+            self._taking.popleft()
+            if isinstance(found, Held):
+                self.held.append((work, found))
+            else:
+                self._files.extend((found, file) for file in (*found.todo, None))
+
+    def fetch_ahead(self) -> None:
+        """Starts to download files for which there is room."""
+        while self._files and _may_fetch(self._files[0][1], [file for _, file, _ in self._fetching]):
+            opened, file = self._files.popleft()
+            job = self._fetcher.crew.start(self._fetcher.download, file) if file else None
+            self._fetching.append((opened, file, job))
+
+    def next(self) -> Fetched | None:
+        """The next file or end of a slice, once it is there; None if none is under way."""
+        if not self._fetching:
+            return None
+        opened, file, job = self._fetching[0]
+        content = self._fetcher.wait_for(job) if job else None
+        self._fetching.popleft()
+        return Fetched(opened, file, content)
+
+    def end(self) -> None:
+        """Waits for what is under way, which ends soon, and closes what nobody will read."""
+        for _, taken in self._taking:
+            _ended(taken)
+        for _, _, job in self._fetching:
+            if job and (body := _ended(job)):
+                body.close()
+
+
+class _Checked(RawIOBase):
+    """A file that looks before each write whether the work is to end, so that no download holds that up."""
+
+    def __init__(self, body: IO[bytes], check: Callable[[], None]) -> None:
+        self._body = body
+        self._check = check
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]
+        """Writes to the file."""
+        self._check()
+        return self._body.write(data)
+
+
+def _may_fetch(file: OpenFile | None, waiting: Sequence[OpenFile | None]) -> bool:
+    """Whether there is room for a file ahead of its turn."""
+    ahead = [each.file.size for each in waiting if each]
+    return not file or not ahead or (len(ahead) < _AHEAD and sum(ahead) + file.file.size <= _AHEAD_BYTES)
 
 
 def _require_room(file: SourceFile) -> None:
@@ -140,6 +225,9 @@ def _require_room(file: SourceFile) -> None:
         )
 
 
-def _close(found: Future[tuple[OpenFile | None, IO[bytes] | None]]) -> None:
-    if not found.cancelled() and not found.exception() and (body := found.result()[1]):
-        body.close()
+def _ended(job: Job[Found]) -> Found | None:
+    """What a job returned that nobody waits for any more, once it has ended; None if it failed."""
+    try:
+        return job.result()
+    except Exception:  # noqa: BLE001 - another fault ended the delivery, and is told of
+        return None

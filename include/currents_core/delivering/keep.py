@@ -1,139 +1,251 @@
-"""Keeps the open files of a delivery: saves how far each has got, renews its lease, and gives it back at the end."""
+"""Keeps the slices of a delivery: saves what was accepted, settles what is through, and gives the slices back."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from datetime import datetime
-from threading import Event, Lock, Thread
+from collections.abc import Callable, Mapping, Sequence
+from itertools import takewhile
 from types import TracebackType
 from typing import Self
 
-from currents_core.books.ledger import Ledger
+from currents_core.books.head import FileState
+from currents_core.crew import Crew, Job
 from currents_core.delivering.open_file import OpenFile
+from currents_core.delivering.open_slice import OpenSlice
 from currents_core.errors import CurrentsError, FencedError, TransientError
 
 log = logging.getLogger(__name__)
 
 BEAT_SECONDS = 1.0
-# Saving and settling wait on the network. With this many threads, small files do not wait for each other.
-_THREADS = 8
+# A slice on which nothing happens shows this often that its task is alive, in seconds.
+_IDLE_SECONDS = 3.0
+# Nothing is sent when the last confirmed swap of a slice that waits for answers began longer ago, in seconds. What a
+# task sends without knowing that it lost the slice is bounded by that.
+_STALE_SECONDS = 5.0
+# After so many seconds without a confirmed swap, the delivery ends.
+_PATIENCE_SECONDS = 20.0
+
+Park = Callable[[OpenSlice, Sequence[OpenFile]], Mapping[str, tuple[str, ...]]]
 
 
 class Keeper:
-    """Keeps the open files of one delivery. A context manager: leaving it gives back the files that are still open.
+    """Keeps the slices of one delivery. A context manager: leaving it gives back the slices that are still open.
 
-    Every ``beat_seconds`` it saves a checkpoint of each file that has got further, and calls ``on_beat``. ``settle`` is
-    called with each file that is through, on a thread of the keeper. ``fail`` is called with the fault that must end
-    the delivery. ``clock`` gives the current time as an aware datetime.
+    Every ``beat_seconds`` it replaces the head of each slice that got further, and calls ``on_beat``. ``park`` writes
+    the letters of files that are through, and returns their pages by file id. ``settled`` is called with each file that
+    is settled, and its state. ``fail`` is called with the fault that must end the delivery.
     """
 
     def __init__(
         self,
-        ledger: Ledger,
+        crew: Crew,
         *,
-        settle: Callable[[OpenFile], None],
+        park: Park,
+        settled: Callable[[OpenFile, FileState], None],
         fail: Callable[[CurrentsError], None],
         on_beat: Callable[[], None],
-        clock: Callable[[], datetime],
         beat_seconds: float = BEAT_SECONDS,
     ) -> None:
-        self._ledger = ledger
-        self._settle = settle
+        self._crew = crew
+        self._park = park
+        self._settled = settled
         self._fail = fail
         self._on_beat = on_beat
-        self._clock = clock
         self._beat_seconds = beat_seconds
-        self._open: dict[str, OpenFile] = {}
-        self._settling: list[Future[None]] = []
-        self._lock = Lock()
-        self._ended = Event()
-        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="keep")
-        self._beat = Thread(target=self._save_until_ended, name="beat", daemon=True)
+        self._open: dict[OpenSlice, None] = {}
+        self._jobs: list[Job[None]] = []
+        self._ended = crew.signal()
+        self._fresh_until = 0.0
 
     def __enter__(self) -> Self:
-        self._beat.start()
+        self._beat = self._crew.start(self._keep_saving)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._ended.set()
-        self._beat.join()
-        # Otherwise a rerun would wait for the leases to run out.
-        self._with_each_open(self._give_back)
-        self._pool.shutdown()
-        for opened in self._open.values():
-            opened.close()
+        self._beat.result()
+        # Otherwise a rerun would wait for the claims to run out.
+        left = list(self._open)
+        faults = [job.result() for job in [self._crew.start(self._give_back, opened) for opened in left]]
+        self.wait()
+        for each in [each for opened in left for each in opened.open_files()]:
+            each.close()
+        for fault in faults:
+            if fault and error is None:
+                # A delivery that ends before all is through has not saved what it sent.
+                raise fault
 
-    def add(self, opened: OpenFile) -> None:
-        """Adds a file that was claimed."""
-        with self._lock:
-            self._open[opened.arn] = opened
+    def add(self, opened: OpenSlice) -> None:
+        """Adds a slice that was claimed."""
+        self._open[opened] = None
+        self._fresh_until = 0.0
 
-    def __getitem__(self, arn: str) -> OpenFile:
-        """The open file with this ARN, which is the resource of its entries."""
-        return self._open[arn]
+    def finish_soon(self, opened: OpenSlice) -> None:
+        """Starts to give back a slice all of whose files are through, and returns at once."""
+        if opened.begin_to_settle():
+            self._start(self._finish, opened)
 
-    def settle_soon(self, opened: OpenFile) -> None:
-        """Starts to settle a file that is through, and returns at once."""
-        self._settling.append(self._pool.submit(self._guarded, self._settle_now, opened))
+    def hold(self) -> float:
+        """Seconds to wait before anything may be sent: 0 unless a slice could have been lost without knowing.
+
+        It is asked before each request, so it only looks at the slices when one of them may be stale.
+        """
+        now = self._crew.seconds()
+        if now < self._fresh_until:
+            return 0.0
+        opened = list(self._open)
+        self._fresh_until = min((each.claim.confirmed_at for each in opened), default=now) + _STALE_SECONDS
+        is_stale = any(now - each.claim.confirmed_at >= _STALE_SECONDS and each.waits for each in opened)
+        return self._beat_seconds / 10 if is_stale else 0.0
+
+    def finish(self, check: Callable[[], None]) -> None:
+        """Gives back all slices, whose files are through. ``check`` raises an error if the work is to end."""
+        while opened := list(self._open):
+            check()
+            for each in opened:
+                if not each.is_late:
+                    self.finish_soon(each)
+            self._crew.sleep(0.002)
+        check()
 
     def wait(self) -> None:
-        """Waits until every file that is through is settled."""
-        wait(self._settling)
+        """Waits for all that was started."""
+        while self._jobs:
+            self._jobs.pop().result()
 
-    def _settle_now(self, opened: OpenFile) -> None:
-        with opened.saving:
-            self._settle(opened)
-            with self._lock:
-                del self._open[opened.arn]
-
-    def _save_until_ended(self) -> None:
+    def _keep_saving(self) -> None:
         while not self._ended.wait(self._beat_seconds):
-            self._with_each_open(self._save)
+            for opened in list(self._open):
+                opened.is_late = False
+                self._look_at(opened)
             self._on_beat()
 
-    def _save(self, opened: OpenFile) -> None:
-        left = opened.lease.expires_at - self._clock()
-        if left < self._ledger.lease / 2 or len(opened.rows) > len(opened.lease.rows):
-            self._guarded(self._checkpoint, opened)
+    def _look_at(self, opened: OpenSlice) -> None:
+        if opened.is_through:
+            self.finish_soon(opened)
+        elif opened.through() and opened.begin_to_settle():
+            self._start(self._settle, opened)
+        elif not opened.is_saving and (opened.waits or opened.claim.age > _IDLE_SECONDS):
+            opened.is_saving = True
+            self._start(self._save, opened)
 
-    def _checkpoint(self, opened: OpenFile) -> None:
-        """Saves how far a file has got. If that fails, the next checkpoint makes up for it while the lease lasts."""
+    def _save(self, opened: OpenSlice) -> None:
         try:
-            self._ledger.checkpoint(opened.lease, opened.progress(), self._clock())
+            with opened.saving:
+                if opened in self._open:
+                    self._swap(opened, {})
+        finally:
+            opened.is_saving = False
+
+    def _settle(self, opened: OpenSlice) -> None:
+        try:
+            files = opened.through()
+            pages = self._parked(opened, files)
+            with opened.saving:
+                if opened in self._open:
+                    self._swap(opened, {each.file.id: pages[each.file.id] for each in files})
+        finally:
+            opened.is_settling = False
+
+    def _finish(self, opened: OpenSlice) -> None:
+        try:
+            pages = self._parked(opened, opened.open_files())
+            with opened.saving:
+                if opened not in self._open:
+                    return
+                # What the head has now must not be told again, whatever becomes of the rest.
+                if not self._swap(opened, pages, finish=True):
+                    self._tidy(opened)
+                # It stays marked as settling: nobody may finish it again.
+                del self._open[opened]
+        except BaseException:
+            opened.is_settling = False
+            raise
+
+    @staticmethod
+    def _tidy(opened: OpenSlice) -> None:
+        """Gives a slice back, tidied up if the store lets it: otherwise that is left to a later task."""
+        try:
+            opened.claim.tidy()
         except FencedError:
             raise
         except TransientError as error:
-            if opened.lease.expires_at - self._clock() < self._ledger.lease / 3:
-                raise
-            log.warning("%s: the checkpoint is late: %s", opened.file.uri, error)
+            log.warning("%s: its pages stay as they are: %s", opened.place.name, error)
+            opened.claim.swap(release=True)
 
-    def _give_back(self, opened: OpenFile) -> None:
+    def _parked(self, opened: OpenSlice, files: Sequence[OpenFile]) -> Mapping[str, tuple[str, ...]]:
         try:
-            self._ledger.checkpoint(opened.lease, opened.progress(), self._clock(), release=True)
-        except CurrentsError as error:
-            log.warning("%s: the last checkpoint failed: %s", opened.file.uri, error)
+            return self._park(opened, files)
+        except TransientError as error:
+            # The store's client has tried for long enough, and settling would begin all over.
+            self._fail(error)
+            raise
 
-    def _with_each_open(self, step: Callable[[OpenFile], None]) -> None:
-        """Runs a step on every file that is not settled, several at a time, and waits for all of them."""
-
-        def if_open(opened: OpenFile) -> None:
+    def _give_back(self, opened: OpenSlice) -> CurrentsError | None:
+        """Gives back a slice that is not through. Returns the fault if the last checkpoint failed."""
+        try:
             with opened.saving:
-                # The file may have been settled while this waited for the lock.
-                if opened.arn in self._open:
-                    step(opened)
+                if opened in self._open:
+                    del self._open[opened]
+                    # Files with letters are left to the next task: to park them might take too long.
+                    settled = takewhile(lambda each: each.asked is None and not each.letters, opened.through())
+                    pages = {each.file.id: each.before.letters if each.fault else () for each in settled}
+                    self._swap(opened, pages, release=True)
+        except CurrentsError as error:
+            log.warning("%s: the last checkpoint failed: %s", opened.place.name, error)
+            return error
+        return None
 
-        with self._lock:
-            opened = list(self._open.values())
-        wait([self._pool.submit(if_open, each) for each in opened])
+    def _swap(
+        self, opened: OpenSlice, settled: Mapping[str, tuple[str, ...]], *, finish: bool = False, release: bool = False
+    ) -> bool:
+        """Replaces the head by what is known now; ``settled`` has the pages of letters of the files to settle.
 
-    def _guarded(self, step: Callable[[OpenFile], None], opened: OpenFile) -> None:
-        """Runs a step on a file. A fault ends the delivery: the thread that sends raises it."""
+        Returns whether the slice was given back.
+        """
+        # What a swap without an answer settled may be settled by now: it must not be undone.
+        opened.settling = settled = {**opened.settling, **settled}
+        files = opened.open_files()
+        through = [each for each in files if each.file.id in settled]
+        told = [each.ended(settled[each.file.id]) if each.file.id in settled else each.news() for each in files]
+        changed = [(each, *one) for each, one in zip(files, told, strict=True) if each in through or one[1]]
+        gone = list(opened.gone)
+        states = [*gone, *(state for _, state, _ in changed)]
+        ids = [part for _, _, parts in changed for part in parts]
+        if finish:
+            release = opened.claim.finish(states, ids)
+        else:
+            opened.claim.swap(states, ids, release=release)
+        opened.gone, opened.settling = opened.gone[len(gone) :], {}
+        for each, state, parts in changed:
+            each.confirmed(state, parts)
+        opened.settled(through)
+        for each, state, _ in changed:
+            if each in through:
+                self._settled(each, state)
+                each.close()
+        return release
+
+    def _start(self, step: Callable[[OpenSlice], None], opened: OpenSlice) -> None:
+        self._jobs = [job for job in self._jobs if not job.done()]
+        self._jobs.append(self._crew.start(self._guarded, step, opened))
+
+    def _guarded(self, step: Callable[[OpenSlice], None], opened: OpenSlice) -> None:
+        """Runs a step on a slice. A fault that does not pass ends the delivery: the thread that sends raises it."""
         try:
-            step(opened)
+            with opened.claim.reading():
+                step(opened)
+        except FencedError as error:
+            self._fail(error)
+        except TransientError as error:
+            if opened.claim.age > _PATIENCE_SECONDS:
+                self._fail(error)
+            else:
+                # The next beat tries again.
+                opened.is_late = True
+                log.warning("%s: the checkpoint is late: %s", opened.place.name, error)
         except CurrentsError as error:
             self._fail(error)
         except Exception as error:
-            log.exception("%s: unexpected failure", opened.file.uri)
-            self._fail(CurrentsError(f"{error!r}; please report this", uri=opened.file.uri))
+            log.exception("%s: unexpected failure", opened.place.name)
+            self._fail(CurrentsError(f"{opened.place.name}: {error!r}; please report this"))

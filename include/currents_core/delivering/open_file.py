@@ -1,112 +1,167 @@
-"""A file that is being delivered: its lease, what became of its rows so far, and whether it is through."""
+"""A file that is being delivered: what became of its rows so far, and whether it is through."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from threading import Lock
 
-import numpy as np
-import numpy.typing as npt
-
-from currents_core.books.account import Account
+from currents_core.books.account import Account, Counts
 from currents_core.books.dead_letter import DeadLetter
-from currents_core.books.ledger import Lease
+from currents_core.books.head import FileState
+from currents_core.books.id_pages import Fingerprints, Ids, placed
 from currents_core.books.row_set import RowSet
-from currents_core.books.seen_ids import Fingerprints
 from currents_core.delivering.spool import Spool
 from currents_core.errors import FileError
 from currents_core.file_key import SourceFile
+from currents_core.mode import Mode
 
 
-@dataclass
+@dataclass(eq=False)
 class OpenFile:
-    """The state of one open file. One thread sends the file and another saves it, hence the lock.
+    """The state of one open file. Several threads note what became of rows, hence the lock.
 
-    ``arn`` is the ARN of the object, which its entries carry. ``rows`` are the rows that need no more sending;
-    ``sent_before`` are those that already were so in the lease. ``parked`` has the dead letters of rows that could not
-    become entries, ``refused`` those of entries that the destination refused. ``brought`` has the fingerprints of the
-    ids that the file brought, by event type: arrays of uint64 of shape (ids, 2). ``fault`` says why the file can't be
-    read to its end.
+    ``before`` is its state as the slice's head has it, and ``arn`` the ARN of the object, which its entries carry.
+    ``asked`` has the rows to deliver, by the event type of their letters and their mode, if only letters are sent
+    again. ``account`` is that of the rows that were read, ``letters`` are those of rows that can't go, and ``fault``
+    says why the file can't be read to its end.
     """
 
-    lease: Lease
+    before: FileState
     arn: str
+    asked: Mapping[tuple[str, Mode], RowSet] | None = None
     account: Account = field(default_factory=Account)
-    parked: Spool = field(default_factory=Spool)
-    refused: Spool = field(default_factory=Spool)
-    brought: dict[str, list[Fingerprints]] = field(default_factory=dict)
+    letters: Spool = field(default_factory=Spool)
     fault: FileError | None = None
-    rows: RowSet = field(init=False)
-    sent_before: RowSet = field(init=False)
-    # Held by the thread that writes the file's records, so that only one does.
-    saving: Lock = field(default_factory=Lock)
+    _rows: RowSet = field(init=False)
+    _new: list[Ids] = field(default_factory=list)
+    _refused: Counter[str] = field(default_factory=Counter)
     _waiting: int = 0
     _is_read: bool = False
     _lock: Lock = field(default_factory=Lock)
 
     def __post_init__(self) -> None:
-        self.sent_before = self.lease.rows
-        self.rows = RowSet(self.lease.rows.ranges)
+        self._rows = RowSet(self.before.rows.ranges)
 
     @property
     def file(self) -> SourceFile:
-        """The file that the lease is for."""
-        return self.lease.file
+        """The file."""
+        return self.before.file
 
-    def expect(self, entries: int, done: npt.NDArray[np.int64]) -> None:
-        """Notes that ``entries`` entries are about to be sent, and that the rows in ``done`` need no sending.
+    @property
+    def waits(self) -> bool:
+        """Whether there are entries that are not answered, or answers that the head does not have yet."""
+        return bool(self._waiting or self._new)
 
-        ``done`` is an array of row numbers (int64) in ascending order.
-        """
+    @property
+    def is_through(self) -> bool:
+        """Whether the file is read to its end and every entry of it is answered."""
+        return self._is_read and not self._waiting
+
+    def expect(self, entries: int) -> None:
+        """Notes that so many entries are about to be sent."""
         with self._lock:
             self._waiting += entries
-            self.rows.add_rows(done)
 
-    def acknowledge(self, rows: Sequence[int]) -> bool:
-        """Notes accepted rows, at least one, in ascending order. Returns whether the file is now through."""
+    def accept(self, rows: Sequence[int], prints: Fingerprints) -> bool:
+        """Notes accepted rows, and the fingerprints of their ids. Returns whether the file is now through."""
         with self._lock:
             if rows[-1] - rows[0] == len(rows) - 1:
-                self.rows.add(rows[0], rows[-1] + 1)
+                self._rows.add(rows[0], rows[-1] + 1)
             else:
-                self.rows.add_rows(sorted(rows))
+                self._rows.add_rows(sorted(rows))
+            self._new.append(placed(prints, self.before.number, rows))
             self._waiting -= len(rows)
-            return self._is_through()
+            return self.is_through
+
+    def was_settled(self, rows: Sequence[int], prints: Fingerprints) -> None:
+        """Notes rows that an earlier version of this project sent."""
+        if len(rows):
+            with self._lock:
+                self._rows.add_rows(rows)
+                self._new.append(placed(prints, self.before.number, rows))
 
     def refuse(self, letter: DeadLetter) -> bool:
-        """Notes the letter of a row that was refused for good. Returns whether the file is now through.
-
-        The row stays open until the file is settled: a task that resumes the file sends it again, and parks it.
-        """
+        """Notes the letter of a row that was refused for good. Returns whether the file is now through."""
         with self._lock:
-            self.refused.add(letter)
+            self.letters.add(letter)
+            self._refused[letter.event_type] += 1
             self._waiting -= 1
-            return self._is_through()
+            return self.is_through
+
+    def park(self, letter: DeadLetter) -> None:
+        """Notes the letter of a row that can't become an entry."""
+        with self._lock:
+            self.letters.add(letter)
 
     def end(self, fault: FileError | None = None) -> bool:
         """Notes that no more rows come, with the fault if that is early. Returns whether the file is now through."""
         with self._lock:
             self.fault = fault
             self._is_read = True
-            return self._is_through()
+            return self.is_through
 
-    def progress(self) -> RowSet:
-        """A copy of the rows that need no more sending."""
+    @property
+    def outcome(self) -> Account:
+        """What became of the rows that were read, once the file is through."""
+        account = Account()
+        account.add(self.account)
+        for event_type, letters in self.letters.event_types.items():
+            account.of(event_type).dead_lettered += letters
+            account.of(event_type).sent -= self._refused[event_type]
+        return account
+
+    def news(self) -> tuple[FileState, list[Ids]]:
+        """The state with what was accepted so far, and the ids that the head does not have yet."""
         with self._lock:
-            return RowSet(self.rows.ranges)
+            rows = RowSet(self._rows.ranges)
+            return replace(self.before, rows=rows, account=self._moved(rows)), list(self._new)
 
-    def close_books(self) -> Account:
-        """The account of the whole file. Call it once, when the file is through."""
-        for event_type, letters in self.refused.event_types.items():
-            self.account.of(event_type).sent -= letters
-        for event_type, letters in (self.parked.event_types + self.refused.event_types).items():
-            self.account.of(event_type).dead_lettered += letters
-        return self.account
+    def confirmed(self, state: FileState, ids: Sequence[Ids]) -> None:
+        """Notes that the head has this state now, and these ids."""
+        with self._lock:
+            self.before = state
+            del self._new[: len(ids)]
+
+    def ended(self, pages: Sequence[str]) -> tuple[FileState, list[Ids]]:
+        """The state of the file once it is through, and the ids that the head does not have yet.
+
+        ``pages`` are those with its letters.
+        """
+        state, ids = self.news()
+        if self.fault:
+            # A redrive finds that the rest of a file that is done can't be read: it stays done.
+            fate = state.fate if self.asked is not None else "failed"
+            return replace(state, fate=fate, reason=str(self.fault), letters=tuple(pages)), ids
+        account = Account()
+        if self.asked is not None:
+            account.add(self._without_letters(state))
+        account.add(self.outcome)
+        return replace(state, fate="done", account=account, reason="", letters=tuple(pages)), ids
 
     def close(self) -> None:
         """Frees what the file takes on disk. No letters may be added after that."""
-        self.parked.close()
-        self.refused.close()
+        self.letters.close()
 
-    def _is_through(self) -> bool:
-        return self._is_read and self._waiting == 0
+    def _moved(self, rows: RowSet) -> Account | None:
+        """The account of a file that is done, with the dead letters that were accepted since among the sent rows."""
+        if self.asked is None or self.before.account is None:
+            return self.before.account
+        account = Account()
+        account.add(self.before.account)
+        for (event_type, _), asked in self.asked.items():
+            went = asked.common(rows) - asked.common(self.before.rows)
+            moved = Counts(sent=went, dead_lettered=-went)
+            account.event_types[event_type] = account.of(event_type) + moved
+        return account
+
+    def _without_letters(self, state: FileState) -> Account:
+        """The account of a file that is done, without the rows of the letters that were sent again."""
+        account = Account()
+        account.add(state.account or Account())
+        for (event_type, _), asked in (self.asked or {}).items():
+            went = asked.common(state.rows)
+            left = Counts(read=-len(asked), sent=-went, dead_lettered=went - len(asked))
+            account.event_types[event_type] = account.of(event_type) + left
+        return account

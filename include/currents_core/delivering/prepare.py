@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from currents_core.books.dead_letter import DeadLetter
+from currents_core.books.id_pages import Fingerprints, fingerprints
 from currents_core.books.seen_ids import SeenIds
 from currents_core.delivering.open_file import OpenFile
 from currents_core.entry import Entries, Span, entry_size
@@ -37,30 +39,57 @@ _UNNAMED = "unnamed"
 _OVERSIZED = ("oversized_row", "the row is several times as large as EventBridge takes; its long values are left out")
 
 
-@dataclass
-class Preparation:
-    """Prepares the rows of the files of one connector.
+@dataclass(frozen=True, slots=True)
+class Batched:
+    """Where entries come from: their file, the fingerprints of their ids, their row numbers, and their rows as read.
 
-    ``seen`` gives the ids seen before of an hour and event type. ``limits`` are those of the destination.
+    ``prints`` is uint64 of shape (entries, 2), ``rows`` int64 of shape (entries,). ``frame`` may have other rows, too.
     """
 
+    opened: OpenFile
+    prints: Fingerprints
+    frame: pd.DataFrame
+    rows: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+
+    @property
+    def file_id(self) -> str:
+        """The id of the file."""
+        return self.opened.file.id
+
+    def part(self, start: int, stop: int) -> Batched:
+        """The same for some of the entries, without the rows of others."""
+        rows = self.rows[start:stop].copy()
+        return Batched(self.opened, self.prints[start:stop].copy(), self.frame.loc[rows], rows)
+
+
+@dataclass
+class Preparation:
+    """Prepares the rows of the files of one connector. ``limits`` are those of the destination."""
+
     connector: Connector
-    seen: Callable[[str, str], SeenIds]
     limits: Limits
     personal_data: PersonalData = field(default_factory=lambda: PersonalData(()))
-    mode: Mode = "live"
 
-    def entries(self, opened: OpenFile, file_type: str | None, batch: Batch) -> list[Entries]:
+    def entries(
+        self, opened: OpenFile, seen: SeenIds, file_type: str | None, batch: Batch, mode: Mode
+    ) -> list[Entries]:
         """The entries to send of a batch, per event type; what became of all other rows is noted in ``opened``.
 
-        ``file_type`` is the event type that the key or the schema names, if any. Raises FileError if nothing names the
-        event types of the file, or if it has too many.
+        Rows that were accepted before count as sent before anything else is asked: no setting takes them back.
+        ``seen`` has the ids seen before in the slice. ``file_type`` is the event type that the key or the schema names,
+        if any. ``mode`` is how the events are marked. Raises FileError if nothing names the event types of the file, or
+        if it has too many.
         """
         prepared: list[Entries] = []
-        frame, parked_before = batch.frame, len(opened.parked)
-        for event_type, rows in by_event_type(frame, file_type):
+        frame = batch.frame
+        for event_type, each in by_event_type(frame, file_type):
             counts = opened.account.of(_UNNAMED if isinstance(event_type, NoType) else event_type)
-            counts.read += len(rows)
+            counts.read += len(each)
+            went = opened.before.rows.mask(each.index.to_numpy())
+            rows = each[~went] if went.any() else each
+            counts.sent += len(each) - len(rows)
+            if not len(rows):
+                continue
             types = len(opened.account.event_types)
             require("event types", types, EVENT_TYPES)
             require("event types times columns", types * len(frame.columns), COLUMNS_OF_TYPES)
@@ -74,12 +103,8 @@ class Preparation:
                 letters = [DeadLetter(row, event_type, *_OVERSIZED) for row in rows.index]
                 self._park(opened, rows, letters, opened.account.personal_data)
             else:
-                prepared.append(self._of_type(opened, event_type, rows))
-        sent = np.concatenate([np.empty(0, np.int64), *(each.rows for each in prepared)])
-        # Parked rows stay open until the file is settled, as refused ones do: whoever resumes parks them again.
-        parked = opened.parked.rows_from(parked_before)
-        done = np.setdiff1d(frame.index, np.concatenate([sent, parked]), assume_unique=True)
-        opened.expect(len(sent), done)
+                prepared.append(self._of_type(opened, seen, event_type, rows, mode))
+        opened.expect(sum(map(len, prepared)))
         return [each for each in prepared if len(each)]
 
     def records(
@@ -102,7 +127,7 @@ class Preparation:
         self, opened: OpenFile, frame: pd.DataFrame, letters: Iterable[DeadLetter], hits: Counter[str] | None
     ) -> None:
         for letter in self.records(frame, letters, hits):
-            opened.parked.add(letter)
+            opened.park(letter)
 
     def _require_event_type(self, file: SourceFile, frame: pd.DataFrame, found: NoType) -> None:
         if found is MISSING and "event_type" not in frame.columns:
@@ -111,7 +136,7 @@ class Preparation:
                 uri=file.uri,
             )
 
-    def _of_type(self, opened: OpenFile, event_type: str, rows: pd.DataFrame) -> Entries:
+    def _of_type(self, opened: OpenFile, seen: SeenIds, event_type: str, rows: pd.DataFrame, mode: Mode) -> Entries:
         account = opened.account
         counts = account.of(event_type)
         account.differs(event_type, drift(rows, event_type))
@@ -123,30 +148,27 @@ class Preparation:
         wanted = matching(normalised.events, self.connector.filter)
         chosen = replace(normalised.events, frame=normalised.events.frame[wanted])
         counts.filtered += len(wanted) - len(chosen.frame)
-        events = self._first_of_each_id(opened, chosen)
-        counts.duplicate += len(chosen.frame) - len(events.frame)
-        sent_before = opened.sent_before.mask(events.frame.index.to_numpy())
-        counts.sent += int(sent_before.sum())
-        entries = self._fitting(opened, replace(events, frame=events.frame[~sent_before]), rows)
+        prints = fingerprints(arrow(chosen.frame["id"]), event_type)
+        new = seen.take_new(prints)
+        counts.duplicate += len(new) - int(new.sum())
+        settled = new & opened.before.settled_before.mask(chosen.frame.index.to_numpy())
+        counts.sent += int(settled.sum())
+        opened.was_settled(chosen.frame.index.to_numpy()[settled], prints[settled])
+        open_rows = new & ~settled
+        events = chosen if open_rows.all() else replace(chosen, frame=chosen.frame[open_rows])
+        entries = self._fitting(opened, Batched(opened, prints[open_rows], rows), events, mode)
         counts.sent += len(entries)
         return entries
 
-    def _first_of_each_id(self, opened: OpenFile, events: Events) -> Events:
-        """The events whose id was not seen before in the same event type and hour, in any file or run."""
-        seen = self.seen(opened.file.hour, events.event_type)
-        new, brought = seen.take_new(arrow(events.frame["id"]))
-        opened.brought.setdefault(events.event_type, []).append(brought)
-        return events if new.all() else replace(events, frame=events.frame[new])
-
-    def _fitting(self, opened: OpenFile, events: Events, rows: pd.DataFrame) -> Entries:
-        """The entries of events without those above the limit, which are parked. ``rows`` has the rows as read."""
+    def _fitting(self, opened: OpenFile, batched: Batched, events: Events, mode: Mode) -> Entries:
+        """The entries of events without those above the limit, which are parked."""
         account = opened.account
         protected = self.personal_data.of_events(events, account.personal_data)
-        details = marked(encode(protected, account.notes), self.mode)
+        details = marked(encode(protected, account.notes), mode)
         rest = entry_size(self.connector.destination.source, events.event_type, 0, opened.arn)
         sizes = pc.add(self._lengths(details, rest), rest)
         fits = pc.less_equal(sizes, self.limits.bytes_per_entry)
-        entries = self._entries(opened, events, details, sizes)
+        entries = self._entries(batched, events, details, sizes)
         if pc.all(fits).as_py():
             return entries
         oversized = [
@@ -157,19 +179,22 @@ class Preparation:
             if not fit
         ]
         # What the rules hit in these rows was counted when they became events.
-        self._park(opened, rows, oversized, None)
-        kept = replace(events, frame=events.frame[fits.to_numpy(zero_copy_only=False)])
-        return self._entries(opened, kept, details.filter(fits), sizes.filter(fits))
+        self._park(opened, batched.frame, oversized, None)
+        fit = fits.to_numpy(zero_copy_only=False)
+        kept = replace(events, frame=events.frame[fit])
+        fitting = replace(batched, prints=batched.prints[fit])
+        return self._entries(fitting, kept, details.filter(fits), sizes.filter(fits))
 
-    def _entries(self, opened: OpenFile, events: Events, details: pa.Array, sizes: pa.Array) -> Entries:
+    def _entries(self, batched: Batched, events: Events, details: pa.Array, sizes: pa.Array) -> Entries:
         return Entries(
             events.frame.index.tolist(),
             self.connector.destination.source,
             events.event_type,
             details,
             arrow(events.frame["time"]).to_pylist(),
-            opened.arn,
+            batched.opened.arn,
             sizes.to_pylist(),
+            replace(batched, rows=events.frame.index.to_numpy()),
         )
 
     def _lengths(self, details: pa.Array, rest: int) -> pa.Array:

@@ -24,14 +24,23 @@ class Progress:
     rows_read: int = 0
     _bytes_done: float = 0.0
     _began: float = field(init=False)
+    _moved_at: float = field(init=False)
+    _moved_to: tuple[int, int, int] = (0, 0, 0)
 
     def __post_init__(self) -> None:
-        self._began = self.clock()
+        self._began = self._moved_at = self.clock()
 
     def file_done(self, size: int) -> None:
         """Notes a file of ``size`` bytes that is settled, now or by an earlier task."""
         self.files_done += 1
         self._bytes_done += size
+
+    def stands_still(self, figures: SendFigures) -> float:
+        """Seconds since a row was read, an entry was answered or a file was settled, as far as calls can tell."""
+        here = (self.rows_read, figures.sent + figures.failed, self.files_done)
+        if here != self._moved_to:
+            self._moved_to, self._moved_at = here, self.clock()
+        return self.clock() - self._moved_at
 
     def line(self, figures: SendFigures, pace: float) -> str:
         """Files, rows, rates, throttling, pace, and the time left at this rate. ``pace`` is a fraction of the share."""

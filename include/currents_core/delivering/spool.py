@@ -6,13 +6,12 @@ import os
 import pickle
 from array import array
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from functools import cached_property
 from tempfile import SpooledTemporaryFile
 from typing import IO
 
 import numpy as np
-import numpy.typing as npt
 
 from currents_core.books.dead_letter import DeadLetter
 
@@ -35,7 +34,7 @@ class Spool:
         return len(self._rows)
 
     def __iter__(self) -> Iterator[DeadLetter]:
-        return (self._letter(int(number)) for number in np.argsort(self.rows_from(0), kind="stable"))
+        return (self._letter(int(number)) for number in np.argsort(np.array(self._rows, np.int64), kind="stable"))
 
     def add(self, letter: DeadLetter) -> None:
         """Keeps a letter."""
@@ -43,15 +42,6 @@ class Spool:
         self._rows.append(letter.row)
         self.event_types[letter.event_type] += 1
         pickle.dump(letter, self._file, pickle.HIGHEST_PROTOCOL)
-
-    def rows_from(self, number: int) -> npt.NDArray[np.int64]:
-        """The rows of all letters but the first ``number``, in the order in which they were added: int64."""
-        return np.array(self._rows[number:], np.int64)
-
-    def of(self, rows: Collection[int]) -> Iterator[DeadLetter]:
-        """The letters of those ``rows`` that have one, in the order in which they were added."""
-        chosen = np.isin(self.rows_from(0), np.asarray(rows, np.int64))
-        return (self._letter(int(number)) for number in np.flatnonzero(chosen))
 
     def close(self) -> None:
         """Removes the letters from disk."""

@@ -7,14 +7,16 @@ https://www.braze.com/docs/user_guide/data/distribution/braze_currents/setting_u
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+from currents_core.books.dead_letter import Letter, letters_of
 from currents_core.books.ledger import Ledger
 from currents_core.catalog import catalog
 from currents_core.counted import counted
-from currents_core.file_key import SourceFile, place_of
-from currents_core.ports import ObjectStore
+from currents_core.file_key import Slice, SourceFile
+from currents_core.ports import ObjectStore, StoredObject
 from currents_core.setup.run_request import RunRequest
 from currents_core.setup.settings import Connector
 
@@ -24,11 +26,15 @@ log = logging.getLogger(__name__)
 _PARALLEL_LISTINGS = 16
 
 
-def undelivered(connector: Connector, source: ObjectStore, ledger: Ledger, request: RunRequest) -> list[SourceFile]:
-    """The files of a request's hours, and the late files of its past hours, that are not delivered yet.
+def undelivered(
+    connector: Connector, source: ObjectStore, ledger: Ledger, request: RunRequest
+) -> dict[Slice, list[SourceFile]]:
+    """The slices of a request's hours, and of its past hours, in which something is open, with their open files.
 
-    A file of a past hour that could not be read is left to runs of its own hour: it must not fail every run that looks
-    back on it. Raises SetupError if the request names an event type that the connector does not export.
+    Open is also a slice of the request's own hours that has files which failed or were not completed, and are not
+    listed any more: who claims it finds out what became of them. A file of a past hour that could not be read is left
+    to runs of its own hour: it must not fail every run that looks back on it. Raises SetupError if the request names an
+    event type that the connector does not export.
     """
     hours = (*request.past, *request.hours)
     known = set(catalog())
@@ -42,14 +48,40 @@ def undelivered(connector: Connector, source: ObjectStore, ledger: Ledger, reque
     files = [file for file in found if request.wants(file.event_type)]
     if len(files) < len(found):
         log.warning("left out %s whose event type no folder names", counted(len(found) - len(files), "file"))
-    done = set[str]().union(*(ledger.done(each) for each in hours))
-    settled = done.union(*(ledger.failed(each).keys() for each in request.past))
-    open_files = [file for file in files if file.id not in settled]
-    places = {place_of(each) for each in done}
-    for file in open_files:
-        if file.place in places:
+    states = {file_id: state for hour in hours for head in ledger.heads(hour) for file_id, state in head.files.items()}
+    past = set(request.past)
+    delivered = {state.file.key for state in states.values() if state.fate == "done"}
+    work: dict[Slice, list[SourceFile]] = {}
+    for file in files:
+        state = states.get(file.id)
+        if state and (state.fate == "done" or (state.fate == "failed" and file.hour in past)):
+            continue
+        if file.key in delivered:
             log.warning("%s has changed since it was delivered; its new rows will be sent", file.uri)
-    return open_files
+        work.setdefault(file.slice, []).append(file)
+    listed = {file.id for file in files}
+    for file_id, state in states.items():
+        if state.fate in {"open", "failed"} and file_id not in listed and request.wants(state.file.event_type):
+            work.setdefault(state.file.slice, [])
+    return work
+
+
+def with_letters(
+    ledger: Ledger, hours: Iterable[str], wants: Callable[[Letter], bool]
+) -> tuple[dict[Slice, list[SourceFile]], Counter[Slice]]:
+    """The slices of ``hours`` that have wanted dead letters: the files of these letters, and how many there are.
+
+    It looks without a claim: whoever claims a slice decides which letters it sends.
+    """
+    work: dict[Slice, list[SourceFile]] = {}
+    counts = Counter[Slice]()
+    for head in (head for hour in hours for head in ledger.heads(hour)):
+        done = [state for state in head.files.values() if state.fate == "done"]
+        files = Counter(state.file for state, letter in letters_of(ledger.pages(head.slice), done) if wants(letter))
+        if files:
+            work[head.slice] = list(files)
+            counts[head.slice] = files.total()
+    return work, counts
 
 
 def find_files(
@@ -58,8 +90,8 @@ def find_files(
     """The files of ``hours`` below ``prefix`` whose event type ``wants`` accepts, in the order of their keys.
 
     Looks for `event_type=<type>/date=<hour>/` at any depth, and for `date=<hour>/` where no folder names a type. Below
-    the date it takes every object whatever its path, because Braze has changed the names there before; it skips empty
-    objects and names that begin with `_` or `.`.
+    the date it takes every object whatever its path, because Braze has changed the names there before; it skips names
+    that begin with `_` or `.`, and folders. An empty object is a damaged file like any other.
     """
     kinds = list(_kinds(store, prefix, wants))
     if not kinds:
@@ -69,13 +101,12 @@ def find_files(
             place,
         )
     with ThreadPoolExecutor(_PARALLEL_LISTINGS) as pool:
-        folders = [folder for kind in kinds for folder in _of_hours(kind, hours)]
-        listings = pool.map(lambda folder: list(store.objects(folder)), folders)
+        listings = pool.map(lambda kind: list(_of_hours(store, kind, hours)), kinds)
         found = [
             SourceFile(store.bucket, each.key, each.etag, each.size)
             for listing in listings
             for each in listing
-            if each.size and not _is_hidden(each.key)
+            if not _is_marker(each.key)
         ]
     return sorted(found, key=lambda file: file.key)
 
@@ -95,11 +126,19 @@ def _kinds(store: ObjectStore, prefix: str, wants: Callable[[str], bool]) -> Ite
         yield prefix
 
 
-def _of_hours(folder: str, hours: Collection[str]) -> Iterator[str]:
-    # Asking for each hour by name is cheaper than listing every hour ever written.
-    return (f"{folder}date={hour}/" for hour in hours)
+def _of_hours(store: ObjectStore, kind: str, hours: Collection[str]) -> Iterator[StoredObject]:
+    """The objects of some hours in a folder of hours. As these sort by date, one listing gives them all."""
+    if not hours:
+        return
+    folders, last = {f"date={hour}" for hour in hours}, f"date={max(hours)}"
+    for each in store.objects(kind, after=f"{kind}date={min(hours)}"):
+        folder = each.key.removeprefix(kind).partition("/")[0]
+        if folder[: len(last)] > last:
+            return
+        if folder in folders:
+            yield each
 
 
-def _is_hidden(key: str) -> bool:
-    """Whether the object is a marker such as `_SUCCESS` or `.crc`, which engines write next to their files."""
-    return key.rsplit("/", 1)[-1].startswith(("_", "."))
+def _is_marker(key: str) -> bool:
+    """Whether the object is a folder, or a marker such as `_SUCCESS` or `.crc`, which engines write beside files."""
+    return key.endswith("/") or key.rsplit("/", 1)[-1].startswith(("_", "."))

@@ -22,10 +22,10 @@ class Plans:
         self._store = store
         self._layout = layout
 
-    def write(self, hour: str, shard: Shard) -> str:
-        """Stores a shard of an hour, and returns its key for ``read``."""
+    def write(self, shard: Shard) -> str:
+        """Stores a shard, and returns its key for ``read``."""
         body = orjson.dumps(shard.as_json())
-        key = self._layout.plan(hour, hashlib.sha256(body).hexdigest()[:32])
+        key = self._layout.plan(shard.hour, hashlib.sha256(body).hexdigest()[:32])
         self._store.write(key, body)
         return key
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import groupby, takewhile
+from itertools import takewhile
 from math import ceil
+from typing import Any
 
 from currents_core.counted import counted
 from currents_core.errors import shown
-from currents_core.file_key import SourceFile
+from currents_core.file_key import Slice, SourceFile
 
 MAX_SHARDS = 200
 # In bytes. Starting a task takes seconds, so a shard should contain seconds of work.
@@ -25,14 +26,24 @@ _NO_TEMPLATE = str.maketrans("{}", "()")
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """The files of one task, ordered by hour and key."""
+    """The slices of one task, ordered by hour, with the files to deliver of each."""
 
-    files: tuple[SourceFile, ...]
+    work: Mapping[Slice, tuple[SourceFile, ...]]
+
+    @property
+    def files(self) -> tuple[SourceFile, ...]:
+        """The files of all slices."""
+        return tuple(file for files in self.work.values() for file in files)
+
+    @property
+    def hour(self) -> str:
+        """Its first hour."""
+        return next(iter(self.work)).hour
 
     @property
     def label(self) -> str:
         """What people see in the grid: event types, files, megabytes."""
-        types = sorted({file.event_type or "unnamed" for file in self.files})
+        types = sorted({place.event_type or "unnamed" for place in self.work})
         what = shown(types[0], _LABEL_TYPE) if len(types) == 1 else counted(len(types), "event type")
         megabytes = sum(file.size for file in self.files) / 1e6
         return f"{what.translate(_NO_TEMPLATE)}, {counted(len(self.files), 'file')}, {megabytes:.1f} MB"
@@ -45,40 +56,40 @@ class Shard:
         return "".join(f"{names[0]}/" for names in same)
 
     def as_json(self) -> list[dict[str, object]]:
-        """The files as the plan in the state stores them."""
-        return [asdict(file) for file in self.files]
+        """The slices and their files as the plan in the state stores them."""
+        return [{"slice": [*place], "files": [asdict(file) for file in files]} for place, files in self.work.items()]
 
     @classmethod
-    def from_json(cls, raw: Iterable[Mapping[str, object]]) -> Shard:
+    def from_json(cls, raw: Iterable[Mapping[str, Any]]) -> Shard:
         """The shard that ``as_json`` gave."""
-        return cls(tuple(SourceFile(**each) for each in raw))  # type: ignore[arg-type]
+        return cls({Slice(*each["slice"]): tuple(SourceFile(**file) for file in each["files"]) for each in raw})
 
 
-def plan_shards(files: Sequence[SourceFile], *, max_shards: int = MAX_SHARDS) -> list[Shard]:
-    """Spreads files over as few shards as keep each near SHARD_BYTES, balanced by bytes.
+def plan_shards(work: Mapping[Slice, Sequence[SourceFile]], *, max_shards: int = MAX_SHARDS) -> list[Shard]:
+    """Spreads slices over as few shards as keep each near SHARD_BYTES, balanced by bytes.
 
-    The same files always give the same shards. The files of one hour and event type stay together: events with the same
-    id are sent only once among them, so one task must see them all.
+    The same slices always give the same shards. A slice is never divided: only one task at a time can have it.
     """
-    # A file without an event type in its key may contain any, so its whole hour stays together.
-    unnamed = {file.hour for file in files if not file.event_type}
-
-    def group_of(file: SourceFile) -> tuple[str, str]:
-        return file.hour, "" if file.hour in unnamed else file.event_type or ""
-
-    in_order = sorted(files, key=lambda file: (group_of(file), file.key))
-    groups = [list(group) for _, group in groupby(in_order, key=group_of)]
-    count = min(max_shards, len(groups), ceil(_weight(files) / SHARD_BYTES))
-    bins: list[tuple[int, int, list[SourceFile]]] = [(0, number, []) for number in range(count)]
-    for group in sorted(groups, key=_weight, reverse=True):
+    in_order = sorted(work.items(), key=lambda each: (each[0].hour, each[0].event_type or ""))
+    count = min(max_shards, len(in_order), ceil(sum(_weight(files) for _, files in in_order) / SHARD_BYTES))
+    bins: list[tuple[int, int, list[Slice]]] = [(0, number, []) for number in range(count)]
+    for place, files in sorted(in_order, key=lambda each: _weight(each[1]), reverse=True):
         weight, number, held = heapq.heappop(bins)
-        heapq.heappush(bins, (weight + _weight(group), number, held + group))
-    return [Shard(tuple(sorted(held, key=_hour_and_key))) for _, _, held in sorted(bins, key=lambda each: each[1])]
+        heapq.heappush(bins, (weight + _weight(files), number, [*held, place]))
+    return [
+        Shard(
+            {
+                place: _in_order(work[place])
+                for place in sorted(held, key=lambda each: (each.hour, each.event_type or ""))
+            }
+        )
+        for _, _, held in sorted(bins, key=lambda each: each[1])
+    ]
 
 
-def _weight(files: Iterable[SourceFile]) -> int:
-    return sum(file.size + FILE_BYTES for file in files)
+def _weight(files: Sequence[SourceFile]) -> int:
+    return sum(file.size + FILE_BYTES for file in files) or FILE_BYTES
 
 
-def _hour_and_key(file: SourceFile) -> tuple[str, str]:
-    return file.hour, file.key
+def _in_order(files: Iterable[SourceFile]) -> tuple[SourceFile, ...]:
+    return tuple(sorted(files, key=lambda file: file.key))

@@ -8,14 +8,14 @@ for reading, and the two threads pass Python's lock to each other as rarely as p
 from __future__ import annotations
 
 import logging
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import inf
-from threading import Event
 from types import TracebackType
 from typing import NamedTuple, Self
 
+from currents_core.crew import Crew, Threads
 from currents_core.entry import Entries, Span
 from currents_core.errors import CurrentsError, TransientError
 from currents_core.ports import Result, Target
@@ -51,8 +51,8 @@ class Sender:
     """Sends to one target, for one caller. A context manager: leaving it stops the sending.
 
     ``acknowledge`` is called with accepted entries, and ``refuse`` with each entry that never will be accepted. These
-    two, the target, the pacer and the circuit are used from any thread, but only from one at a time. ``clock`` gives
-    seconds and only moves forward; ``time_of_day`` gives seconds since the epoch.
+    two, the target, the pacer and the circuit are used from any thread, but only from one at a time. Nothing is sent
+    while ``hold`` gives seconds to wait for.
     """
 
     def __init__(
@@ -64,24 +64,27 @@ class Sender:
         refuse: Callable[[Refused], None],
         backoff: Backoff | None = None,
         circuit: Circuit | None = None,
-        clock: Callable[[], float] = time.monotonic,
-        time_of_day: Callable[[], float] = time.time,
+        hold: Callable[[], float] = lambda: 0.0,
+        crew: Crew | None = None,
     ) -> None:
+        crew, backoff = crew or Threads(), backoff or Backoff()
+        clock = crew.seconds
         self.figures = SendFigures()
         self._target = target
         self._pacer = pacer
-        self._circuit = circuit or Circuit()
+        self._circuit = circuit or Circuit(backoff=replace(backoff, base=0.5, cap=15.0), clock=clock)
+        self._hold = hold
         self._clock = clock
         # News are answers, or None to look at the clock only.
         self._turn = Turn[_Answered | None](self._take_turn)
-        self._woken = Event()
+        self._woken = crew.signal()
         self._error: CurrentsError | None = None
         # The turn's lock guards everything from here on.
         self._pending: deque[Span] = deque()
         self._next: list[Span] = []
-        self._tries = Tries(clock, time_of_day)
+        self._tries = Tries(clock, lambda: crew.now().timestamp())
         self._verdicts = Verdicts(
-            self.figures, self._tries, backoff or Backoff(), self._circuit, acknowledge=acknowledge, refuse=refuse
+            self.figures, self._tries, backoff, self._circuit, acknowledge=acknowledge, refuse=refuse
         )
         self._in_flight = 0
         self._lingers_until = 0.0
@@ -103,7 +106,7 @@ class Sender:
     def put(self, entries: Entries) -> None:
         """Accepts entries to send, and sends until few enough wait. Raises the error that ended the sending."""
         self.check()
-        with self._turn.lock:
+        with self._turn.held():
             if not self._pending:
                 self._lingers_until = self._clock() + _LINGER
             span = Span(entries, 0, len(entries))
@@ -152,7 +155,7 @@ class Sender:
             self._turn.bring(None)
             if self._in_flight:
                 self._woken.wait(_LONGEST)
-        with self._turn.lock:
+        with self._turn.held():
             self._ended = True
 
     def _work_off(self, enough: int) -> None:
@@ -191,7 +194,7 @@ class Sender:
     def _send_what_may_go(self) -> float:
         """Starts as many requests as may start. Returns the seconds after which to look again if there is no news."""
         while self._in_flight < self._target.in_flight:
-            wait = self._circuit.wait(self._in_flight)
+            wait = self._hold() or self._circuit.wait(self._in_flight)
             if wait > 0:
                 return self._blocked(wait)
             if not self._next:

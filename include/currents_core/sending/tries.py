@@ -57,8 +57,8 @@ class Tries:
         """Notes that the entries need no more tries."""
         if self._tries:
             for row in span.rows:
-                self._tries.pop((span.entries.resource, row), None)
+                self._tries.pop((span.entries.origin.file_id, row), None)
 
 
 def _place(span: Span) -> tuple[str, int]:
-    return span.entries.resource, span.entries.rows[span.start]
+    return span.entries.origin.file_id, span.entries.rows[span.start]

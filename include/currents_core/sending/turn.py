@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from threading import Lock
 from typing import Generic, TypeVar
 
@@ -13,19 +14,29 @@ News = TypeVar("News")
 class Turn(Generic[News]):
     """Calls ``take`` with the news in order, which removes what it handled and may bring more.
 
-    ``lock`` is held during the call. Whoever holds it for something else delays news until the next is brought.
+    No call is made while ``held``.
     """
 
     def __init__(self, take: Callable[[deque[News]], None]) -> None:
-        self.lock = Lock()
+        self._lock = Lock()
         self._take = take
         self._news: deque[News] = deque()
 
     def bring(self, news: News) -> None:
         """Handles all news, or leaves them to the thread whose turn it is, which looks again after its turn."""
         self._news.append(news)
-        while self._news and self.lock.acquire(blocking=False):
+        self._take_all()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keeps others from their turn. News that come meanwhile are handled at the end."""
+        with self._lock:
+            yield
+        self._take_all()
+
+    def _take_all(self) -> None:
+        while self._news and self._lock.acquire(blocking=False):
             try:
                 self._take(self._news)
             finally:
-                self.lock.release()
+                self._lock.release()

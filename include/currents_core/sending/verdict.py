@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from currents_core.entry import Entry, Span
+from currents_core.entry import Span
 from currents_core.errors import SetupError, TransientError, shown
 from currents_core.ports import SENT, Failed, Invalid, Result
 from currents_core.sending.circuit import Circuit
@@ -22,12 +22,12 @@ _POLICY_REFUSALS = 100
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """An entry that will never be accepted, and why.
+    """An entry that will never be accepted, as a span of one, and why.
 
     ``attempts`` is how often it was tried; ``first_try`` is when first, in seconds since the epoch.
     """
 
-    entry: Entry
+    span: Span
     code: str
     reason: str
     attempts: int
@@ -117,8 +117,7 @@ class Verdicts:
 
     def _refused(self, span: Span, result: Failed | Invalid, tried: Try) -> bool:
         self.tries.forget(span)
-        [entry] = span
-        self.refuse(Refused(entry, result.code, result.message, *tried))
+        self.refuse(Refused(span, result.code, result.message, *tried))
         return True
 
     def _tell_circuit(self, first: Span, results: Sequence[Result]) -> None:

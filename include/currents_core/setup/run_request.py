@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 from currents_core.errors import SetupError
 from currents_core.hour import format_hour, hours_back, parse_hour
@@ -23,26 +23,23 @@ class RunRequest:
 
     ``hours`` are exported in full; the ``past`` ones are searched for late files. ``event_types`` are shell patterns
     that narrow down the connector's own, and ``codes`` are patterns for the dead letters of a redrive; empty means all.
-    ``own_books`` names the folder of the run's own books, empty if it keeps the hours' books. ``max_events`` is the
-    number of events after which the run stops. ``pace`` is the fraction of the task's share to send at, above 0 and up
-    to 1. ``mark`` is how its events are marked. ``reason`` says why a replay is wanted.
+    ``is_replay``: the run sends again what was sent, with books of its own. ``is_redrive``: it sends dead letters
+    again, rather than files. ``max_events`` is the number of events after which the run stops. ``pace`` is the fraction
+    of the task's share to send at, above 0 and up to 1. ``mark`` is how its events are marked. ``reason`` says why a
+    replay is wanted.
     """
 
     hours: tuple[str, ...]
     past: tuple[str, ...] = ()
     event_types: tuple[str, ...] = ()
     codes: tuple[str, ...] = ()
-    own_books: Literal["", "replays", "redrives"] = ""
+    is_replay: bool = False
+    is_redrive: bool = False
     is_dry: bool = False
     max_events: int | None = None
     pace: float = 1.0
     mark: Mode = "live"
     reason: str = ""
-
-    @property
-    def is_redrive(self) -> bool:
-        """Whether the run sends dead letters again, rather than files."""
-        return self.own_books == "redrives"
 
     @property
     def is_partial(self) -> bool:
@@ -97,7 +94,7 @@ def run_request(params: Mapping[str, Any], hour: str, connector: Connector, *, i
         # The hours before a backfill's have runs of their own at the same time, or nobody asked for them.
         past=() if is_replay or is_backfill else tuple(hours_back(hours[0], connector.lookback_hours)),
         event_types=_patterns(params, "event_types"),
-        own_books="replays" if is_replay else "",
+        is_replay=is_replay,
         is_dry=bool(params.get("dry_run")),
         max_events=params.get("max_events"),
         pace=(params.get("pace") or 100) / 100,
@@ -120,7 +117,7 @@ def redrive_request(params: Mapping[str, Any], hour: str) -> RunRequest:
         hours=_stretch(hour, params.get("until")),
         event_types=_patterns(params, "event_types"),
         codes=_patterns(params, "codes"),
-        own_books="redrives",
+        is_redrive=True,
         is_dry=bool(params.get("dry_run")),
         pace=(params.get("pace") or 100) / 100,
     )

@@ -41,6 +41,10 @@ TASK_DEFAULTS = {
 }
 
 
+# For tasks that plan or account. Deliveries take as long as it takes, and end by themselves where nothing moves.
+SHORT_TASK = timedelta(hours=1)
+
+
 class CurrentsOperator(BaseOperator):
     """A step of an export.
 

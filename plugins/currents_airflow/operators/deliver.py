@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from _thread import start_new_thread
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -59,17 +60,14 @@ class CurrentsToEventBridgeOperator(CurrentsOperator):
             target=parts.target,
             pacer=Pacer(*rates) if not request.is_dry else Pacer(None, None),
             ledger=parts.ledger,
-            dead_letters=parts.dead_letters,
-            delivered_ids=parts.delivered_ids,
             owner=_name(context),
             personal_data=parts.personal_data,
-            # Dead letters keep their mode: those of a backfill are sent again as such.
-            mode=self.shard.get("mark", request.mark),
+            mode=request.mark,
             max_events=request.max_events,
-            rows_of=parts.redrive.rows if request.is_redrive else None,
+            wants_letter=request.wants_letter if request.is_redrive else None,
         )
         try:
-            account = self._delivery.deliver(shard.files)
+            account = self._delivery.deliver(shard.work)
         finally:
             parts.target.close()
             if not request.is_dry:
@@ -96,9 +94,10 @@ class CurrentsToEventBridgeOperator(CurrentsOperator):
         )
 
     def on_kill(self) -> None:
-        """Ends the delivery in good order: waits for the requests under way, and saves how far it got."""
+        """Ends the delivery in good order: waits for the requests under way, and saves what was accepted."""
         if self._delivery:
-            self._delivery.stop()
+            # A signal handler, in a thread that may hold the very lock that stopping takes.
+            start_new_thread(self._delivery.stop, ())
 
 
 def _measure(connector: str, figures: SendFigures) -> None:
@@ -115,12 +114,17 @@ def _measure(connector: str, figures: SendFigures) -> None:
 def _forecast(parts: RunParts, shard: Shard, account: Account) -> dict[str, Any]:
     """What the dry run of a shard found. Its dead letters are in a state that forgets them."""
     from currents_aws.dry_run import DryRunTarget
+    from currents_core.books.dead_letter import letters_of
 
     assert isinstance(parts.target, DryRunTarget)
     found = parts.target.forecast
     found.account = account
-    for file in shard.files:
-        found.dead_letters.update(str(letter["code"]) for letter in parts.dead_letters.read(file))
+    planned = {file.id for file in shard.files}
+    for place in shard.work:
+        if head := parts.ledger.head(place):
+            states = [state for file_id, state in head.files.items() if file_id in planned]
+            letters = letters_of(parts.ledger.pages(place), states)
+            found.dead_letters.update(str(letter["code"]) for _, letter in letters)
     return found.as_json()
 
 

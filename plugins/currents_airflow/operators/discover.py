@@ -46,13 +46,14 @@ class CurrentsDiscoverOperator(CurrentsOperator):
         for pattern in unknown_patterns(parts.connector):
             self.log.warning("event_types: Braze documents no event type that matches %s", pattern)
         parts.bus.preflight()
-        files = undelivered(parts.connector, parts.source, parts.ledger, request)
+        work = undelivered(parts.connector, parts.source, parts.ledger, request)
+        files = [file for each in work.values() for file in each]
         # A maximum is counted by one task.
-        shards = plan_shards(files, max_shards=1 if request.max_events else MAX_SHARDS)
+        shards = plan_shards(work, max_shards=1 if request.max_events else MAX_SHARDS)
         late = sum(file.hour in request.past for file in files)
         metrics.count(parts.connector.name, files_found=len(files), files_late=late)
         self.log.info("%s", _said(parts, files, late, len(shards)))
-        return [{"key": parts.plans.write(shard.files[0].hour, shard), "label": shard.label} for shard in shards]
+        return [{"key": parts.plans.write(shard), "label": shard.label} for shard in shards]
 
 
 def _said(parts: RunParts, files: list[Any], late: int, shards: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from currents_airflow.parts import RunParts
-    from currents_core.books.manifest import Manifest
-    from currents_core.file_key import SourceFile
+    from currents_core.books.manifest import Manifest, Manifests
+    from currents_core.finding.shard import Shard
+    from currents_core.setup.run_request import RunRequest
 
 
 FAILED = (TaskInstanceState.FAILED, TaskInstanceState.UPSTREAM_FAILED)
@@ -59,33 +60,37 @@ class CurrentsReconcileOperator(CurrentsOperator):
         if parts.request.is_dry:
             self.outlets = []
             return self._forecast(context, parts, planned, failed)
-        files = [file for plans in planned.values() for plan in plans for file in parts.plans.read(plan["key"]).files]
-        return self.close(context, parts, files, failed)
+        shards = [parts.plans.read(plan["key"]) for plans in planned.values() for plan in plans]
+        return self.close(context, parts, shards, failed)
 
     def close(
-        self, context: Context, parts: RunParts, files: Sequence[SourceFile], failed: Sequence[str]
+        self, context: Context, parts: RunParts, shards: Sequence[Shard], failed: Sequence[str]
     ) -> dict[str, Any]:
-        """Accounts for the files of the run. ``failed`` names its failed tasks."""
+        """Accounts for the shards of the run. ``failed`` names its failed tasks."""
         from currents_core.books.account import total
         from currents_core.books.manifest import reconcile
 
         request = parts.request
-        hours = sorted({*request.hours, *(file.hour for file in files)})
+        files = [file for shard in shards for file in shard.files]
+        hours = sorted({*request.hours, *(place.hour for shard in shards for place in shard.work)})
         manifests = [reconcile(self.connector, each, files, parts.ledger) for each in hours]
-        open_hours = [] if request.is_partial else [each for each in manifests if not each.complete]
+        # A file of an earlier hour that failed before is that hour's fault, and no run's that looks back on it.
+        planned = {file.key for file in files}
+        open_hours = [each for each in manifests if _is_open(each, request, planned)]
         faults = [_complaint(each) for each in open_hours] or [f"{name} failed; see its log" for name in failed]
-        announces = bool(self.outlets) and not (faults or request.is_partial or request.own_books)
-        complete, now = [], datetime.now(UTC)
+        announces = bool(self.outlets) and not (faults or request.is_partial or request.is_replay)
+        complete: list[Manifest] = []
+        now = datetime.now(UTC)
         for manifest in manifests:
             if parts.manifests.write(manifest, now, announce=announces):
-                complete.append(manifest.hour)
+                complete.append(manifest)
             self.log.info("%s: %s", manifest.hour, manifest.account.totals)
         for rule in total(each.account for each in manifests).idle_rules:
             self.log.warning("%s: personal data: %s found nothing; check its names", self.connector, rule)
         self._measure(context, parts, manifests)
         if faults:
             raise DeliveryError(f"{self.connector}: {'; '.join(faults)}")
-        self._announce(context, complete)
+        self._announce(context, parts.manifests, complete)
         return {
             manifest.hour: {
                 "manifest": f"s3://{parts.state.bucket}/{parts.manifests.key(manifest.hour)}",
@@ -94,15 +99,22 @@ class CurrentsReconcileOperator(CurrentsOperator):
             for manifest in manifests
         }
 
-    def _announce(self, context: Context, hours: list[str]) -> None:
-        for outlet in self.outlets if hours else ():
-            context["outlet_events"][outlet].add_partitions(hours)
-        if not hours:
+    def _announce(self, context: Context, manifests: Manifests, complete: Sequence[Manifest]) -> None:
+        """Has Airflow announce hours once the task has succeeded, and only then notes that it was done."""
+        for outlet in self.outlets if complete else ():
+            context["outlet_events"][outlet].add_partitions([each.hour for each in complete])
+        if not complete:
             # An outlet without partitions would still make an event.
             self.outlets = []
 
+        def note(_context: Context) -> None:
+            for manifest in complete:
+                manifests.announced(manifest, datetime.now(UTC))
+
+        self.on_success_callback = [*self.on_success_callback, note]
+
     def _measure(self, context: Context, parts: RunParts, manifests: Sequence[Manifest]) -> None:
-        if parts.request.own_books:
+        if parts.request.is_replay:
             return
         name, open_files = parts.connector.name, sum(len(each.open_files) for each in manifests)
         metrics.gauge(name, files_open=open_files, hours_incomplete=sum(not each.complete for each in manifests))
@@ -137,6 +149,13 @@ class CurrentsReconcileOperator(CurrentsOperator):
             dag_id=run.dag_id, run_ids=[run.run_id], task_ids=sorted(self.upstream_task_ids)
         )
         return sorted(name for name, state in states.get(run.run_id, {}).items() if state in FAILED)
+
+
+def _is_open(manifest: Manifest, request: RunRequest, planned: Set[str]) -> bool:
+    """Whether the run must fail for an hour: something that it should have delivered is open."""
+    if request.is_partial or manifest.complete:
+        return False
+    return manifest.hour in request.hours or not planned.isdisjoint(manifest.open_files)
 
 
 def _complaint(manifest: Manifest) -> str:

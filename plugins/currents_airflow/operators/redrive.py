@@ -18,52 +18,52 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from currents_airflow.parts import RunParts
-    from currents_core.file_key import SourceFile
+    from currents_core.finding.shard import Shard
 
 
 class CurrentsSelectLettersOperator(CurrentsOperator):
     """Chooses the dead letters of some hours, and returns one plan per shard for mapping.
 
-    A plan is `{"key", "label", "mark"}`: where the shard's files are listed in the state, what the grid shows, and
-    how the events are marked.
+    A plan is `{"key", "label"}`: where the shard's slices are listed in the state, and what the grid shows.
     """
 
     operator_extra_links = (EventBusLink(),)
 
     def run_step(self, context: Context, parts: RunParts, /) -> list[dict[str, object]]:
         """Also checks that the destination exists, since EventBridge drops what is sent to a missing bus."""
+        from currents_core.finding.discover import with_letters
         from currents_core.finding.shard import plan_shards
 
         require_pool(context)
         self.addresses = parts.addresses()
         parts.bus.preflight()
-        request, redrive = parts.request, parts.redrive
+        request = parts.request
+        work, counts = with_letters(parts.ledger, request.hours, request.wants_letter)
+        found = counted(counts.total(), "matching dead letter")
+        self.log.info("%s to %s: %s", request.hours[0], request.hours[-1], found)
         plans: list[dict[str, object]] = []
-        for mark, files in redrive.plan(request.hours, request.wants_letter).items():
-            for shard in plan_shards(files):
-                letters = sum(len(redrive.rows(file)) for file in shard.files)
-                key = parts.plans.write(shard.files[0].hour, shard)
-                plans.append({"key": key, "label": f"{counted(letters, 'letter')} of {shard.label}", "mark": mark})
-                self.log.info("%s", plans[-1]["label"])
-        if not plans:
-            self.log.info("%s to %s: no matching dead letters", request.hours[0], request.hours[-1])
+        for shard in plan_shards(work):
+            letters = counted(sum(counts[place] for place in shard.work), "letter")
+            plans.append({"key": parts.plans.write(shard), "label": f"{letters} of {shard.label}"})
         return plans
 
 
 class CurrentsConcludeRedriveOperator(CurrentsReconcileOperator):
-    """Removes the dead letters that were accepted from their hours' books, and records the attempt of the others."""
+    """Tells what became of the letters, and rewrites the manifests of their hours."""
 
     def close(
-        self, _context: Context, parts: RunParts, files: Sequence[SourceFile], failed: Sequence[str]
+        self, context: Context, parts: RunParts, shards: Sequence[Shard], failed: Sequence[str]
     ) -> dict[str, Any]:
         """Returns what became of the letters' rows. Raises DeliveryError if some were not tried."""
+        from currents_core.books.account import Counts
         from currents_core.books.manifest import reconcile
 
-        now = datetime.now(UTC)
         self.addresses = parts.addresses(hour=parts.request.hours[0])
-        totals = parts.redrive.conclude(files, now).totals
-        for hour in sorted({file.hour for file in files}):
-            parts.hours_manifests.write(reconcile(self.connector, hour, [], parts.redrive.ledger), now)
+        for hour in sorted({place.hour for shard in shards for place in shard.work}):
+            parts.manifests.write(reconcile(self.connector, hour, [], parts.ledger), datetime.now(UTC))
+        indexes = list(range(len(shards)))
+        found = context["ti"].xcom_pull(task_ids="deliver", map_indexes=indexes) if indexes else []
+        totals = sum((Counts(**each) for each in found if each), Counts())
         self.log.info("%s: %s", counted(totals.read, "letter"), totals)
         if totals.dead_lettered:
             self.log.warning("%s could not be sent again; see their `reason`", counted(totals.dead_lettered, "letter"))

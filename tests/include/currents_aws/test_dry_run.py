@@ -1,20 +1,25 @@
 from __future__ import annotations
 
 import json
+from io import BytesIO
 from typing import Any
 
 import pyarrow as pa
+import pytest
 
-from currents_aws.dry_run import DryRunTarget
+from currents_aws.dry_run import DryRunTarget, Overlay
+from currents_aws.memory import MemoryObjects
 from currents_core.entry import Entries, Span
+from currents_core.errors import FileError, TransientError
 from currents_core.limits import EVENT_BUS
 from currents_core.ports import SENT
+from tests.tools.entries import FromFile
 
 
 def span(*details: str) -> Span:
     strings = pa.array([json.dumps(each) for each in details], pa.large_string())
     count = len(details)
-    return Span(Entries(list(range(count)), "s", "a", strings, [0] * count, "r", [0] * count), 0, count)
+    return Span(Entries(list(range(count)), "s", "a", strings, [0] * count, "r", [0] * count, FromFile("r")), 0, count)
 
 
 def test_everything_is_accepted_and_only_counted() -> None:
@@ -25,3 +30,14 @@ def test_everything_is_accepted_and_only_counted() -> None:
     target.close()
     assert answers == [[SENT] * 3, [SENT]]
     assert (target.forecast.events, target.forecast.requests) == (4, 2)
+
+
+def test_what_is_missing_because_a_delivery_replaced_it_is_no_fault_of_the_state() -> None:
+    below = MemoryObjects(contents={"head": b"names a"})
+    overlay = Overlay(below)
+    overlay.write_version("head", b"a claim", below.etag("head"))
+    with pytest.raises(FileError):
+        overlay.download("a", None, BytesIO())
+    below.write("head", b"names b")
+    with pytest.raises(TransientError, match="a delivery replaced it while this was a dry run"):
+        overlay.download("a", None, BytesIO())

@@ -14,6 +14,7 @@ from currents_core.entry import Entries, Span
 from currents_core.errors import CurrentsError, SetupError
 from currents_core.ports import SENT, Failed, Invalid, Result
 from tests.tools.awaiting import Awaited
+from tests.tools.entries import FromFile
 from tests.tools.local_aws import LocalAws
 
 
@@ -26,6 +27,7 @@ def span(*details: str) -> Span:
         [1_795_420_801] * len(details),
         "arn:aws:s3:::bucket/key",
         [100] * len(details),
+        FromFile("file"),
     )
     return Span(entries, 0, len(details))
 

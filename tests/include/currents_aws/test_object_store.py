@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from io import BytesIO
+from itertools import islice
 
 import pytest
 
@@ -10,7 +12,7 @@ from currents_aws.dry_run import Overlay
 from currents_aws.memory import MemoryObjects
 from currents_aws.s3 import S3Objects
 from currents_core.errors import ConflictError, FileError
-from currents_core.ports import ObjectStore
+from currents_core.ports import ObjectStore, StoredObject
 from tests.tools.local_aws import LocalAws
 
 KEYS = ["a/b/1", "a/b/2", "a/c=d/3 +é", "a/4", "b/5"]
@@ -29,6 +31,11 @@ def test_a_listing_holds_every_object_below_a_prefix_in_order(store: ObjectStore
     assert [each.key for each in store.objects("a/")] == sorted(key for key in KEYS if key.startswith("a/"))
     assert [each.size for each in store.objects("b/")] == [3]
     assert list(store.objects("none/")) == []
+
+
+def test_a_listing_may_begin_after_any_key(store: ObjectStore) -> None:
+    assert [each.key for each in store.objects("a/", after="a/b/1")] == ["a/4", "a/b/2", "a/c=d/3 +é"][1:]
+    assert [each.key for each in store.objects("a/", after="a/b")] == ["a/b/1", "a/b/2", "a/c=d/3 +é"]
 
 
 def test_folders_are_one_level_deep(store: ObjectStore) -> None:
@@ -69,7 +76,11 @@ def test_a_conditional_write_is_for_whoever_saw_the_newest_version(store: Object
     second = store.write_version("lease", b"2", first)
     with pytest.raises(ConflictError):
         store.write_version("lease", b"3", first)
-    assert store.read_version("lease") == (b"2", second)
+    found = store.read_version("lease")
+    assert found
+    assert found[:2] == (b"2", second)
+    assert 0 <= found.age < 60
+
     store.delete("lease")
     with pytest.raises(ConflictError):
         store.write_version("lease", b"3", second)
@@ -98,3 +109,43 @@ def test_an_overlay_leaves_what_lies_below_as_it_is() -> None:
         "changed": b"2",
         "new": b"2",
     }
+
+
+def test_a_version_is_there_until_it_is_replaced(store: ObjectStore) -> None:
+    [listed] = [each for each in store.objects("a/") if each.key == "a/c=d/3 +é"]
+    assert store.has_version(listed.key, listed.etag)
+    store.write(listed.key, b"another")
+    assert not store.has_version(listed.key, listed.etag)
+    store.delete(listed.key)
+    assert not store.has_version(listed.key, listed.etag)
+
+
+def test_a_download_of_any_version_needs_no_etag(store: ObjectStore) -> None:
+    body = BytesIO()
+    store.download("a/4", None, body)
+    assert body.getvalue() == b"a/4"
+    with pytest.raises(FileError):
+        store.download("none", None, BytesIO())
+
+
+def test_the_age_of_a_version_is_told_by_the_stores_clock() -> None:
+    now = [1_000.0]
+    store = MemoryObjects(clock=lambda: now[0])
+    store.write("a", b"1")
+    now[0] += 7
+    found = store.read_version("a")
+    assert found
+    assert found.age == 7
+
+
+def test_an_overlay_lists_no_more_than_is_asked_for() -> None:
+    class Endless(MemoryObjects):
+        def objects(self, prefix: str, after: str = "") -> Iterator[StoredObject]:
+            yield StoredObject("b", "e", 1)
+            raise AssertionError("nobody asked for more")
+
+    over = Overlay(Endless("state"))
+    over.write("a", b"2")
+    assert [each.key for each in islice(over.objects(""), 1)] == ["a"]
+    over.delete("a")
+    assert next(over.objects("")).key == "b"

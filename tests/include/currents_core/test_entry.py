@@ -6,11 +6,12 @@ import pyarrow as pa
 import pytest
 
 from currents_core.entry import Entries, Entry, Span, entry_size
+from tests.tools.entries import FromFile
 
 
 def entries(details: pa.Array, rows: int | None = None) -> Entries:
     count = len(details)
-    return Entries(list(range(rows or count)), "s", "t", details, [7] * count, "r", [10] * count)
+    return Entries(list(range(rows or count)), "s", "t", details, [7] * count, "r", [10] * count, FromFile("r"))
 
 
 def test_entries_come_out_of_any_slice_of_an_array() -> None:

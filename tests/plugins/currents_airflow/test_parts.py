@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from currents_airflow.parts import RunParts
-from currents_core.books import ledger, seen_ids
+from currents_core.crew import MOST_THREADS
 from currents_core.errors import SetupError
 from currents_core.finding import discover
 from currents_core.setup.run_request import run_request
@@ -24,7 +24,7 @@ def s3_config(monkeypatch: pytest.MonkeyPatch, extra: dict[str, Any]) -> Any:
 
 
 def test_each_thread_finds_a_connection_to_s3(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
-    threads = max(discover._PARALLEL_LISTINGS, ledger._PARALLEL_READS, seen_ids._PARALLEL_READS)
+    threads = max(discover._PARALLEL_LISTINGS, MOST_THREADS)
     assert s3_config(monkeypatch, {}).max_pool_connections >= threads
 
 

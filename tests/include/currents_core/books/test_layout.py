@@ -4,22 +4,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from currents_core.books.layout import Layout, file_id_of, run_name, type_name
-from currents_core.file_key import SourceFile
+from currents_core.books.layout import Layout, PageKind, claim_of_page, is_head, page_name, run_name, type_name
+from currents_core.file_key import Slice, SourceFile
 
 HOUR = "2026-11-23-08"
-FILE = SourceFile("braze", f"in/event_type=users.messages.email.Open/date={HOUR}/dataexport+0+1.avro", "e", 1)
+OPEN = "users.messages.email.Open"
+FILE = SourceFile("braze", f"in/event_type={OPEN}/date={HOUR}/dataexport+0+1.avro", "e", 1)
 HOURS = Layout("export/demo/")
+KINDS: list[PageKind] = ["ids", "letters", "files"]
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
 
 
 def keys(layout: Layout) -> list[str]:
-    return [
-        layout.record(HOUR, "leases", FILE.id),
-        layout.record(HOUR, "done", FILE.id),
-        layout.record(HOUR, "failed", FILE.id),
-        layout.ids_of(FILE, "users.messages.email.Open"),
-        layout.letters_of(FILE),
-    ]
+    pages = [layout.page(FILE.slice, page_name(7, "0af", number, kind)) for number, kind in enumerate(KINDS)]
+    return [layout.head(FILE.slice), layout.head(Slice(HOUR, None)), *pages]
 
 
 def test_every_key_is_below_the_root_and_tells_its_hour() -> None:
@@ -29,18 +27,30 @@ def test_every_key_is_below_the_root_and_tells_its_hour() -> None:
 
 
 def test_a_key_is_in_the_folder_that_is_listed_for_it() -> None:
-    assert HOURS.record(HOUR, "done", FILE.id).startswith(HOURS.records(HOUR, "done"))
-    assert HOURS.ids_of(FILE, "a").startswith(HOURS.ids(HOUR, "a"))
-    assert HOURS.letters_of(FILE).startswith(HOURS.letters(HOUR))
+    assert all(key.startswith(HOURS.slices(HOUR)) for key in keys(HOURS))
+    head, _, *pages = keys(HOURS)
+    assert all(key.startswith(HOURS.slice(FILE.slice)) for key in (head, *pages))
 
 
-@pytest.mark.parametrize("key", keys(HOURS))
-def test_the_file_is_told_from_its_key(key: str) -> None:
-    assert file_id_of(key) == FILE.id
+def test_heads_and_pages_are_told_apart_and_a_page_tells_its_claim() -> None:
+    head, unnamed, *pages = keys(HOURS)
+    assert [is_head(key) for key in (head, unnamed, *pages)] == [True, True, False, False, False]
+    assert [claim_of_page(key) for key in pages] == [7, 7, 7]
+    assert claim_of_page(head) is None
+    assert claim_of_page(page_name(12_345_678, "0af", 0, "ids")) == 12_345_678
 
 
-def test_books_of_runs_and_copies_of_letters_share_no_key() -> None:
-    roots = [HOURS, HOURS.of_run("replays", "a"), HOURS.of_run("redrives", "a"), HOURS.of_run("redrives", "b").planned]
+def test_a_page_may_be_an_object_of_an_earlier_version() -> None:
+    name = f"dead_letters/date={HOUR}/{FILE.id}.jsonl.gz"
+    assert HOURS.page(FILE.slice, name) == f"export/demo/{name}"
+    assert claim_of_page(name) is None
+    assert name.startswith(Layout().earlier("dead_letters", HOUR))
+    assert HOURS.earlier_ids(FILE, "a/b") == f"export/demo/ids/date={HOUR}/event_type=a%2Fb/{FILE.id}"
+    assert HOURS.earlier("ledger", HOUR).startswith(HOURS.earlier("ledger"))
+
+
+def test_the_books_of_replays_share_no_key() -> None:
+    roots = [HOURS, HOURS.of_run("a"), HOURS.of_run("b")]
     every = [key for root in roots for key in keys(root)]
     assert len(set(every)) == len(every)
 
@@ -48,19 +58,28 @@ def test_books_of_runs_and_copies_of_letters_share_no_key() -> None:
 @given(st.text())
 def test_no_run_leaves_its_folder(run_id: str) -> None:
     assert "/" not in run_name(run_id)
-    assert HOURS.of_run("replays", run_id).root == f"export/demo/replays/{run_name(run_id)}/"
+    assert HOURS.of_run(run_id).root == f"export/demo/replays/{run_name(run_id)}/"
 
 
-@given(st.text(st.characters(exclude_categories=["Cs"])))
+@given(TEXTS)
 def test_no_event_type_leaves_its_folder_or_passes_the_limit_of_keys(event_type: str) -> None:
-    key = Layout("r/" * 100).ids_of(FILE, event_type)
+    key = Layout("r/" * 100).page(Slice(HOUR, event_type), page_name(123_456, "0123456789ab", 123_456, "letters"))
     assert key.count("/") == 100 + 3
     assert key.isascii()
     assert key.isprintable()
     assert len(key) <= 1024
 
 
-def test_event_types_of_braze_are_named_as_they_are_and_no_two_types_alike() -> None:
-    assert type_name("users.messages.email.Open") == "users.messages.email.Open"
+@given(TEXTS)
+def test_no_event_type_is_taken_for_the_files_without_one(event_type: str) -> None:
+    assert HOURS.slice(Slice(HOUR, event_type)) != HOURS.slice(Slice(HOUR, None))
+
+
+@pytest.mark.parametrize("event_type", [OPEN, "unnamed"])
+def test_event_types_of_braze_are_named_as_they_are(event_type: str) -> None:
+    assert type_name(event_type) == event_type
+
+
+def test_no_two_types_are_named_alike() -> None:
     odd = ["a/b", "a%2Fb", "..", "🙂" * 100, "🙂" * 101, "x" * 128, type_name("🙂" * 100)]
     assert len({type_name(each) for each in odd}) == len(odd)

@@ -4,12 +4,16 @@ import json
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from currents_aws.memory import MemoryObjects
 from currents_core.books.account import Account, Counts
 from currents_core.books.layout import Layout
-from currents_core.books.ledger import Lease, Ledger
+from currents_core.books.ledger import Ledger
 from currents_core.books.manifest import Manifests, reconcile
+from currents_core.errors import CurrentsError
 from currents_core.file_key import SourceFile
+from tests.tools.house import settle
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
 HOUR = "2026-11-23-08"
@@ -21,12 +25,6 @@ def file(name: str, hour: str = HOUR) -> SourceFile:
 
 def account(event_type: str, read: int, sent: int) -> Account:
     return Account({event_type: Counts(read=read, sent=sent)}, Counter(kept=1))
-
-
-def settle(ledger: Ledger, settled: SourceFile, counts: Account) -> None:
-    lease = ledger.claim(settled, "task", NOW)
-    assert isinstance(lease, Lease)
-    ledger.settle(lease, counts, NOW)
 
 
 def test_an_hour_is_the_sum_of_its_delivered_files() -> None:
@@ -71,14 +69,22 @@ def test_a_planned_file_that_the_ledger_does_not_hold_is_open() -> None:
 
 def test_a_file_that_failed_before_is_open_with_its_reason_even_when_this_run_had_nothing_planned() -> None:
     ledger = Ledger(MemoryObjects(), Layout())
-    ledger.fail(file("1"), "unreadable", NOW)
+    settle(ledger, file("1"), Account(), fate="failed", reason="unreadable")
     assert reconcile("demo", HOUR, [], ledger).open_files == {file("1").key: "unreadable"}
 
 
-def test_books_that_do_not_balance_are_not_complete() -> None:
+@pytest.mark.parametrize("counts", [Counts(read=2, sent=1), Counts(read=1, sent=2, dead_lettered=-1)])
+def test_books_that_do_not_balance_are_not_accepted(counts: Counts) -> None:
+    with pytest.raises(CurrentsError, match="the books don't balance"):
+        settle(Ledger(MemoryObjects(), Layout()), file("1"), Account({"a": counts}))
+
+
+def test_a_planned_file_that_was_replaced_or_removed_meanwhile_is_open_for_this_run_only() -> None:
     ledger = Ledger(MemoryObjects(), Layout())
-    settle(ledger, file("1"), account("a", 2, 1))
-    assert not reconcile("demo", HOUR, [file("1")], ledger).complete
+    settle(ledger, file("1"), Account(), fate="gone")
+    [reason] = reconcile("demo", HOUR, [file("1")], ledger).open_files.values()
+    assert "changed or removed since it was listed; the next run picks up what is there now" in reason
+    assert reconcile("demo", HOUR, [], ledger).complete
 
 
 def test_an_hour_without_files_is_complete_and_empty() -> None:
@@ -94,22 +100,50 @@ def test_a_key_that_was_delivered_in_two_versions_is_named() -> None:
     assert reconcile("demo", HOUR, [], ledger).delivered.changed == [first.key]
 
 
-def test_a_complete_hour_is_announced_once_and_again_when_more_was_delivered() -> None:
-    ledger, manifests = Ledger(MemoryObjects(), Layout()), Manifests(MemoryObjects(), Layout())
+def test_a_complete_hour_is_announced_until_that_is_done_and_again_when_more_was_delivered() -> None:
+    store = MemoryObjects()
+    ledger, manifests = Ledger(MemoryObjects(), Layout()), Manifests(store, Layout())
 
-    def announced(*planned: SourceFile, announce: bool = True, later: int = 0) -> bool:
+    def due(*planned: SourceFile, announce: bool = True, later: int = 0) -> bool:
         return manifests.write(
             reconcile("demo", HOUR, planned, ledger), NOW + timedelta(hours=later), announce=announce
         )
 
-    assert not announced(file("1")), "a file is open"
+    def announced() -> None:
+        manifests.announced(reconcile("demo", HOUR, [], ledger), NOW)
+
+    assert not due(), "an hour without files brought nothing"
+    assert not due(file("1")), "a file is open"
     settle(ledger, file("1"), account("a", 1, 1))
-    assert not announced(announce=False), "the run is none that announces"
-    assert not announced(later=-1), "the hour is not over"
-    assert announced(later=1)
-    assert not announced(later=2)
-    assert not announced(announce=False, later=3)
-    assert not announced(later=4), "nothing new since it was announced"
+    assert not due(announce=False), "the run is none that announces"
+    assert not due(later=-1), "the hour is not over"
+    assert due(later=1)
+    assert due(later=2), "the task that was to announce it may have died"
+    announced()
+    assert not due(announce=False, later=3)
+    assert not due(later=4), "nothing new since it was announced"
+    before = reconcile("demo", HOUR, [], ledger)
     settle(ledger, file("2"), account("a", 2, 2))
-    assert not announced(announce=False, later=5)
-    assert announced(later=6), "late files of a run that announces nothing are announced by the next"
+    assert not due(announce=False, later=5)
+    manifests.announced(before, NOW)
+    told = store.read(manifests.key(HOUR))
+    assert told
+    assert json.loads(told)["totals"]["sent"] == 3, "it stays the manifest of what there is now"
+    assert due(later=6), "what was announced was the hour without its late file"
+    announced()
+    assert not due(later=7)
+
+
+def test_two_runs_that_write_a_manifest_at_the_same_time_both_find_room() -> None:
+    class Busy(MemoryObjects):
+        others = 2
+
+        def write_version(self, key: str, body: bytes, replaces: str | None) -> str:
+            if self.others:
+                self.others -= 1
+                self.write(key, b"{}")
+            return super().write_version(key, body, replaces)
+
+    store = Busy()
+    Manifests(store, Layout()).write(reconcile("demo", HOUR, [], Ledger(MemoryObjects(), Layout())), NOW)
+    assert json.loads(store.contents[f"manifests/date={HOUR}.json"])["complete"]

@@ -9,16 +9,26 @@ from currents_core.books.row_set import RowSet
 RANGES = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 10)).map(lambda pair: (pair[0], sum(pair))))
 
 
+def plain(ranges: list[tuple[int, int]]) -> set[int]:
+    return {row for start, stop in ranges for row in range(start, stop)}
+
+
 @given(RANGES)
 def test_it_holds_what_a_plain_set_would_in_the_fewest_ranges(ranges: list[tuple[int, int]]) -> None:
-    rows = RowSet(ranges)
-    expected = {row for start, stop in ranges for row in range(start, stop)}
+    rows, expected = RowSet(ranges), plain(ranges)
     assert [row for start, stop in rows.ranges for row in range(start, stop)] == sorted(expected)
     assert len(rows) == len(expected)
     assert all(before[1] < after[0] for before, after in zip(rows.ranges, rows.ranges[1:], strict=False))
-    assert rows.position == next(row for row in range(100) if row not in expected)
-    asked = np.arange(100)
-    assert rows.mask(asked).tolist() == [row in expected for row in range(100)]
+    assert rows.mask(np.arange(100)).tolist() == [row in expected for row in range(100)]
+    assert [row in rows for row in range(100)] == [row in expected for row in range(100)]
+
+
+@given(RANGES, RANGES)
+def test_what_two_sets_have_in_common_is_counted_as_with_plain_sets(
+    one: list[tuple[int, int]], other: list[tuple[int, int]]
+) -> None:
+    common = len(plain(one) & plain(other))
+    assert RowSet(one).common(RowSet(other)) == RowSet(other).common(RowSet(one)) == common
 
 
 @given(st.lists(st.sets(st.integers(0, 60))))

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from shutil import _ntuple_diskusage
 from threading import Event
@@ -11,9 +11,10 @@ import pytest
 from currents_aws.memory import MemoryObjects
 from currents_core.delivering import fetch as fetch_module
 from currents_core.delivering.fetch import Fetcher
-from currents_core.errors import TransientError
-from currents_core.file_key import SourceFile
-from tests.tools.house import NOW, OPEN, House, table
+from currents_core.delivering.take import Taker
+from currents_core.errors import StoppedError, TransientError
+from currents_core.file_key import SourceFile, by_slice
+from tests.tools.house import OPEN, House, table
 
 
 class Counted(MemoryObjects):
@@ -25,21 +26,20 @@ class Counted(MemoryObjects):
         self.go = Event()
         self.go.set()
 
-    def download(self, key: str, etag: str, into: IO[bytes]) -> None:
+    def download(self, key: str, etag: str | None, into: IO[bytes]) -> None:
         self.begun.append(key)
         self.go.wait(10)
         super().download(key, etag, into)
 
 
-def fetcher(house: House) -> Fetcher:
+def fetcher(house: House, check: Callable[[], None] = lambda: None) -> Fetcher:
     return Fetcher(
-        house.source,
-        house.ledger,
-        "me",
-        opened=lambda opened: None,
+        source=house.source,
+        taker=Taker(house.source, house.ledger, "me", house.crew),
+        crew=house.crew,
+        taken=lambda opened: None,
         meanwhile=lambda seconds: None,
-        check=lambda: None,
-        clock=lambda: NOW,
+        check=check,
     )
 
 
@@ -52,11 +52,12 @@ def walk(house: House, files: Sequence[SourceFile]) -> list[int]:
     """How many downloads had begun when each file came."""
     assert isinstance(house.source, Counted)
     begun = []
-    with closing(fetcher(house).fetch(files)) as fetched:
-        for _, _, body in fetched:
-            assert body is not None
-            body.close()
-            begun.append(len(house.source.begun))
+    with closing(fetcher(house).fetch(by_slice(files).items())) as fetched:
+        for _, file, body in fetched:
+            if file:
+                assert body is not None
+                body.close()
+                begun.append(len(house.source.begun))
     return begun
 
 
@@ -87,3 +88,25 @@ def test_a_file_that_has_no_room_on_the_disk_is_not_fetched(monkeypatch: pytest.
     [file] = put(other, 1)
     with pytest.raises(TransientError, match=rf"{file.key}: no room for its [0-9,]+ bytes in /.*, which has [0-9,]+"):
         walk(other, [file])
+
+
+def test_a_download_ends_when_the_work_is_to_end() -> None:
+    house = House()
+    [file] = put(house, 1)
+
+    told: list[StoppedError] = []
+
+    def check() -> None:
+        for error in told:
+            raise error
+
+    class Slow(MemoryObjects):
+        def download(self, key: str, etag: str | None, into: IO[bytes]) -> None:
+            into.write(b"the first part")
+            told.append(StoppedError("told to stop"))
+            while True:
+                into.write(b"more")
+
+    house.source = Slow("braze", house.source.contents)
+    with pytest.raises(StoppedError), closing(fetcher(house, check).fetch(by_slice([file]).items())) as fetched:
+        next(fetched)

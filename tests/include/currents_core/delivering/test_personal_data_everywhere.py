@@ -16,6 +16,7 @@ from currents_aws.dry_run import DryRunTarget
 from currents_aws.memory import MemoryTarget
 from currents_core.delivering.deliver import Delivery
 from currents_core.errors import CurrentsError
+from currents_core.file_key import by_slice
 from currents_core.limits import Limits
 from currents_core.setup.settings import PersonalDataRule
 from currents_core.shaping.personal_data import PersonalData
@@ -122,11 +123,15 @@ def test_no_canary_leaves(
         house.personal_data = protection
         delivery: Delivery = house.delivery()
         try:
-            account = delivery.deliver([house.put(None, "a.parquet", table)])
+            account = delivery.deliver(by_slice([house.put(None, "a.parquet", table)]))
             assert account.totals.read == 3
         except CurrentsError as error:
             told.append(str(error))
-        told += [gzip.decompress(body).decode() for key, body in house.state.contents.items() if key.endswith("gz")]
+        told += [
+            gzip.decompress(body).decode()
+            for key, body in house.state.contents.items()
+            if key.endswith((".letters", ".files"))
+        ]
         told += [repr(body) for body in house.state.contents.values()]
         if isinstance(target, DryRunTarget):
             told.append(repr(target.forecast.as_json()))
@@ -145,5 +150,5 @@ def test_pointers_reach_into_the_maps_of_dead_letters() -> None:
     own = pa.array([[("a", [("b", CANARY), ("c", "kept")])]], kind)
     file = house.put(OPEN, "a.parquet", pa.table({"id": pa.array([None], pa.string()), "time": [1], "own": own}))
     house.deliver(file)
-    [letter] = house.dead_letters.read(file)
+    [letter] = house.letters(file)
     assert letter["record"]["own"] == '{"a":{"c":"kept"}}'

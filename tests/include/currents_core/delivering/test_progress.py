@@ -38,3 +38,16 @@ def test_long_times_are_told_in_minutes() -> None:
     progress.file_done(100)
     clock.now = 60.0
     assert progress.line(SendFigures(), 1.0).endswith("about 9 min left")
+
+
+def test_it_stands_still_from_the_last_time_that_anything_moved() -> None:
+    now = [100.0]
+    progress, figures = Progress(files=2, size=10, clock=lambda: now[0]), SendFigures()
+    now[0] = 130.0
+    assert progress.stands_still(figures) == 30
+    progress.rows_read += 1
+    assert progress.stands_still(figures) == 0
+    now[0] = 140.0
+    assert progress.stands_still(figures) == 10
+    figures.failed += 1
+    assert progress.stands_still(figures) == 0

@@ -1,27 +1,29 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
+from unittest.mock import patch
 
-import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from currents_aws.memory import MemoryTarget
 from currents_core.books.account import Counts
-from currents_core.books.dead_letter import DeadLetters
-from currents_core.books.layout import Layout
-from currents_core.books.ledger import Ledger
-from currents_core.books.seen_ids import DeliveredIds
-from currents_core.delivering.redrive import Redrive
+from currents_core.books.claim import Claim
+from currents_core.books.dead_letter import Letter
+from currents_core.books.head import FileState
+from currents_core.books.ledger import LEASE_SECONDS
+from currents_core.books.pages import lines_of
+from currents_core.delivering.keep import Keeper
 from currents_core.entry import Entry
-from currents_core.errors import DeliveryError, SetupError, StoppedError, TransientError
-from currents_core.file_key import SourceFile
+from currents_core.errors import DeliveryError, StoppedError, TransientError
+from currents_core.file_key import SourceFile, by_slice
 from currents_core.ports import SENT, Failed, Invalid, Result
-from tests.tools.house import HOUR, NOW, OPEN, PURCHASE, House, table
+from tests.tools.house import OPEN, PURCHASE, House, connector, table
 
 
 def every(_letter: Mapping[str, Any]) -> bool:
@@ -41,40 +43,11 @@ class Redriven(House):
             self.running.stop()
         return Invalid("MalformedDetail", "no") if json.loads(entry.detail)["id"] in self.refused else SENT
 
-    def redrive(self, name: str) -> Redrive:
-        own = Layout().of_run("redrives", name)
-        return Redrive(
-            name,
-            self.ledger,
-            self.dead_letters,
-            Ledger(self.state, own),
-            DeadLetters(self.state, own),
-            DeadLetters(self.state, own.planned),
-        )
-
-    def send_again(self, redrive: Redrive, wants: Any = every) -> Counts:
-        """Plans, sends and concludes, as the tasks of a run do."""
-        planned = redrive.plan([HOUR], wants)
-        files = [file for each in planned.values() for file in each]
-        try:
-            for mode, each in planned.items():
-                self.running = self.delivery(
-                    ledger=redrive.own_ledger,
-                    dead_letters=redrive.own_letters,
-                    delivered_ids=DeliveredIds(self.state, Layout().of_run("redrives", redrive.name)),
-                    rows_of=redrive.rows,
-                    mode=mode,
-                )
-                self.running.deliver(each)
-        finally:
-            totals = redrive.conclude(files, NOW).totals
-        return totals
-
-    def letters(self, file: SourceFile) -> dict[int, dict[str, Any]]:
-        return {each["origin"]["row"]: each for each in self.dead_letters.read(file)}
+    def letters_by_row(self, file: SourceFile) -> dict[int, Letter]:
+        return {each["origin"]["row"]: each for each in self.letters(file)}
 
     def totals(self) -> Counts:
-        totals = self.ledger.account(HOUR).account.totals
+        totals = self.account().totals
         assert totals.balanced
         return totals
 
@@ -85,21 +58,21 @@ def test_what_goes_through_leaves_the_letters_and_what_does_not_stays_with_the_t
     house.refused = {"a", "c"}
     house.deliver(file)
     assert house.totals() == Counts(read=5, sent=1, duplicate=1, dead_lettered=3)
-    before = house.letters(file)
+    before = house.letters_by_row(file)
 
     house.refused = {"c"}
-    assert house.send_again(house.redrive("one")) == Counts(read=3, sent=1, dead_lettered=2)
+    assert house.redrive() == Counts(read=3, sent=1, dead_lettered=2)
     assert house.totals() == Counts(read=5, sent=2, duplicate=1, dead_lettered=2)
-    after = house.letters(file)
+    after = house.letters_by_row(file)
     assert list(after) == [1, 2]
     assert {row: after[row]["attempts"] - before[row]["attempts"] for row in after} == {1: 1, 2: 1}
     assert after[2]["first_at"] == before[2]["first_at"]
     assert after[1]["code"] == "no_id"
 
     house.refused = set()
-    assert house.send_again(house.redrive("two")) == Counts(read=2, sent=1, dead_lettered=1)
+    assert house.redrive() == Counts(read=2, sent=1, dead_lettered=1)
     assert house.ids() == {"a": 1, "c": 1, "d": 1}
-    assert list(house.letters(file)) == [1]
+    assert list(house.letters_by_row(file)) == [1]
 
 
 def test_only_the_letters_that_are_meant_are_taken() -> None:
@@ -113,19 +86,19 @@ def test_only_the_letters_that_are_meant_are_taken() -> None:
     def is_meant(letter: Mapping[str, Any]) -> bool:
         return bool(letter["code"] == "MalformedDetail" and letter["event_type"] == PURCHASE)
 
-    assert house.send_again(house.redrive("one"), is_meant) == Counts(read=1, sent=1)
+    assert house.redrive(is_meant) == Counts(read=1, sent=1)
     assert house.ids() == {"b": 1}
-    assert list(house.letters(opens)) == [0, 1]
-    assert list(house.letters(purchases)) == [1]
+    assert list(house.letters_by_row(opens)) == [0, 1]
+    assert list(house.letters_by_row(purchases)) == [1]
 
 
 def test_letters_of_a_backfill_go_as_such() -> None:
     house = Redriven()
     file = house.put(OPEN, "a.parquet", table(["a"]))
     house.refused = {"a"}
-    house.delivery(mode="backfill").deliver([file])
+    house.delivery(mode="backfill").deliver(by_slice([file]))
     house.refused = set()
-    house.send_again(house.redrive("one"))
+    house.redrive()
     [entry] = house.target.accepted
     assert json.loads(entry.detail)["currents_export"] == {"mode": "backfill"}
 
@@ -135,29 +108,87 @@ def test_a_redrive_that_ends_early_keeps_the_letters_that_it_would_have_parked_a
     file = house.put(OPEN, "a.parquet", table(["a", None]))
     house.refused = {"a"}
     house.deliver(file)
-    redrive = house.redrive("one")
     house.target.answer = lambda _: Failed("InternalFailure", "down", "outage")
     with pytest.raises(TransientError, match="still refused"):
-        house.send_again(redrive)
-    assert list(house.letters(file)) == [0, 1]
+        house.redrive()
+    assert list(house.letters_by_row(file)) == [0, 1]
     assert house.totals() == Counts(read=2, dead_lettered=2)
     house.target.answer = None
-    assert house.send_again(redrive) == Counts(read=2, sent=1, dead_lettered=1)
-    assert list(house.letters(file)) == [1]
+    assert house.redrive() == Counts(read=2, sent=1, dead_lettered=1)
+    assert list(house.letters_by_row(file)) == [1]
     assert house.totals() == Counts(read=2, sent=1, dead_lettered=1)
 
 
-def test_concluding_and_planning_again_changes_nothing() -> None:
+def test_a_redrive_that_is_cleared_finds_nothing_to_do() -> None:
     house = Redriven()
     file = house.put(OPEN, "a.parquet", table(["a", None]))
     house.refused = {"a"}
     house.deliver(file)
     house.refused = set()
-    redrive = house.redrive("one")
-    assert house.send_again(redrive) == house.send_again(redrive) == Counts(read=2, sent=1, dead_lettered=1)
+
+    def is_refusal(letter: Letter) -> bool:
+        return bool(letter["code"] == "MalformedDetail")
+
+    assert house.redrive(is_refusal) == Counts(read=1, sent=1)
+    assert house.redrive(is_refusal) == Counts()
     assert house.totals() == Counts(read=2, sent=1, dead_lettered=1)
-    assert house.letters(file)[1]["attempts"] == 1
+    assert house.letters_by_row(file)[1]["attempts"] == 0
     assert house.ids() == {"a": 1}
+
+
+def test_what_a_killed_redrive_sent_is_not_sent_by_the_next_and_its_letters_are_gone() -> None:
+    house = Redriven()
+    file = house.put(OPEN, "a.parquet", table([f"{row}" for row in range(40)]))
+    house.refused = {f"{row}" for row in range(40)}
+    house.deliver(file)
+    house.refused = {"39"}
+
+    def killed(*_: Any, **__: Any) -> None:
+        raise SystemExit
+
+    def answer(entry: Entry) -> Result:
+        if entry.row < 30:
+            return SENT
+        # Long enough for what went before to be saved.
+        time.sleep(0.02)
+        return Failed("x", "", "outage")
+
+    house.target.answer = answer
+    with patch.object(Keeper, "_give_back", killed), pytest.raises(BaseException):  # noqa: B017, PT011
+        house.delivery(wants_letter=every, beat_seconds=0.001).deliver({file.slice: []})
+    house.crew.slept += LEASE_SECONDS + 1
+    saved = house.totals()
+    assert saved == Counts(read=40, sent=30, dead_lettered=10)
+    house.target.answer = house.answer
+    assert house.redrive() == Counts(read=10, sent=9, dead_lettered=1)
+    assert list(house.letters_by_row(file)) == [39]
+    assert house.totals() == Counts(read=40, sent=39, dead_lettered=1)
+    assert house.ids() == {f"{row}": 1 for row in range(39)}
+
+
+def test_a_letter_whose_id_was_accepted_elsewhere_ends_as_a_duplicate() -> None:
+    house = Redriven()
+    first = house.put(OPEN, "a.parquet", table(["a"]))
+    house.refused = {"a"}
+    house.deliver(first)
+    house.refused = set()
+    # The original never went, so that this is none of its duplicates.
+    assert house.deliver(first, house.put(OPEN, "b.parquet", table(["a"]))) == Counts(read=1, sent=1)
+    assert house.redrive() == Counts(read=1, duplicate=1)
+    assert house.letters(first) == []
+    assert house.ids() == {"a": 1}
+
+
+def test_letters_of_a_row_that_a_setting_filters_by_now_end_as_filtered() -> None:
+    house = Redriven()
+    file = house.put(OPEN, "a.parquet", table(["a", "b"], country=["DE", "US"]))
+    house.refused = {"a", "b"}
+    house.deliver(file)
+    house.refused = set()
+    house.connector = connector(filter=[{"field": "country", "in": ["US"]}])
+    assert house.redrive() == Counts(read=2, sent=1, filtered=1)
+    assert house.totals() == Counts(read=2, sent=1, filtered=1)
+    assert house.letters(file) == []
 
 
 def test_letters_of_a_file_that_is_gone_stay() -> None:
@@ -166,22 +197,21 @@ def test_letters_of_a_file_that_is_gone_stay() -> None:
     house.refused = {"a"}
     house.deliver(file)
     house.source.delete(file.key)
-    before = house.letters(file)
+    before = house.letters_by_row(file)
     with pytest.raises(DeliveryError, match="changed or removed"):
-        house.send_again(house.redrive("one"))
-    assert house.letters(file) == before
+        house.redrive()
+    assert house.letters_by_row(file) == before
     assert house.totals() == Counts(read=1, dead_lettered=1)
 
 
-def test_letters_of_a_file_that_is_not_settled_are_its_deliverys() -> None:
+def test_letters_of_a_file_that_is_not_done_are_its_deliverys() -> None:
     house = Redriven()
     file = house.put(OPEN, "a.parquet", table(["a"]))
-    house.refused = {"a"}
-    house.deliver(file)
-    house.state.delete(f"ledger/date={HOUR}/done/{file.id}.json")
-    assert house.redrive("one").plan([HOUR], every) == {}
-    with pytest.raises(SetupError, match="its record is gone from the ledger"):
-        house.ledger.adjust(file, "one", house.ledger.account(HOUR).account, NOW)
+    claim = house.ledger.claim(file.slice, "a task")
+    assert isinstance(claim, Claim)
+    claim.swap([FileState(file, 0, "failed", reason="damaged", letters=("000001-a-1.letters",))], release=True)
+    house.state.write("slices/date=2026-11-23-08/event_type=users.messages.email.Open/000001-a-1.letters", lines_of([]))
+    assert house.redrive() == Counts()
 
 
 ids = st.lists(st.none() | st.sampled_from("abcdefghij"), min_size=1, max_size=12)
@@ -195,21 +225,13 @@ def test_however_often_redrives_end_early_nothing_is_lost_or_sent_twice(
     put = [house.put(OPEN, f"{number}.parquet", table(rows)) for number, rows in enumerate(files)]
     house.refused = set("abcdefghij")
     house.deliver(*put)
-    for number, house.refused in enumerate([*refusals, set()]):
+    for house.refused in [*refusals, set()]:
         house.most = len(house.target.accepted) + most if house.refused else None
         with suppress(StoppedError):
-            house.send_again(house.redrive(f"{number}"))
+            house.redrive()
         house.totals()
     wanted = {each for rows in files for each in rows if each}
     assert house.ids() == dict.fromkeys(wanted, 1)
-    left = [letter for file in put for letter in house.letters(file).values()]
+    left = [letter for file in put for letter in house.letters(file)]
     assert {letter["code"] for letter in left} <= {"no_id"}
     assert house.totals().dead_lettered == len(left) == sum(each is None for rows in files for each in rows)
-
-
-def test_rows_that_are_not_meant_are_as_if_they_were_not_there() -> None:
-    house = Redriven()
-    file = house.put(OPEN, "a.parquet", pa.table({"id": list("abcd"), "time": range(4)}))
-    account = house.delivery(rows_of=lambda _: [1, 3]).deliver([file])
-    assert account.totals == Counts(read=2, sent=2)
-    assert house.ids() == {"b": 1, "d": 1}

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from currents_core.books.dead_letter import DeadLetter
@@ -28,8 +27,6 @@ def test_letters_come_back_as_they_were_in_the_order_of_their_rows() -> None:
     assert list(spool) == [letter(1, "b"), letter(2), letter(3)]
     assert spool.event_types == {"a": 2, "b": 1}
     assert len(spool) == 3
-    assert spool.rows_from(1).tolist() == [1, 2]
-    assert [each.row for each in spool.of([2, 3, 7])] == [3, 2]
     spool.add(letter(9))
     assert [each.row for each in spool] == [1, 2, 3, 9]
     spool.close()
@@ -39,7 +36,6 @@ def test_an_empty_spool_is_false_and_has_nothing() -> None:
     spool = Spool()
     assert not spool
     assert list(spool) == []
-    assert list(spool.of(np.arange(3))) == []
     spool.close()
 
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -8,16 +8,16 @@ import pytest
 from currents_aws.memory import MemoryObjects
 from currents_core.books.account import Account
 from currents_core.books.layout import Layout
-from currents_core.books.ledger import Lease, Ledger
+from currents_core.books.ledger import Ledger
 from currents_core.errors import SetupError
-from currents_core.file_key import SourceFile
+from currents_core.file_key import Slice, SourceFile
 from currents_core.finding.discover import find_files, undelivered
+from currents_core.ports import StoredObject
 from currents_core.setup.run_request import RunRequest, run_request
-from tests.tools.house import connector
+from tests.tools.house import connector, settle
 
 HOUR, BEFORE = "2026-11-23-08", "2026-11-23-07"
 OPEN, CLICK = "users.messages.email.Open", "users.messages.email.Click"
-NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
 
 
 def store(*keys: str) -> MemoryObjects:
@@ -58,15 +58,21 @@ def test_a_longer_hour_or_type_is_another_one() -> None:
     assert found == []
 
 
-def test_markers_and_empty_objects_are_no_files() -> None:
+def test_markers_and_folders_are_no_files_but_empty_objects_are_damaged_ones() -> None:
     folder = f"in/event_type={OPEN}/date={HOUR}"
     source = store(f"{folder}/_SUCCESS", f"{folder}/.a.crc", f"{folder}/a.parquet")
     source.write(f"{folder}/", b"")
-    assert [file.key for file in find_files(source, "in/", [HOUR], every)] == [f"{folder}/a.parquet"]
+    source.write(f"{folder}/empty.parquet", b"")
+    found = [file.key for file in find_files(source, "in/", [HOUR], every)]
+    assert found == [f"{folder}/a.parquet", f"{folder}/empty.parquet"]
 
 
 def test_the_root_of_a_bucket_is_a_prefix_too() -> None:
     assert len(find_files(store(f"event_type={OPEN}/date={HOUR}/a"), "", [HOUR], every)) == 1
+
+
+def files_of(work: Mapping[Slice, Sequence[SourceFile]]) -> list[SourceFile]:
+    return [file for files in work.values() for file in files]
 
 
 def asked(hour: str, **settings: Any) -> RunRequest:
@@ -77,40 +83,47 @@ def test_what_the_ledger_holds_is_not_found_again_and_late_files_are() -> None:
     source = store(*(f"in/event_type={OPEN}/date={hour}/{name}" for hour in (HOUR, BEFORE) for name in "ab"))
     ledger = Ledger(MemoryObjects("state"), Layout())
     settings = connector()
-    done, *rest = undelivered(settings, source, ledger, asked(HOUR))
+    done, *rest = files_of(undelivered(settings, source, ledger, asked(HOUR)))
     assert len(rest) == 3
-    lease = ledger.claim(done, "task", NOW)
-    assert isinstance(lease, Lease)
-    ledger.settle(lease, Account(), NOW)
-    assert undelivered(settings, source, ledger, asked(HOUR)) == rest
+    settle(ledger, done, Account())
+    assert files_of(undelivered(settings, source, ledger, asked(HOUR))) == rest
 
 
 def test_a_damaged_file_is_tried_again_by_its_own_hour_only() -> None:
     source = store(f"in/event_type={OPEN}/date={BEFORE}/damaged")
     ledger = Ledger(MemoryObjects("state"), Layout())
-    [damaged] = undelivered(connector(), source, ledger, asked(HOUR))
-    ledger.fail(damaged, "unreadable", NOW)
-    assert undelivered(connector(), source, ledger, asked(HOUR)) == []
-    assert undelivered(connector(), source, ledger, asked(BEFORE)) == [damaged]
+    [damaged] = files_of(undelivered(connector(), source, ledger, asked(HOUR)))
+    settle(ledger, damaged, Account(), fate="failed", reason="unreadable")
+    assert undelivered(connector(), source, ledger, asked(HOUR)) == {}
+    assert files_of(undelivered(connector(), source, ledger, asked(BEFORE))) == [damaged]
     source.write(damaged.key, b"mended")
-    assert [file.key for file in undelivered(connector(), source, ledger, asked(HOUR))] == [damaged.key]
+    assert [file.key for file in files_of(undelivered(connector(), source, ledger, asked(HOUR)))] == [damaged.key]
+
+
+@pytest.mark.parametrize("hour", [HOUR, BEFORE])
+def test_a_slice_whose_damaged_file_was_removed_is_open_until_somebody_looked_at_it(hour: str) -> None:
+    source, ledger = store(f"in/event_type={OPEN}/date={BEFORE}/a"), Ledger(MemoryObjects("state"), Layout())
+    [damaged] = files_of(undelivered(connector(), source, ledger, asked(HOUR)))
+    settle(ledger, damaged, Account(), fate="failed", reason="unreadable")
+    source.delete(damaged.key)
+    assert undelivered(connector(), source, ledger, asked(hour)) == {damaged.slice: []}
+    settle(ledger, damaged, Account(), fate="gone")
+    assert undelivered(connector(), source, ledger, asked(hour)) == {}
 
 
 def test_the_lookback_is_the_connectors() -> None:
     source = store(f"in/event_type={OPEN}/date={BEFORE}/a")
     none, ledger = connector(lookback_hours=0), Ledger(MemoryObjects(), Layout())
-    assert undelivered(none, source, ledger, asked(HOUR, lookback_hours=0)) == []
+    assert undelivered(none, source, ledger, asked(HOUR, lookback_hours=0)) == {}
 
 
 def test_a_file_that_changed_since_it_was_delivered_is_told(caplog: pytest.LogCaptureFixture) -> None:
     source = store(f"in/event_type={OPEN}/date={HOUR}/a", f"in/event_type={OPEN}/date={HOUR}/b")
     ledger = Ledger(MemoryObjects("state"), Layout())
-    for file in undelivered(connector(), source, ledger, asked(HOUR)):
-        lease = ledger.claim(file, "task", NOW)
-        assert isinstance(lease, Lease)
-        ledger.settle(lease, Account(), NOW)
+    for file in files_of(undelivered(connector(), source, ledger, asked(HOUR))):
+        settle(ledger, file, Account())
     source.write(f"in/event_type={OPEN}/date={HOUR}/b", b"written again")
-    [again] = undelivered(connector(), source, ledger, asked(HOUR))
+    [again] = files_of(undelivered(connector(), source, ledger, asked(HOUR)))
     assert again.key.endswith("/b")
     assert caplog.messages == [f"{again.uri} has changed since it was delivered; its new rows will be sent"]
 
@@ -119,7 +132,8 @@ def test_an_event_type_that_is_not_exported_can_not_be_asked_for() -> None:
     source, ledger = store(f"in/event_type=braze.new.Type/date={HOUR}/a"), Ledger(MemoryObjects(), Layout())
 
     def ask(event_type: str, **settings: Any) -> list[SourceFile]:
-        return undelivered(connector(**settings), source, ledger, RunRequest((HOUR,), event_types=(event_type,)))
+        request = RunRequest((HOUR,), event_types=(event_type,))
+        return files_of(undelivered(connector(**settings), source, ledger, request))
 
     assert len(ask("braze.new.Type")) == 1, "Braze may write what it does not document"
     assert ask(OPEN) == [], "and an hour may lack what it does"
@@ -142,5 +156,32 @@ def test_event_types_that_are_asked_for_take_no_file_that_may_hold_others(caplog
     source = store(f"in/event_type={OPEN}/date={HOUR}/a", f"in/event_type=other/date={HOUR}/b", f"in/date={HOUR}/c")
     request = RunRequest((HOUR,), event_types=("users.messages.*",))
     found = undelivered(connector(), source, Ledger(MemoryObjects(), Layout()), request)
-    assert [file.key for file in found] == [f"in/event_type={OPEN}/date={HOUR}/a"]
+    assert [file.key for file in files_of(found)] == [f"in/event_type={OPEN}/date={HOUR}/a"]
     assert caplog.messages == ["left out 1 file whose event type no folder names"]
+
+
+class Counting(MemoryObjects):
+    """A bucket that counts what is listed of it."""
+
+    listed = 0
+
+    def objects(self, prefix: str, after: str = "") -> Iterator[StoredObject]:
+        for each in super().objects(prefix, after):
+            self.listed += 1
+            yield each
+
+
+def test_hours_are_listed_together_and_no_others_with_them() -> None:
+    hours = [f"2026-11-{day:02}-{hour:02}" for day in range(1, 28) for hour in range(24)]
+    keys = [f"in/event_type={OPEN}/date={hour}/a" for hour in hours] + [f"in/event_type={OPEN}/zzz/a"]
+    source = Counting("braze", dict.fromkeys(keys, b"x"))
+    found = find_files(source, "in/", hours[100:172], every)
+    assert [file.hour for file in found] == hours[100:172]
+    assert source.listed == 73, "one more, to see that it is over"
+
+
+def test_odd_folders_between_the_hours_end_no_listing() -> None:
+    odd = (f"date={BEFORE}-x/a", f"date={BEFORE}.x/a", f"date={BEFORE}0/a", f"date={BEFORE}/b", f"date={HOUR}/a")
+    source = store(*(f"in/event_type={OPEN}/{name}" for name in odd))
+    found = find_files(source, "in/", [BEFORE, HOUR], every)
+    assert [file.key.rpartition("date=")[2] for file in found] == [f"{BEFORE}/b", f"{HOUR}/a"]

@@ -9,15 +9,16 @@ from currents_core.file_key import SourceFile
 from currents_core.finding.plan import Plans
 from currents_core.finding.shard import Shard
 
-SHARD = Shard((SourceFile("b", "event_type=é/date=2026-11-23-08/1", "e", 1),))
+FILE = SourceFile("b", "event_type=é/date=2026-11-23-08/1", "e", 1)
+SHARD = Shard({FILE.slice: (FILE,)})
 
 
 def test_a_plan_is_read_back_and_planning_again_finds_the_same_key() -> None:
     plans = Plans(MemoryObjects(), Layout())
-    key = plans.write("2026-11-23-08", SHARD)
+    key = plans.write(SHARD)
     assert plans.read(key) == SHARD
-    assert plans.write("2026-11-23-08", SHARD) == key
-    assert plans.write("2026-11-23-08", Shard(SHARD.files * 2)) != key
+    assert plans.write(SHARD) == key
+    assert plans.write(Shard({FILE.slice: (FILE, FILE)})) != key
 
 
 def test_a_plan_that_is_gone_says_how_to_get_it_back() -> None:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from currents_aws.memory import MemoryTarget
+from currents_core.crew import Threads
 from currents_core.entry import Entry, Span
 from currents_core.errors import SetupError, StoppedError, TransientError
 from currents_core.ports import Completion, Failed, Invalid, Result, Sent
@@ -74,7 +75,7 @@ def test_every_entry_is_accepted_once_or_refused_whatever_is_answered(script: li
     told, _ = send(target, len(script))
     ends = [next((end for end in each if end in ("ok", "final")), "ok") for each in script]
     assert Counter(each.code for each in told.refused) == Counter(MalformedDetail=ends.count("final"))
-    assert sorted([*told.accepted, *(each.entry.row for each in told.refused)]) == list(range(len(script)))
+    assert sorted([*told.accepted, *(each.span.rows[0] for each in told.refused)]) == list(range(len(script)))
     assert sorted(told.accepted) == sorted(entry.row for entry in target.accepted)
 
 
@@ -150,7 +151,7 @@ def test_one_entry_that_spoils_its_request_is_refused_alone() -> None:
 
     told, _ = send(Strict(), 10)
     assert sorted(told.accepted) == [0, 1, 2, 3, 5, 6, 7, 8, 9]
-    assert [(each.entry.row, each.attempts) for each in told.refused] == [(4, 2)]
+    assert [(each.span.rows, each.attempts) for each in told.refused] == [([4], 2)]
 
 
 def test_a_wrong_set_up_ends_the_sending() -> None:
@@ -245,11 +246,34 @@ def test_stopping_waits_for_what_is_under_way_and_starts_nothing_more() -> None:
 
 
 def test_stopping_waits_only_so_long() -> None:
-    clock = iter(range(100))
-    sending = Sender(Slow(), Pacer(None, None), acknowledge=print, refuse=print, clock=lambda: float(next(clock)))
-    with sending:
+    class Quick(Threads):
+        """A crew for which a second passes with each look at the clock."""
+
+        looks = 0
+
+        def seconds(self) -> float:
+            self.looks += 1
+            return float(self.looks)
+
+    crew = Quick()
+    with Sender(Slow(), Pacer(None, None), acknowledge=print, refuse=print, crew=crew) as sending:
         sending.put(make_entries(100))
-    assert next(clock) < 30
+    assert crew.looks < 30
+
+
+def test_nothing_is_sent_while_the_sender_is_held() -> None:
+    target, told, held = MemoryTarget(), Told(), [0.01] * 5
+    with Sender(
+        target,
+        Pacer(None, None),
+        acknowledge=lambda span: told.accepted.extend(span.rows),
+        refuse=told.refused.append,
+        hold=lambda: held.pop() if held else 0.0,
+    ) as sending:
+        sending.put(make_entries(3))
+        sending.drain()
+    assert held == []
+    assert told.accepted == [0, 1, 2]
 
 
 def test_a_sender_that_waits_is_woken_up_by_a_failure_from_another_thread() -> None:

@@ -58,4 +58,18 @@ def test_a_turn_that_breaks_is_given_back() -> None:
     with pytest.raises(ValueError, match="bad"):
         turn.bring("bad")
     turn.bring("good")
-    assert not turn.lock.locked()
+    with turn.held():
+        turn.bring("later")
+
+
+def test_news_that_come_while_a_turn_is_held_are_handled_at_its_end() -> None:
+    taken = []
+
+    def take(news: deque[str]) -> None:
+        taken.append(news.popleft())
+
+    turn = Turn(take)
+    with turn.held():
+        turn.bring("an answer")
+        assert taken == []
+    assert taken == ["an answer"]

@@ -46,8 +46,8 @@ def test_each_entry_gets_its_own_verdict() -> None:
     through = bench.judge(SENT, Failed("ThrottlingException", "", "throttled"), Invalid("MalformedDetail", "no"), SENT)
     assert through == 3
     assert bench.accepted == [0, 3]
-    assert [(each.entry.row, each.code, each.attempts, each.first_try) for each in bench.refused] == [
-        (2, "MalformedDetail", 1, 7.0)
+    assert [(each.span.rows, each.code, each.attempts, each.first_try) for each in bench.refused] == [
+        ([2], "MalformedDetail", 1, 7.0)
     ]
     assert [span.rows for span in bench.tries.take_due()] == [[1]]
     assert (bench.figures.sent, bench.figures.failed, bench.figures.throttled) == (2, 1, 1)

@@ -17,7 +17,7 @@ from tests.tools.house import HOUR, connector
 def test_a_scheduled_run_exports_its_hour_and_looks_back() -> None:
     found = run_request({}, HOUR, connector(lookback_hours=2))
     assert (found.hours, found.past) == ((HOUR,), ("2026-11-23-06", "2026-11-23-07"))
-    assert (found.mark, found.pace, found.is_partial, found.own_books) == ("live", 1.0, False, "")
+    assert (found.mark, found.pace, found.is_partial, found.is_replay) == ("live", 1.0, False, False)
 
 
 @given(st.datetimes(min_value=parse_hour("2020-01-01-00").replace(tzinfo=None)), st.integers(0, MOST_HOURS - 1))

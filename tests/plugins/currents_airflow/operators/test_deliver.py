@@ -14,7 +14,9 @@ import pytest
 from currents_airflow.operators.deliver import CurrentsToEventBridgeOperator
 from currents_aws.dry_run import DryRunTarget
 from currents_aws.memory import MemoryTarget
+from currents_core.entry import Entry
 from currents_core.errors import CurrentsError, StoppedError
+from currents_core.file_key import by_slice
 from currents_core.finding.shard import Shard
 from currents_core.limits import EVENT_BUS
 from currents_core.ports import SENT, Result
@@ -51,11 +53,11 @@ class Step:
             source=house.source,
             target=DryRunTarget(EVENT_BUS) if request.is_dry else house.target,
             ledger=house.ledger,
-            dead_letters=house.dead_letters,
-            delivered_ids=house.delivered_ids,
             personal_data=house.personal_data,
             addresses=lambda prefix: {"Source files": prefix},
-            plans=SimpleNamespace(read=lambda key: Shard(self.files)),
+            plans=SimpleNamespace(
+                read=lambda key: Shard({place: tuple(files) for place, files in by_slice(self.files).items()})
+            ),
         )
         task = SimpleNamespace(dag_id="d", run_id="r", task_id="deliver", map_index=3, try_number=2)
         context: Any = {"dag_run": SimpleNamespace(run_type=run_type), "ti": task}
@@ -85,12 +87,19 @@ def test_events_of_a_backfill_say_so_unless_told_otherwise(
     assert json.loads(entry.detail).get("currents_export") == marking
 
 
-def test_a_lease_names_the_task_and_its_try() -> None:
+def test_a_claim_names_the_task_and_its_try() -> None:
     house = House()
     file = house.put(OPEN, "a.parquet", table(["x"]))
+    owners = []
+
+    def answer(_: Entry) -> Result:
+        head = house.ledger.head(file.slice)
+        owners.append(head and head.owner)
+        return SENT
+
+    house.target.answer = answer
     operator(house, file).run()
-    [record] = [json.loads(body) for key, body in house.state.contents.items() if "/leases/" in key]
-    assert record["lease"]["owner"] == "d r deliver[3] try 2"
+    assert owners == ["d r deliver[3] try 2"]
 
 
 def test_the_pace_is_the_slots_times_what_a_slot_is_worth() -> None:

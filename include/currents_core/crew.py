@@ -1,0 +1,128 @@
+"""The crew of a delivery: its threads, its clocks and its sleep, so that a simulation can bring its own."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from functools import partial
+from threading import Event, Lock, Thread
+from typing import Any, Protocol, TypeVar
+
+Result = TypeVar("Result")
+Result_co = TypeVar("Result_co", covariant=True)
+
+# Enough for what waits on the network at the same time: downloads and claims ahead, and heads that are replaced.
+MOST_THREADS = 24
+# A clock that goes on while the machine is suspended, where there is one: what was true before may be no longer.
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+class Job(Protocol[Result_co]):
+    """Work that a member of the crew does."""
+
+    def done(self) -> bool:
+        """Whether it has ended."""
+
+    def result(self) -> Result_co:
+        """What the work returned, or raised, once it has ended."""
+
+
+class Signal(Protocol):
+    """Tells others that something happened, as an event of `threading` does."""
+
+    def is_set(self) -> bool:
+        """Whether it was given."""
+
+    def set(self) -> None:
+        """Gives it, and wakes up who waits for it."""
+
+    def clear(self) -> None:
+        """Takes it back."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Waits until it is given, at most ``timeout`` seconds. Returns whether it was."""
+
+
+class Crew(Protocol):
+    """The threads, clocks and locks of one delivery."""
+
+    def start(self, work: Callable[..., Result], *arguments: Any) -> Job[Result]:
+        """Starts work on a thread of its own, or as soon as one is free."""
+
+    def signal(self) -> Signal:
+        """A signal that is not given yet."""
+
+    def lock(self) -> AbstractContextManager[Any]:
+        """A lock that may be held while its holder waits for the network."""
+
+    def sleep(self, seconds: float) -> None:
+        """Waits."""
+
+    def seconds(self) -> float:
+        """A clock that only moves forward, in seconds."""
+
+    def now(self) -> datetime:
+        """The current time, aware. Never judge another machine's work by it."""
+
+
+class Threads:
+    """A crew of real threads, at most MOST_THREADS, on the machine's own clocks.
+
+    A thread ends when there is no more work, so that nothing has to be closed, and nothing is left of a crew.
+    """
+
+    def __init__(self) -> None:
+        self._work = deque[Callable[[], None]]()
+        self._threads = 0
+        self._lock = Lock()
+
+    def start(self, work: Callable[..., Result], *arguments: Any) -> Job[Result]:
+        """Starts work on a thread, or as soon as one is free."""
+        job = Future[Result]()
+        with self._lock:
+            self._work.append(partial(_do, job, work, arguments))
+            if self._threads < MOST_THREADS:
+                # A process that ends waits for none of them.
+                Thread(target=self._work_off, name="crew", daemon=True).start()
+                self._threads += 1
+        return job
+
+    def _work_off(self) -> None:
+        while True:
+            with self._lock:
+                if not self._work:
+                    self._threads -= 1
+                    return
+                work = self._work.popleft()
+            work()
+
+    def signal(self) -> Signal:
+        """A signal between threads."""
+        return Event()
+
+    def lock(self) -> AbstractContextManager[Any]:
+        """A lock between threads."""
+        return Lock()
+
+    def sleep(self, seconds: float) -> None:
+        """Waits."""
+        time.sleep(seconds)
+
+    def seconds(self) -> float:
+        """Seconds of a clock that goes on while the machine is suspended."""
+        return time.clock_gettime(_CLOCK)
+
+    def now(self) -> datetime:
+        """The machine's time."""
+        return datetime.now(UTC)
+
+
+def _do(job: Future[Result], work: Callable[..., Result], arguments: tuple[Any, ...]) -> None:
+    try:
+        job.set_result(work(*arguments))
+    except BaseException as error:  # noqa: BLE001 - whoever waits for the job raises it
+        job.set_exception(error)
