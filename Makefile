@@ -8,7 +8,7 @@ RUN := PYTHONPATH=include $(BIN)/python -m
 COMPILE := $(RUN) uv pip compile --quiet --no-emit-index-url --python-version 3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test matrix fuzz screenshots lint format bench requirements clean
+.PHONY: help install demo up test matrix fuzz simulate screenshots lint format bench requirements clean
 
 help:            ## list these commands
 	@grep -E '^[a-z]+: .*##|^[a-z]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 14
@@ -38,6 +38,9 @@ matrix: install  ## test the wheel in clean environments: constraints of Airflow
 
 fuzz: install    ## deliver SEEDS damaged files, and show those that met no fate
 	@$(RUN) tests.tools.hostile_run find 0 $(SEEDS)
+
+simulate: install  ## play SEEDS histories of workers and faults, and show those that break a promise
+	@$(RUN) tests.simulation 0 $(SEEDS)
 
 screenshots: install  ## retake the pictures in the docs
 	@CURRENTS_SCREENSHOTS=docs/images $(RUN) pytest tests/dags/test_browser.py

@@ -1,0 +1,220 @@
+"""The oracle: it sees what was sent, accepted and written, and raises ViolationError where a promise is broken."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from currents_core.books.layout import is_head
+from currents_core.books.ledger import LEASE_SECONDS
+from currents_core.file_key import Slice, SourceFile
+from tests.simulation.books import LAYOUT, Books, Place, ViolationError, read_books, require
+from tests.simulation.changes import Change, Wants, check_change
+from tests.simulation.destination import Put, Watcher
+from tests.simulation.files import rows_of
+from tests.simulation.scheduler import Process
+from tests.simulation.store import Watch
+
+# Nothing is sent without a swap that was confirmed and began this long ago, in seconds.
+_STALE = 5.0
+
+
+@dataclass
+class Record(Watch):
+    """What is known of one process: its settings, its clock, its claims by the keys of their heads, and its answers.
+
+    ``began`` has when each swap began, ``confirmed`` when the last confirmed one did, ``due`` the rows that the next
+    swap must name, and ``answered`` those whose acceptance the process was told.
+    """
+
+    wants: Wants
+    clock: Callable[[], float]
+    tokens: dict[str, str] = field(default_factory=dict)
+    began_at: dict[tuple[str, bytes], float] = field(default_factory=dict)
+    last: dict[str, bytes] = field(default_factory=dict)
+    confirmed: dict[str, float] = field(default_factory=dict)
+    lost: set[str] = field(default_factory=set)
+    failing: set[str] = field(default_factory=set)
+    released: set[str] = field(default_factory=set)
+    answered: dict[str, set[Place]] = field(default_factory=dict)
+    due: dict[str, set[Place]] = field(default_factory=dict)
+    saved: set[Place] = field(default_factory=set)
+
+    def failed(self, key: str) -> None:
+        """A write failed: what it was for is not given back if no later one succeeds."""
+        self.failing.add(f"{key.rpartition('/')[0]}/head.json")
+
+    def began(self, key: str, body: bytes) -> None:
+        """A swap begins: it names what was known to be accepted when it was asked for."""
+        told = orjson.loads(body)
+        self.began_at[key, body] = self.clock()
+        self.last[key] = body
+        if self.tokens.get(key) is None or key in self.lost:
+            self.tokens[key] = told["token"]
+
+    def saw(self, key: str, body: bytes) -> None:
+        """The process learns what the head is."""
+        if (key, body) in self.began_at:
+            self.confirmed[key] = max(self.confirmed.get(key, 0.0), self.began_at[key, body])
+            if body == self.last.get(key):
+                self.failing.discard(key)
+        elif key in self.confirmed and orjson.loads(body)["token"] != self.tokens[key]:
+            self.lost.add(key)
+
+
+def _noted(look: Callable[..., None]) -> Callable[..., None]:
+    """A look of the oracle that keeps the first violation, because the core may swallow what is raised."""
+
+    def noted(oracle: Oracle, *given: Any) -> None:
+        try:
+            look(oracle, *given)
+        except ViolationError as error:
+            oracle.violation = oracle.violation or error
+            raise
+
+    return noted
+
+
+class Oracle(Watcher):
+    """Watches one history."""
+
+    def __init__(self, contents: Mapping[str, bytes], clock: Callable[[], float]) -> None:
+        self._contents = contents
+        self._clock = clock
+        self.records: dict[Process, Record] = {}
+        self.files: dict[str, tuple[SourceFile, tuple[str | None, ...]]] = {}
+        # When each version of an object was there: the times at which it came and went.
+        self.there: dict[str, list[list[float]]] = {}
+        self.books: dict[str, Books] = {}
+        self.settled: dict[str, dict[int, bool]] = {}
+        self.violation: ViolationError | None = None
+        self.changed: dict[str, float] = {}
+        self.claimed: dict[str, float] = {}
+        self.accepted_rows: set[Place] = set()
+        self.accepted_ids = Counter[tuple[str, str]]()
+        self.saved_ids = Counter[tuple[str, str]]()
+        self.unsaved = 0
+
+    def came(self, file: SourceFile, body: bytes) -> None:
+        """An object was written to the source."""
+        self.files[file.id] = (file, rows_of(body))
+        self.there.setdefault(file.id, []).append([self._clock(), float("inf")])
+
+    def went(self, file: SourceFile) -> None:
+        """An object was replaced or removed."""
+        self.there[file.id][-1][1] = self._clock()
+
+    # What the store tells.
+
+    @_noted
+    def landed(self, process: Process, key: str) -> None:
+        """An object of the state changed."""
+        if is_head(key):
+            self._head_landed(process, key)
+            return
+        for books in self.books.values():
+            if key in books.pages:
+                require(self._contents.get(key) == books.pages[key], f"a page that the head names was changed: {key}")
+
+    def _head_landed(self, process: Process, key: str) -> None:
+        record = self.records[process]
+        before, after = self.books.get(key), read_books(self._contents, key)
+        self._check_claim(key, before, after)
+        told = Change(before, after, record.wants, self.files, self.settled)
+        for place in check_change(told):
+            require(
+                place in record.answered.get(key, ()), f"{place} is called accepted, but its task does not know that"
+            )
+            require(place in self.accepted_rows, f"{place} is called accepted, and never was")
+            self.saved_ids[after.head.slice.event_type or "", self._id(place)] += 1
+            record.saved.add(place)
+        for state in told.gone:
+            self._check_gone(key, state.file)
+        if after.head.owner is None:
+            record.released.add(key)
+        self.books[key] = after
+        self.changed[key] = self._clock()
+
+    def _check_claim(self, key: str, before: Books | None, after: Books) -> None:
+        """Whoever replaces a head has its claim, or makes one of a slice that nobody has."""
+        if before is None or after.head.token != before.head.token:
+            self.claimed[key] = self._clock()
+        if before is None:
+            return
+        require(after.head.seq > before.head.seq, "a head does not count on")
+        if after.head.token == before.head.token:
+            return
+        require(after.head.claim > before.head.claim, "two claims have one number")
+        is_free = before.head.owner is None or self._clock() - self.changed[key] > LEASE_SECONDS
+        require(is_free, "a slice was claimed that another task has")
+
+    def _check_gone(self, key: str, file: SourceFile) -> None:
+        since = self.claimed[key]
+        was_there = any(came <= since and gone == float("inf") for came, gone in self.there[file.id])
+        require(not was_there, f"{file.key} is called gone, and was there all the time")
+
+    # What the destination tells.
+
+    @_noted
+    def sending(self, process: Process, puts: Sequence[Put]) -> None:
+        """A request starts."""
+        record = self.records[process]
+        for key in dict.fromkeys(head_key(put.file.slice) for put in puts):
+            require(key not in record.lost, "a task sends what it knows to be another's")
+            age = record.clock() - record.confirmed.get(key, -1e9)
+            require(age < _STALE, f"a task sends {age:.1f} s after its last confirmed swap")
+
+    @_noted
+    def accepted(self, process: Process, put: Put) -> None:
+        """The destination accepted an entry."""
+        key = head_key(put.file.slice)
+        books = self.books.get(key)
+        if books and books.head.token == self.records[process].tokens.get(key):
+            state = books.states.get(put.file.id)
+            is_saved = (state and put.row in state.rows) or put.id in books.accepted
+            require(not is_saved, f"{put.id} was sent again, though the books of its sender say that it was accepted")
+        require(self._id(put.place) == put.id, f"{put.place} was sent as {put.id}")
+        require(self.records[process].wants(put.event_type, put.id), f"{put.id} was sent, and is not wanted")
+        self.accepted_rows.add(put.place)
+        self.accepted_ids[put.event_type, put.id] += 1
+
+    def answered(self, process: Process, puts: Sequence[Put]) -> None:
+        """A process learns what was accepted."""
+        for put in puts:
+            self.records[process].answered.setdefault(head_key(put.file.slice), set()).add(put.place)
+
+    # What the processes tell.
+
+    def asks_to_swap(self, process: Process, key: str) -> None:
+        """A process is about to replace a head, with all that it knows."""
+        record = self.records[process]
+        record.due[key] = set(record.answered.get(key, ()))
+
+    def ended(self, process: Process, *, is_well: bool) -> None:
+        """A process ended by itself: where its last swap landed, all that it knew to be accepted is in the books.
+
+        If it ``is_well``, all its swaps must have landed.
+        """
+        record = self.records[process]
+        for key in record.confirmed:
+            if not is_well and (key in record.lost or key in record.failing):
+                continue
+            require(key in record.released, f"{process.name} ended and did not give back {key}")
+            unsaved = record.answered.get(key, set()) - record.saved
+            require(not unsaved, f"{process.name} ended in good order and did not save {sorted(unsaved)}")
+
+    def fenced(self, process: Process) -> None:
+        """A process says that another has its slice."""
+        require(self.records[process].lost, f"{process.name} took its own swap for another's")
+
+    def _id(self, place: Place) -> str:
+        return self.files[place[0]][1][place[1]] or ""
+
+
+def head_key(place: Slice) -> str:
+    """The key of the head of a slice."""
+    return LAYOUT.head(place)

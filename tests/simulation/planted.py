@@ -1,0 +1,185 @@
+"""Faults to plant in the core, one at a time: each leaves out a rule that DESIGN.md names, and must be found.
+
+A fault is the text of one function with a part of it replaced.
+"""
+
+# ruff: noqa: E501 - source text
+from __future__ import annotations
+
+import inspect
+import sys
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+from unittest.mock import patch
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A fault in the function ``place``, such as `books.claim:Claim.swap`: ``old`` becomes ``new`` in its source.
+
+    ``first`` is the seed to begin with: rare ones take long to find.
+    """
+
+    name: str
+    place: str
+    old: str
+    new: str
+    first: int = 0
+
+    @contextmanager
+    def planted(self) -> Iterator[None]:
+        """The core with this fault."""
+        module_name, _, path = self.place.partition(":")
+        module = import_module(module_name)
+        *parents, name = path.split(".")
+        owner: Any = module
+        for each in parents:
+            owner = getattr(owner, each)
+        found = inspect.getattr_static(owner, name)
+        function: Any = found.fget if isinstance(found, property) else inspect.unwrap(found)
+        source = textwrap.dedent(inspect.getsource(function))
+        assert source.count(self.old) == 1, f"{self.name}: the source has {self.old!r} {source.count(self.old)} times"
+        made: dict[str, Any] = {}
+        code = compile("from __future__ import annotations\n" + source.replace(self.old, self.new), self.place, "exec")
+        exec(code, sys.modules[module_name].__dict__, made)
+        with patch.object(owner, name, made[name]):
+            yield
+
+
+_CLAIM, _LEDGER, _PAGES = (
+    "currents_core.books.claim:Claim",
+    "currents_core.books.ledger:Ledger",
+    "currents_core.books.pages:Pages",
+)
+_KEEP, _DELIVER = "currents_core.delivering.keep:Keeper", "currents_core.delivering.deliver:Delivery"
+_TAKE, _PARK = "currents_core.delivering.take", "currents_core.delivering.park"
+_FILE, _SLICE = "currents_core.delivering.open_file:OpenFile", "currents_core.delivering.open_slice:OpenSlice"
+_PREPARE = "currents_core.delivering.prepare:Preparation"
+_LETTERS = "currents_core.books.dead_letter"
+
+FAULTS = [
+    Fault(
+        "accepted rows do not come first",
+        f"{_PREPARE}.entries",
+        "went = opened.before.rows.mask(each.index.to_numpy())",
+        "went = opened.before.rows.mask(each.index.to_numpy()) & False",
+    ),
+    Fault("a swap names rows without their ids", f"{_CLAIM}._with_ids", "if not sum(map(len, ids)):", "if True:"),
+    Fault("merging pages forgets the ids in the head", f"{_CLAIM}._with_one_id_page", "page_of(head.ids)", "b''"),
+    Fault(
+        "letters make duplicates across deliveries",
+        f"{_TAKE}:Taker._looked_at",
+        "opened = OpenSlice(claim, claim.seen(), self.crew.lock())",
+        "opened = OpenSlice(claim, claim.seen(), self.crew.lock())\n    from currents_core.books.id_pages import fingerprints\n    import pyarrow as pa\n    found = [letter['record']['id'] for _, letter in letters_of(claim.pages, claim.head.files.values()) if letter['record']['id']]\n    opened.seen.add(fingerprints(pa.array(found, pa.string()), claim.head.slice.event_type))",
+    ),
+    Fault("a duplicate does not wait for its original", f"{_SLICE}.through", "break", "continue"),
+    Fault(
+        "names of pages are counted, not the claim's own",
+        f"{_CLAIM}.new_page",
+        "page_name(self.head.claim, self.head.token, next(self._numbers), kind)",
+        "page_name(1, 'x', next(self._numbers), kind)",
+    ),
+    Fault(
+        "pages are removed before the swap that un-names them",
+        f"{_CLAIM}.tidy",
+        "        self._replace(self._tidied(self.head))",
+        "        tidied = self._tidied(self.head)\n        self.pages.remove(sorted(self._unnamed(tidied)))\n        self._replace(tidied)",
+    ),
+    Fault("pages of a later claim are swept", f"{_PAGES}.sweep", "claim < head.claim and ", "", first=2840),
+    Fault(
+        "a head that was read is not read again when its page is missing",
+        f"{_LEDGER}._read",
+        "if stored.etag == etag:",
+        "if True:",
+    ),
+    Fault(
+        "a swap that lost its answer is taken for another's",
+        f"{_CLAIM}._read_own",
+        "found.token != self.head.token",
+        "found.nonce != self.head.nonce",
+    ),
+    Fault("a swap without an answer is taken as done", f"{_CLAIM}._replace", "if self._has_arrived(new):", "if True:"),
+    Fault(
+        "heads are replaced whatever is there",
+        f"{_CLAIM}._replace",
+        "self._etag)",
+        "(self._store.read_version(self._key) or [0, None])[1])",
+    ),
+    Fault(
+        "a lease is judged by the worker's clock",
+        f"{_LEDGER}.claim",
+        "stored.age <= self._lease",
+        "stored.age + self._crew.seconds() % 1000 <= self._lease",
+    ),
+    Fault("a claim does not wait for the lease", f"{_LEDGER}.claim", "stored.age <= self._lease", "stored.age <= 5"),
+    Fault("sending goes on without confirmed swaps", f"{_KEEP}.hold", "if is_stale", "if False"),
+    Fault(
+        "a swap counts from its end",
+        f"{_CLAIM}._replace",
+        "self.head, self.confirmed_at = new, began",
+        "self.head, self.confirmed_at = new, self._seconds()",
+    ),
+    Fault(
+        "gone is judged by the listing",
+        f"{_TAKE}:Taker._gone",
+        "not self.source.has_version(state.file.key, state.file.etag)",
+        "True",
+        first=1160,
+    ),
+    Fault(
+        "giving back saves nothing",
+        f"{_KEEP}._give_back",
+        "self._swap(opened, pages, release=True)",
+        "opened.claim.swap(release=True)",
+    ),
+    Fault(
+        "what failed to be saved counts as saved",
+        f"{_KEEP}._swap",
+        "    if finish:\n",
+        "    for each, state, parts in changed:\n        each.confirmed(state, parts)\n    if finish:\n",
+    ),
+    Fault("what is redriven stays a letter in the account", f"{_FILE}._moved", "went = ", "went = 0 * "),
+    Fault(
+        "letters that were left out of a redrive are lost",
+        f"{_PARK}:_redriven",
+        "elif not any(row in asked",
+        "elif False and not any(row in asked",
+    ),
+    Fault("a damaged file is done", f"{_FILE}.ended", "if self.fault:", "if False:"),
+    Fault(
+        "ids of one delivery are not compared",
+        "currents_core.books.seen_ids:SeenIds.take_new",
+        "self.add(prints[new])",
+        "pass",
+    ),
+    Fault(
+        "old states in pages hide new ones",
+        f"{_PAGES}.with_files",
+        "{**paged, **head.files}",
+        "{**head.files, **paged}",
+    ),
+    Fault(
+        "a file is settled before its letters are written",
+        f"{_KEEP}._settle",
+        "pages = self._parked(opened, files)",
+        "pages = {each.file.id: () for each in files}",
+    ),
+    Fault("answers in flight are not waited for", f"{_FILE}.is_through", "and not self._waiting", ""),
+    Fault(
+        "rows accepted while a swap is made are forgotten",
+        f"{_FILE}.confirmed",
+        "del self._new[: len(ids)]",
+        "self._new.clear()",
+    ),
+    Fault("a file that is gone loses its letters", f"{_TAKE}:gone", "account=account)", "account=account, letters=())"),
+    Fault(
+        "an hour is complete though files failed",
+        "currents_core.books.manifest:reconcile",
+        '(not state or state.fate != "done")',
+        "not state",
+    ),
+]

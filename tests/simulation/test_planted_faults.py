@@ -1,0 +1,19 @@
+"""Whether the simulation finds what it is for: faults in the core that leave out one rule each."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulation.history import play
+from tests.simulation.planted import FAULTS, Fault
+
+# Processes that are killed leave their files open.
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+
+_MOST = 5_000
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_a_planted_fault_is_found(fault: Fault) -> None:
+    with fault.planted():
+        assert any(play(fault.first + seed).violation for seed in range(_MOST))
