@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-BENCHMARKS = ("encode", "memory", "hostile", "encoders", "imports", "send", "export")
+BENCHMARKS = ("encode", "memory", "hostile", "encoders", "imports", "state", "send", "export")
 PACKAGES = ("apache-airflow", "awscrt", "boto3", "datafusion", "orjson", "pandas", "pyarrow")
 RESULTS = Path(__file__).parent / "RESULTS.md"
 # Programs that the sinks run, and the Debian package of each.

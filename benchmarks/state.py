@@ -1,0 +1,132 @@
+"""Requests to S3, and objects of state: of an hour of small files, of a rerun over it, and of a late file.
+
+All of an export's steps over the local AWS, without Airflow: discover, deliver, reconcile. Each request of the S3
+clients counts, those of listings and of plans and manifests as well. Beside each figure stands the most that it should
+be, which does not depend on the machine.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from currents_aws.memory import MemoryTarget
+from currents_aws.s3 import S3Objects
+from currents_core.books.layout import Layout
+from currents_core.books.ledger import Ledger
+from currents_core.books.manifest import Manifests, reconcile
+from currents_core.catalog import catalog
+from currents_core.delivering.deliver import Delivery
+from currents_core.finding.discover import undelivered
+from currents_core.finding.plan import Plans
+from currents_core.finding.shard import plan_shards
+from currents_core.sending.pacer import Pacer
+from currents_core.setup.run_request import run_request
+from currents_core.setup.settings import Connector
+from tests.tools.local_aws import LocalAws, local_aws
+from tests.tools.sample import make_files
+
+HOUR = "2026-11-23-08"
+TYPES, FILES, ROWS = 30, 10, 20
+LARGE, LATE_AMONG = "users.messages.email.Open", 5_000
+
+
+class House:
+    """A source, a state and a destination of the local AWS, whose S3 requests are counted."""
+
+    def __init__(self, aws: LocalAws) -> None:
+        self.requests = Counter[str]()
+        self.client: Any = aws.client("s3")
+        self.client.meta.events.register("before-send.s3", self._count)
+        name = f"state-{uuid4()}"
+        self.client.create_bucket(Bucket=name)
+        settings = {
+            "name": "benchmark",
+            "source": {"bucket": name, "prefix": "in"},
+            "destination": {"kind": "event_bus", "name": "bus", "region": "us-east-1"},
+            "state": {"bucket": name, "prefix": "state"},
+            "lookback_hours": 0,
+        }
+        self.connector = Connector.model_validate(settings)
+        self.store = S3Objects(self.client, name)
+        self.layout = Layout("state/benchmark/")
+
+    def _count(self, request: Any, **_: Any) -> None:
+        self.requests[request.method] += 1
+
+    def put(self, event_type: str, files: int, first: int = 0) -> None:
+        """Puts small files."""
+        for number in range(first, first + files):
+            [file] = make_files([HOUR], [event_type], rows=ROWS, prefix="in/", first=number)
+            self.store.write(file.key, file.body)
+
+    def run(self) -> int:
+        """Exports the hour as a run does. Returns the requests that it took."""
+        self.requests.clear()
+        ledger, plans = Ledger(self.store, self.layout), Plans(self.store, self.layout)
+        shards = plan_shards(undelivered(self.connector, self.store, ledger, run_request({}, HOUR, self.connector)))
+        for key in [plans.write(shard) for shard in shards]:
+            delivery = Delivery(
+                connector=self.connector,
+                source=self.store,
+                target=MemoryTarget(),
+                pacer=Pacer(None, None),
+                ledger=Ledger(self.store, self.layout),
+            )
+            delivery.deliver(plans.read(key).work)
+        ledger = Ledger(self.store, self.layout)
+        files = [file for shard in shards for file in shard.files]
+        manifest = reconcile("benchmark", HOUR, files, ledger)
+        assert manifest.complete
+        Manifests(self.store, self.layout).write(manifest, datetime.now(UTC))
+        return self.requests.total()
+
+    def objects(self) -> int:
+        """The objects of state of the hour's slices."""
+        return sum(1 for _ in self.store.objects(self.layout.slices(HOUR)))
+
+
+@contextmanager
+def house() -> Iterator[House]:
+    """A house on a local AWS of its own."""
+    with local_aws() as aws:
+        yield House(aws)
+
+
+def rows() -> Iterator[tuple[str, float, str]]:
+    """What was measured: what it is, the figure, and the most that it should be."""
+    files = TYPES * FILES
+    with house() as small:
+        for event_type in sorted(catalog())[:TYPES]:
+            small.put(event_type, FILES)
+        yield f"requests a file, {files} files in {TYPES} slices", small.run() / files, "1.5"
+        yield "objects of state a slice", small.objects() / TYPES, "4"
+        # Listings of the source: one that finds the types, and one of each type.
+        yield "requests of a rerun, without the source's listings", small.run() - TYPES - 1, "20"
+    with house() as large:
+        large.put(LARGE, LATE_AMONG)
+        yield f"requests a file, {LATE_AMONG:,} files in one slice", large.run() / LATE_AMONG, "1.5"
+        yield "objects of state a slice", float(large.objects()), "4"
+        large.put(LARGE, 1, first=LATE_AMONG)
+        listings = LATE_AMONG // 1_000 + 2
+        yield f"requests of a late file among {LATE_AMONG:,}", large.run() - listings, "20"
+
+
+def main() -> None:
+    """Prints one table."""
+    table = Table("S3", "measured", "at most", box=box.SIMPLE_HEAD)
+    for what, figure, most in rows():
+        table.add_row(what, f"{figure:,.2f}".rstrip("0").rstrip("."), most)
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()
