@@ -36,7 +36,7 @@ from currents_core.ports import Completion, Failed, Invalid, Result, Sent, Versi
 from currents_core.reading.read import Batch, Contents, read
 from currents_core.setup.settings import PersonalDataRule
 from currents_core.shaping.personal_data import PersonalData
-from tests.tools.house import OPEN, PURCHASE, House, table
+from tests.tools.house import OPEN, PURCHASE, House, connector, table
 
 
 def test_a_file_goes_out_as_entries_of_the_envelope_and_is_settled() -> None:
@@ -821,3 +821,64 @@ def test_a_file_that_has_a_column_twice_fails_by_name() -> None:
     with pytest.raises(DeliveryError, match=rf"{bad.key}: the column 'id' is there more than once; replace"):
         house.deliver(bad, good)
     assert house.ids() == {"y": 1}
+
+
+def test_a_filter_that_is_removed_between_two_tries_lets_go_all_that_it_kept() -> None:
+    house = House(filter=[{"field": "country", "in": ["US"]}])
+    ids: list[str | None] = [f"{row}" for row in range(100)]
+    file = house.put(OPEN, "a.parquet", table(ids, country=["US", "DE"] * 50))
+    house.target.answer = ending(house, set(), after=20, by_stop=False)
+    with pytest.raises(TransientError):
+        house.deliver(file)
+    went = len(house.target.accepted)
+    assert 20 <= went < 50
+    assert len(house.states()[file.id].rows) == went, "nothing but what was accepted"
+    house.connector = connector()
+    house.target.answer = None
+    assert house.deliver(file) == Counts(read=100, sent=100)
+    assert house.ids() == dict.fromkeys(ids, 1)
+    assert house.account().totals == Counts(read=100, sent=100)
+
+
+def test_rows_that_went_stay_sent_under_a_filter_that_would_keep_them() -> None:
+    house = House()
+    ids: list[str | None] = [f"{row}" for row in range(100)]
+    file = house.put(OPEN, "a.parquet", table(ids, country=["US", "DE"] * 50))
+    house.target.answer = ending(house, set(), after=40, by_stop=False)
+    with pytest.raises(TransientError):
+        house.deliver(file)
+    went = {entry.row for entry in house.target.accepted}
+    house.connector = connector(filter=[{"field": "country", "in": ["US"]}])
+    house.target.answer = None
+    kept = len(set(range(1, 100, 2)) - went)
+    assert 0 < kept < 50
+    assert house.deliver(file) == Counts(read=100, sent=100 - kept, filtered=kept)
+    assert house.ids().total() == 100 - kept
+
+
+def test_two_versions_of_one_object_in_one_delivery_are_two_files() -> None:
+    house = House()
+    first = house.put(OPEN, "a.parquet", table(["x"]))
+    second = house.put(OPEN, "a.parquet", table(["x", "y"]))
+    with pytest.raises(DeliveryError, match="changed or removed since it was listed"):
+        house.deliver(first, second)
+    assert house.ids() == {"x": 1, "y": 1}
+    assert {house.states()[file.id].fate for file in (first, second)} == {"failed", "done"}
+    house.delivery().deliver({first.slice: [second]})
+    assert house.states()[first.id].fate == "gone"
+
+
+def test_what_went_of_a_file_that_is_replaced_half_way_is_not_sent_again() -> None:
+    house = House()
+    ids: list[str | None] = [f"{row}" for row in range(100)]
+    file = house.put(OPEN, "b.parquet", table(ids))
+    house.target.answer = ending(house, set(), after=40, by_stop=False)
+    with pytest.raises(TransientError):
+        house.deliver(file)
+    house.target.answer = None
+    replaced = house.put(OPEN, "b.parquet", table([*ids, "new"]))
+    late = house.put(OPEN, "a.parquet", table(["0", "late"]))
+    house.deliver(late, replaced)
+    assert house.ids() == dict.fromkeys([*ids, "new", "late"], 1)
+    assert house.account().totals.balanced
+    assert house.states()[file.id].fate == "gone"
