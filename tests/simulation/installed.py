@@ -11,6 +11,7 @@ from typing import Any
 from unittest.mock import patch
 
 from currents_core.books import claim as claim_module
+from currents_core.books import pages as pages_module
 from currents_core.books.claim import Claim
 from currents_core.delivering import deliver as deliver_module
 from currents_core.delivering import keep as keep_module
@@ -40,7 +41,7 @@ def installed(seed: int, scheduler: Scheduler, oracle: Oracle) -> Iterator[None]
     random = Random(seed)
     patches: list[tuple[Any, str, Any]] = [
         (claim_module, "INLINE_IDS", random.choice((0, 1, 3, 8, 1024))),
-        (claim_module, "INLINE_BYTES", random.choice((300, 1500, 1 << 16))),
+        (pages_module, "INLINE_BYTES", random.choice((300, 1500, 1 << 16))),
         (deliver_module, "read", reader(scheduler)),
         *((prepare_module, name, work) for name, work in _SHAPING.items()),
         *((module.log, "exception", _unexpected(oracle)) for module in (keep_module, send_module)),

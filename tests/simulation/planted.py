@@ -19,16 +19,12 @@ from unittest.mock import patch
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault in the function ``place``, such as `books.claim:Claim.swap`: ``old`` becomes ``new`` in its source.
-
-    ``first`` is the seed to begin with: rare ones take long to find.
-    """
+    """A fault in the function ``place``, such as `books.claim:Claim.swap`: ``old`` becomes ``new`` in its source."""
 
     name: str
     place: str
     old: str
     new: str
-    first: int = 0
 
     @contextmanager
     def planted(self) -> Iterator[None]:
@@ -89,13 +85,6 @@ FAULTS = [
         "        self._replace(self._tidied(self.head))",
         "        tidied = self._tidied(self.head)\n        self.pages.remove(sorted(self._unnamed(tidied)))\n        self._replace(tidied)",
     ),
-    Fault("pages of a later claim are swept", f"{_PAGES}.sweep", "claim < head.claim and ", "", first=2840),
-    Fault(
-        "a head that was read is not read again when its page is missing",
-        f"{_LEDGER}._read",
-        "if stored.etag == etag:",
-        "if True:",
-    ),
     Fault(
         "a swap that lost its answer is taken for another's",
         f"{_CLAIM}._read_own",
@@ -122,13 +111,6 @@ FAULTS = [
         f"{_CLAIM}._replace",
         "self.head, self.confirmed_at = new, began",
         "self.head, self.confirmed_at = new, self._seconds()",
-    ),
-    Fault(
-        "gone is judged by the listing",
-        f"{_TAKE}:Taker._gone",
-        "not self.source.has_version(state.file.key, state.file.etag)",
-        "True",
-        first=1160,
     ),
     Fault(
         "giving back saves nothing",
