@@ -35,9 +35,9 @@ def export_when_ready() -> None:
         pool="currents",
         map_index_template="{{ task.shard['label'] }}",
     ).expand(shard=discover.output)
-    reconcile = CurrentsReconcileOperator(
-        task_id="reconcile", connector=CONNECTOR, plans={"deliver": discover.output}
-    ).as_teardown(on_failure_fail_dagrun=True)
+    reconcile = CurrentsReconcileOperator(task_id="reconcile", connector=CONNECTOR, plans=discover.output).as_teardown(
+        on_failure_fail_dagrun=True
+    )
     wait_for_consumer() >> discover >> deliver >> reconcile
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime, time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from airflow.sdk import DAG, CronPartitionTimetable, CronTriggerTimetable, TriggerRule
+from airflow.sdk import DAG, CronPartitionTimetable, CronTriggerTimetable
 
 from currents_airflow import notices
 from currents_airflow.assets import hours_of
@@ -18,8 +17,8 @@ from currents_airflow.params import export_params
 from currents_core.hour import HOUR_FORMAT
 from currents_core.setup.settings import POOL, Connector
 
-if TYPE_CHECKING:
-    from airflow.sdk.definitions.mappedoperator import MappedOperator
+# Above the tasks of other DAGs that say nothing.
+_LIVE_FIRST = 100
 
 _EXPORT_DOC = """
 Exports the hourly Braze Currents files of the connector **{name}**:
@@ -38,9 +37,6 @@ _DISCOVER_DOC = "Lists the files that are not delivered yet, and plans which tas
 _DELIVER_DOC = "Sends the events of some files. Clearing it is safe: an interrupted file resumes where it left off."
 _RECONCILE_DOC = "Writes the account of every hour that got files, and fails if anything is missing."
 
-# Live hours get the next free slot of the pool.
-_LIVE_FIRST = 100
-
 
 def export_dag(connector: Connector) -> DAG:
     """The hourly export of a connector."""
@@ -58,20 +54,7 @@ def export_dag(connector: Connector) -> DAG:
         catchup=settings.catchup,
         deadline=notices.deadlines(connector),
     ) as dag:
-        live = _discover("discover", priority_weight=_LIVE_FIRST, skip_backfills=True)
-        # Runs only where the live one was skipped; the scheduler itself skips it otherwise.
-        backfill = _discover("discover_backfill", trigger_rule=TriggerRule.ALL_SKIPPED)
-        live >> backfill
-        deliver = {
-            _deliver("deliver", live, priority_weight=_LIVE_FIRST): live.output,
-            # The rest of the pool stays free for the live hour.
-            _deliver(
-                "deliver_backfill",
-                backfill,
-                max_active_tis_per_dag=min(connector.budget.backfill_slots, connector.budget.slots),
-            ): backfill.output,
-        }
-        _reconcile(connector, deliver)
+        _tasks(connector)
     return dag
 
 
@@ -79,8 +62,7 @@ def sweep_dag(connector: Connector) -> DAG:
     """The daily sweep of a connector."""
     daily = CronTriggerTimetable("40 1 * * *", timezone="UTC")
     with _dag("sweep", connector, daily, _SWEEP_DOC, catchup=False) as dag:
-        discover = _discover("discover")
-        _reconcile(connector, {_deliver("deliver", discover): discover.output})
+        _tasks(connector)
     return dag
 
 
@@ -95,42 +77,37 @@ def _dag(kind: str, connector: Connector, schedule: Any, doc: str, **options: An
         on_failure_callback=notices.on_failure(connector),
         tags=["currents"],
         default_args={
-            "connector": connector.name,
             "kind": kind,
+            "priority_weight": _LIVE_FIRST,
             **TASK_DEFAULTS,
         },
         **options,
     )
 
 
-def _discover(name: str, **options: Any) -> CurrentsDiscoverOperator:
-    return CurrentsDiscoverOperator(task_id=name, doc_md=_DISCOVER_DOC, execution_timeout=SHORT_TASK, **options)
-
-
-def _deliver(name: str, discover: CurrentsDiscoverOperator, **options: Any) -> MappedOperator:
-    return CurrentsToEventBridgeOperator.partial(
-        task_id=name,
+def _tasks(connector: Connector) -> None:
+    name = connector.name
+    discover = CurrentsDiscoverOperator(
+        task_id="discover", connector=name, doc_md=_DISCOVER_DOC, execution_timeout=SHORT_TASK
+    )
+    deliver = CurrentsToEventBridgeOperator.partial(
+        task_id="deliver",
+        connector=name,
         # The pool shares the budget out: each of its slots is worth a part.
         pool=POOL,
         map_index_template="{{ task.shard['label'] }}",
         doc_md=_DELIVER_DOC,
-        **options,
     ).expand(shard=discover.output)
-
-
-def _reconcile(connector: Connector, deliver: Mapping[MappedOperator, Any]) -> None:
-    """The task that accounts for a run; ``deliver`` has the plans that tasks are mapped over."""
-    plans = {task.task_id: plans for task, plans in deliver.items()}
     reconcile = CurrentsReconcileOperator(
         task_id="reconcile",
-        plans=plans,
+        connector=name,
+        plans=discover.output,
         outlets=[hours_of(connector)],
         doc_md=_RECONCILE_DOC,
         execution_timeout=SHORT_TASK,
-        priority_weight=_LIVE_FIRST,
     )
     # A teardown always runs. Its failure counts for the run, and it fails where the tasks before it did.
-    list(deliver) >> reconcile.as_teardown(on_failure_fail_dagrun=True)
+    deliver >> reconcile.as_teardown(on_failure_fail_dagrun=True)
 
 
 def _doc(text: str, connector: Connector) -> str:

@@ -48,7 +48,7 @@ def redrive_dag(connectors: Sequence[str]) -> DAG:
         conclude = CurrentsConcludeRedriveOperator(
             task_id="conclude",
             connector=_CONNECTOR,
-            plans={"deliver": select.output},
+            plans=select.output,
             doc_md=_CONCLUDE_DOC,
             execution_timeout=SHORT_TASK,
         )

@@ -28,7 +28,6 @@ CONNECTORS: dict[str, dict[str, Any]] = {
     "hole": {},
     "redriven": {},
     "backfilled": {},
-    "slow": {"budget": {"requests_per_second": 40, "slots": 4, "backfill_slots": 2}},
     "hashed": {
         "personal_data": {"rules": [{"action": "hash", "fields": ["user_id"]}], "hash_key_conn_id": "hash_key"},
     },
@@ -90,11 +89,7 @@ def test_the_last_hour_runs_by_itself_after_its_delay(stage: Stage) -> None:
     assert run["partition_key"] in hours
     assert export.dag.ended(run["dag_run_id"]) == "success"
     assert export.stage.scheduler.ask("GET", "pools/currents")["slots"] == 4, "made by the run that needs it"
-    tasks = export.dag.tasks(run["dag_run_id"])
-    assert {task["task_id"] for task in tasks if task["state"] == "skipped"} == {
-        "discover_backfill",
-        "deliver_backfill",
-    }
+    assert set(export.dag.states(run["dag_run_id"]).values()) == {"success"}, "no step is skipped"
     assert export.manifest(run["partition_key"])["totals"]["sent"] == events[run["partition_key"]]
 
 
@@ -289,22 +284,6 @@ def test_dead_letters_are_sent_again_and_only_what_went_leaves_them(export: Expo
     assert len(export.accepted()) == events + 3, "a redrive that is cleared sends nothing twice"
 
 
-@of("slow")
-def test_a_backfill_leaves_the_live_hour_its_slots(export: Export) -> None:
-    # A minute each, at ten requests a second.
-    for file in make_files([f"2026-05-10-0{hour}" for hour in range(5, 9)], TYPES[:1], rows=6_000, prefix="slow/"):
-        export.put_object(file.key, file.body)
-    export.put(HOUR)
-    number = export.dag.start_backfill("2026-05-10T05", "2026-05-10T09", reprocess_behavior="none", max_active_runs=4)
-    wait_for(60, lambda: len(delivering(export, "running")) == 2 and delivering(export, "scheduled"))
-    run = export.dag.trigger(hour=HOUR)
-    assert export.dag.ended(run, 60) == "success"
-    assert len(delivering(export, "running")) == 2
-    export.stage.scheduler.ask("PUT", f"backfills/{number}/cancel")
-    for run in export.dag.runs("backfill"):
-        export.dag.ask("PATCH", f"/dagRuns/{run['dag_run_id']}", state="failed")
-
-
 def test_every_dag_and_task_says_what_it_does_and_the_dag_belongs_to_the_file_that_asked_for_it(stage: Stage) -> None:
     dags = stage.scheduler.ask("GET", "dags?limit=100")["dags"]
     assert {each["dag_id"] for each in dags} >= {
@@ -343,7 +322,7 @@ def test_hours_are_backfilled_once_whichever_way(export: Export) -> None:
     assert [run["state"] for run in runs] == ["success"] * 4
     assert sorted(run["partition_key"] for run in runs) == hours
     labels = [task["rendered_map_index"].partition("files")[0] for task in delivering(export, "success")]
-    assert labels == [f"{len(TYPES)} event types, {len(TYPES)} "] * 3, "each run has the files of its own hour"
+    assert labels == [f"{len(TYPES)} event types, {len(TYPES)} "] * 3 + ["nothing to deliver"], "its own hour"
     assert set(export.ids().values()) == {1}
     assert len(export.ids()) == events
     assert {json.loads(entry["Detail"])["currents_export"]["mode"] for entry in export.accepted()} == {"backfill"}
@@ -352,7 +331,7 @@ def test_hours_are_backfilled_once_whichever_way(export: Export) -> None:
     assert [run["state"] for run in again] == ["success"] * 4
     assert len(export.accepted()) == events, "what was delivered is not sent again"
     assert again[0]["partition_key"] == hours[3], "backwards"
-    log = export.dag.log(again[0]["dag_run_id"], "discover_backfill")
+    log = export.dag.log(again[0]["dag_run_id"], "discover")
     assert "nothing to deliver: every file below" in log
 
     damaged = f"backfilled/event_type={TYPES[0]}/date={hours[3]}/damaged.parquet"
@@ -374,5 +353,5 @@ def delivering(export: Export, state: str) -> list[Any]:
         task
         for run in export.dag.runs("backfill")
         for task in export.dag.tasks(run["dag_run_id"])
-        if task["task_id"] == "deliver_backfill" and task["state"] == state
+        if task["task_id"] == "deliver" and task["state"] == state
     ]

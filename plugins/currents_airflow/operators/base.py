@@ -113,9 +113,4 @@ class CurrentsOperator(BaseOperator):
             return sweep_request(hour, connector)
         if self.kind == "redrive":
             return redrive_request(params, hour)
-        return run_request(params, hour, connector, is_backfill=is_backfill(context))
-
-
-def is_backfill(context: Context) -> bool:
-    """Whether the run is part of a backfill."""
-    return bool(context["dag_run"].run_type == "backfill")
+        return run_request(params, hour, connector, is_backfill=run.run_type == "backfill")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import gc
 from _thread import start_new_thread
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from currents_airflow import metrics
 from currents_airflow.links import EventBusLink, SourceFilesLink
 from currents_airflow.operators.base import CurrentsOperator
+from currents_airflow.operators.plan import Plan
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
@@ -34,22 +35,29 @@ class CurrentsToEventBridgeOperator(CurrentsOperator):
     operator_extra_links = (SourceFilesLink(), EventBusLink())
     template_fields: Sequence[str] = (*CurrentsOperator.template_fields, "shard")
 
-    def __init__(self, *, shard: Mapping[str, Any], **kwargs: Any) -> None:
+    def __init__(self, *, shard: Plan, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.shard = shard
         self._delivery: Delivery | None = None
         self._datasets: list[str] = []
 
-    def run_step(self, context: Context, parts: RunParts, /) -> dict[str, Any]:
-        """Returns the counts of the rows that this try delivered, or the forecast of a dry run."""
+    def run_step(self, context: Context, parts: RunParts, /) -> dict[str, Any] | None:
+        """Returns the counts of the rows that this try delivered, or the forecast of a dry run.
+
+        None for an empty plan, which needs no request to AWS.
+        """
         from currents_core.delivering.deliver import Delivery
         from currents_core.sending.pacer import Pacer
 
+        key = self.shard["key"]
+        if key is None:
+            self.log.info("%s", self.shard["label"])
+            return None
         # What this process has loaded by now stays: collecting garbage in it again and again costs a twentieth of the
         # time.
         gc.freeze()
         request = parts.request
-        shard = parts.plans.read(self.shard["key"])
+        shard = parts.plans.read(key)
         self.addresses = parts.addresses(shard.prefix)
         if not request.is_dry:
             self._datasets = sorted({file.dataset for file in shard.files})

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk.exceptions import AirflowSkipException
-
 from currents_airflow import metrics
 from currents_airflow.links import EventBusLink, SourceFilesLink
-from currents_airflow.operators.base import CurrentsOperator, is_backfill
+from currents_airflow.operators.base import CurrentsOperator
+from currents_airflow.operators.plan import Plan, at_least_one
 from currents_airflow.pool_check import require_pool
 from currents_core.counted import counted
 
@@ -21,25 +20,17 @@ if TYPE_CHECKING:
 class CurrentsDiscoverOperator(CurrentsOperator):
     """Lists the files of the hours and late files of earlier ones, and returns a plan per shard for mapping.
 
-    A plan is `{"key", "label"}`: where the shard's files are listed in the state, and what the grid shows.
-
-    :param skip_backfills: leave the runs of backfills to another such task
+    Where there is nothing to deliver, it returns one empty plan.
     """
 
     operator_extra_links = (SourceFilesLink(), EventBusLink())
 
-    def __init__(self, *, skip_backfills: bool = False, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.skip_backfills = skip_backfills
-
-    def run_step(self, context: Context, parts: RunParts, /) -> list[dict[str, object]]:
+    def run_step(self, context: Context, parts: RunParts, /) -> list[Plan]:
         """Also checks that the destination exists, since EventBridge drops what is sent to a missing bus."""
         from currents_core.finding.discover import undelivered
         from currents_core.finding.shard import MAX_SHARDS, plan_shards
         from currents_core.setup.fitting import unknown_patterns
 
-        if self.skip_backfills and is_backfill(context):
-            raise AirflowSkipException("backfills are delivered by tasks of their own")
         require_pool(context)
         request = parts.request
         self.addresses = parts.addresses()
@@ -53,7 +44,7 @@ class CurrentsDiscoverOperator(CurrentsOperator):
         late = sum(file.hour in request.past for file in files)
         metrics.count(parts.connector.name, files_found=len(files), files_late=late)
         self.log.info("%s", _said(parts, files, late, len(shards)))
-        return [{"key": parts.plans.write(shard), "label": shard.label} for shard in shards]
+        return at_least_one([Plan(key=parts.plans.write(shard), label=shard.label) for shard in shards])
 
 
 def _said(parts: RunParts, files: list[Any], late: int, shards: int) -> str:

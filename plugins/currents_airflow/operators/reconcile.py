@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Sequence, Set
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -35,14 +35,14 @@ class CurrentsReconcileOperator(CurrentsOperator):
     Each hour that is over and complete, and was not told of with the same content before, is announced: by an event of
     its outlet with the hour as partition. Dry runs, trials and replays announce nothing.
 
-    :param plans: what each ``CurrentsDiscoverOperator`` returned, by the task that is mapped over it; None where that
-        failed or was skipped
+    :param plans: the list that ``CurrentsDiscoverOperator`` returned, and the task before this is mapped over; None
+        where it failed
     """
 
     operator_extra_links = (HourManifestLink(), SourceFilesLink(), EventBusLink())
     template_fields: Sequence[str] = (*CurrentsOperator.template_fields, "plans")
 
-    def __init__(self, *, plans: Mapping[str, Any], **kwargs: Any) -> None:
+    def __init__(self, *, plans: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.plans = plans
 
@@ -53,14 +53,13 @@ class CurrentsReconcileOperator(CurrentsOperator):
         tasks before it, also where no hole shows in the books.
         """
         self.addresses = parts.addresses(hour=(*parts.request.hours, None)[0])
-        planned = {task: list(plans) for task, plans in self.plans.items() if plans is not None}
         failed = self._failed_upstream(context)
-        if not planned:
+        if self.plans is None:
             raise DeliveryError(f"{self.connector}: nothing was planned; see the log of the first task")
         if parts.request.is_dry:
             self.outlets = []
-            return self._forecast(context, parts, planned, failed)
-        shards = [parts.plans.read(plan["key"]) for plans in planned.values() for plan in plans]
+            return self._forecast(context, parts, failed)
+        shards = [parts.plans.read(plan["key"]) for plan in self.plans if plan["key"]]
         return self.close(context, parts, shards, failed)
 
     def close(
@@ -99,6 +98,13 @@ class CurrentsReconcileOperator(CurrentsOperator):
             for manifest in manifests
         }
 
+    def results(self, context: Context) -> list[dict[str, Any]]:
+        """What the tasks that are mapped over the plans returned; nothing of those that had nothing to do."""
+        mapped = [task.task_id for task in self.upstream_list if task.is_mapped]
+        # By index: a removed task of an earlier try may have left a result as well.
+        indexes = range(len(self.plans or ()))
+        return [each for each in context["ti"].xcom_pull(task_ids=mapped, map_indexes=indexes) if each]
+
     def _announce(self, context: Context, manifests: Manifests, complete: Sequence[Manifest]) -> None:
         """Has Airflow announce hours once the task has succeeded, and only then notes that it was done."""
         for outlet in self.outlets if complete else ():
@@ -123,23 +129,14 @@ class CurrentsReconcileOperator(CurrentsOperator):
             lag = datetime.now(UTC) - hour_end(parts.request.hours[0])
             metrics.gauge(name, lag_seconds=lag.total_seconds())
 
-    def _forecast(
-        self, context: Context, parts: RunParts, planned: Mapping[str, Sequence[Any]], failed: Sequence[str]
-    ) -> dict[str, Any]:
+    def _forecast(self, context: Context, parts: RunParts, failed: Sequence[str]) -> dict[str, Any]:
         """The report of a dry run, which leaves no other trace."""
         from currents_core.delivering.dry_run import Forecast, total_forecast
 
         if failed:
             raise DeliveryError(f"{self.connector}: {', '.join(failed)} failed; see the log")
-
-        def forecasts() -> Iterator[Forecast]:
-            for task, plans in planned.items():
-                # By index: a removed task of an earlier try may have left a result as well.
-                indexes = list(range(len(plans)))
-                found = context["ti"].xcom_pull(task_ids=task, map_indexes=indexes) if indexes else []
-                yield from (Forecast.from_json(each) for each in found)
-
-        report = total_forecast(forecasts()).report(parts.connector, parts.request.pace)
+        forecasts = map(Forecast.from_json, self.results(context))
+        report = total_forecast(forecasts).report(parts.connector, parts.request.pace)
         self.log.info("Nothing was sent. A real run would send:\n%s", json.dumps(report, indent=2, ensure_ascii=False))
         return report
 

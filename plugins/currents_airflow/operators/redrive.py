@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from currents_airflow.links import EventBusLink
 from currents_airflow.operators.base import CurrentsOperator
+from currents_airflow.operators.plan import Plan, at_least_one
 from currents_airflow.operators.reconcile import CurrentsReconcileOperator
 from currents_airflow.pool_check import require_pool
 from currents_core.counted import counted
@@ -22,14 +23,11 @@ if TYPE_CHECKING:
 
 
 class CurrentsSelectLettersOperator(CurrentsOperator):
-    """Chooses the dead letters of some hours, and returns one plan per shard for mapping.
-
-    A plan is `{"key", "label"}`: where the shard's slices are listed in the state, and what the grid shows.
-    """
+    """Chooses the dead letters of some hours, and returns a plan per shard for mapping, or one empty plan."""
 
     operator_extra_links = (EventBusLink(),)
 
-    def run_step(self, context: Context, parts: RunParts, /) -> list[dict[str, object]]:
+    def run_step(self, context: Context, parts: RunParts, /) -> list[Plan]:
         """Also checks that the destination exists, since EventBridge drops what is sent to a missing bus."""
         from currents_core.finding.discover import with_letters
         from currents_core.finding.shard import plan_shards
@@ -41,11 +39,11 @@ class CurrentsSelectLettersOperator(CurrentsOperator):
         work, counts = with_letters(parts.ledger, request.hours, request.wants_letter)
         found = counted(counts.total(), "matching dead letter")
         self.log.info("%s to %s: %s", request.hours[0], request.hours[-1], found)
-        plans: list[dict[str, object]] = []
+        plans: list[Plan] = []
         for shard in plan_shards(work):
             letters = counted(sum(counts[place] for place in shard.work), "letter")
-            plans.append({"key": parts.plans.write(shard), "label": f"{letters} of {shard.label}"})
-        return plans
+            plans.append(Plan(key=parts.plans.write(shard), label=f"{letters} of {shard.label}"))
+        return at_least_one(plans)
 
 
 class CurrentsConcludeRedriveOperator(CurrentsReconcileOperator):
@@ -61,9 +59,7 @@ class CurrentsConcludeRedriveOperator(CurrentsReconcileOperator):
         self.addresses = parts.addresses(hour=parts.request.hours[0])
         for hour in sorted({place.hour for shard in shards for place in shard.work}):
             parts.manifests.write(reconcile(self.connector, hour, [], parts.ledger), datetime.now(UTC))
-        indexes = list(range(len(shards)))
-        found = context["ti"].xcom_pull(task_ids="deliver", map_indexes=indexes) if indexes else []
-        totals = sum((Counts(**each) for each in found if each), Counts())
+        totals = sum((Counts(**each) for each in self.results(context)), Counts())
         self.log.info("%s: %s", counted(totals.read, "letter"), totals)
         if totals.dead_lettered:
             self.log.warning("%s could not be sent again; see their `reason`", counted(totals.dead_lettered, "letter"))

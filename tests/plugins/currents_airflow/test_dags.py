@@ -57,6 +57,16 @@ def test_each_valid_connector_has_its_dags_and_all_share_a_redrive(path: Path) -
     assert dags["currents_redrive"].params["connector"] == "orders"
 
 
+def test_each_dag_has_one_task_for_each_step(path: Path) -> None:
+    write(path, CONNECTOR)
+    tasks = {name: sorted(dag.task_ids) for name, dag in make_dags().items()}
+    assert tasks == {
+        "currents_export_orders": ["deliver", "discover", "reconcile"],
+        "currents_sweep_orders": ["deliver", "discover", "reconcile"],
+        "currents_redrive": ["conclude", "deliver", "select"],
+    }
+
+
 def test_faults_are_reported_apart_from_the_dags(path: Path) -> None:
     write(path, CONNECTOR)
     report_faults()

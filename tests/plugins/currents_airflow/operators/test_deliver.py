@@ -12,6 +12,7 @@ from typing import Any, cast
 import pytest
 
 from currents_airflow.operators.deliver import CurrentsToEventBridgeOperator
+from currents_airflow.operators.plan import at_least_one
 from currents_aws.dry_run import DryRunTarget
 from currents_aws.memory import MemoryTarget
 from currents_core.entry import Entry
@@ -126,6 +127,15 @@ def test_killing_a_task_that_has_not_begun_is_no_fault() -> None:
     killed.operator.on_kill()
     assert house.target.accepted == []
     assert killed.run()["sent"] == 1
+
+
+@pytest.mark.parametrize("is_dry", [False, True])
+def test_an_empty_plan_is_done_at_once_and_asks_nobody(is_dry: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    [plan] = at_least_one([])
+    empty = CurrentsToEventBridgeOperator(task_id="deliver", connector="test", shard=plan)
+    parts: Any = SimpleNamespace(request=SimpleNamespace(is_dry=is_dry))
+    assert empty.run_step(cast(Any, {}), parts) is None
+    assert "nothing to deliver" in capsys.readouterr().out
 
 
 def test_the_target_is_closed_whatever_happens() -> None:
