@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -20,14 +20,18 @@ from rich.table import Table
 
 from currents_aws.memory import MemoryTarget
 from currents_aws.s3 import S3Objects
+from currents_core.books.index import IndexObject
 from currents_core.books.layout import Layout
 from currents_core.books.ledger import Ledger
-from currents_core.books.manifest import Manifests, reconcile
+from currents_core.books.manifest import Manifests
 from currents_core.catalog import catalog
 from currents_core.delivering.deliver import Delivery
-from currents_core.finding.discover import undelivered
+from currents_core.finding.account_hours import account, remember
+from currents_core.finding.discover import Look, look
 from currents_core.finding.plan import Plans
-from currents_core.finding.shard import plan_shards
+from currents_core.finding.shard import Shard, plan_run
+from currents_core.finding.window import enter
+from currents_core.hour import format_hour, hours_back, parse_hour
 from currents_core.sending.pacer import Pacer
 from currents_core.setup.run_request import run_request
 from currents_core.setup.settings import Connector
@@ -53,7 +57,6 @@ class House:
             "source": {"bucket": name, "prefix": "in"},
             "destination": {"kind": "event_bus", "name": "bus", "region": "us-east-1"},
             "state": {"bucket": name, "prefix": "state"},
-            "lookback_hours": 0,
         }
         self.connector = Connector.model_validate(settings)
         self.store = S3Objects(self.client, name)
@@ -62,32 +65,46 @@ class House:
     def _count(self, request: Any, **_: Any) -> None:
         self.requests[request.method] += 1
 
-    def put(self, event_type: str, files: int, first: int = 0) -> None:
+    def put(self, event_type: str, files: int, first: int = 0, hour: str = HOUR) -> None:
         """Puts small files."""
         for number in range(first, first + files):
-            [file] = make_files([HOUR], [event_type], rows=ROWS, prefix="in/", first=number)
+            [file] = make_files([hour], [event_type], rows=ROWS, prefix="in/", first=number)
             self.store.write(file.key, file.body)
 
-    def run(self) -> int:
-        """Exports the hour as a run does. Returns the requests that it took."""
+    def run(self, hour: str = HOUR) -> int:
+        """Exports an hour as a scheduled run does. Returns the requests that it took."""
         self.requests.clear()
-        ledger, plans = Ledger(self.store, self.layout), Plans(self.store, self.layout)
-        shards = plan_shards(undelivered(self.connector, self.store, ledger, run_request({}, HOUR, self.connector)))
-        for key in [plans.write(shard) for shard in shards]:
-            delivery = Delivery(
-                connector=self.connector,
-                source=self.store,
-                target=MemoryTarget(),
-                pacer=Pacer(None, None),
-                ledger=Ledger(self.store, self.layout),
-            )
-            delivery.deliver(plans.read(key).work)
+        request = run_request({}, hour, self.connector, is_scheduled=True)
+        books, manifests = IndexObject(self.store, self.layout), Manifests(self.store, self.layout)
+        plans, now = Plans(self.store, self.layout), datetime.now(UTC)
+        index = enter(books, manifests, self.connector, request, now).index
+        found = look(self.connector, self.store, Ledger(self.store, self.layout), request, index)
+        shards = plan_run(found.work, request, index, marks_backfills=True)
+        looked = plans.write(hour, found.as_json())
+        keys = [plans.write(shard.hour, shard.as_json()) for shard in shards]
+        for key in keys:
+            self._deliver(Shard.from_json(plans.read(key)))
+        found = Look.from_json(plans.read(looked))
+        planned = [file for key in keys for file in Shard.from_json(plans.read(key)).files]
         ledger = Ledger(self.store, self.layout)
-        files = [file for shard in shards for file in shard.files]
-        manifest = reconcile("benchmark", HOUR, files, ledger)
-        assert manifest.complete
-        Manifests(self.store, self.layout).write(manifest, datetime.now(UTC))
+        accounts = account(request, found, planned, ledger, manifests, connector="benchmark", announces=True)
+        assert not accounts.complaints(request, planned, [])
+        for manifest in accounts.manifests:
+            if manifests.write(manifest, now, announce=True):
+                manifests.announced(manifest, now)
+        if accounts.manifests:
+            remember(books, self.connector, request, found, accounts.manifests)
         return self.requests.total()
+
+    def _deliver(self, shard: Shard) -> None:
+        delivery = Delivery(
+            connector=self.connector,
+            source=self.store,
+            target=MemoryTarget(),
+            pacer=Pacer(None, None),
+            ledger=Ledger(self.store, self.layout),
+        )
+        delivery.deliver(shard.work)
 
     def objects(self) -> int:
         """The objects of state of the hour's slices."""
@@ -111,6 +128,19 @@ def rows() -> Iterator[tuple[str, float, str]]:
         yield "objects of state a slice", small.objects() / TYPES, "4"
         # Listings of the source: one that finds the types, and one of each type.
         yield "requests of a rerun, without the source's listings", small.run() - TYPES - 1, "20"
+    with house() as window:
+        every, hours = sorted(catalog()), [*hours_back(HOUR, 72), HOUR]
+        for hour in hours:
+            for event_type in every:
+                window.put(event_type, 1, hour=hour)
+            window.run(hour)
+        nothing_new = format_hour(parse_hour(HOUR) + timedelta(hours=1))
+        keys = len(hours) * len(every)
+        yield (
+            f"requests of a window of 72 hours, {len(every)} types, {keys:,} files, all delivered",
+            (window.run(nothing_new) - len(every) - 1),
+            "20",
+        )
     with house() as large:
         large.put(LARGE, LATE_AMONG)
         yield f"requests a file, {LATE_AMONG:,} files in one slice", large.run() / LATE_AMONG, "1.5"

@@ -1,4 +1,4 @@
-"""The DAGs of all connectors: exports, sweeps, and the redrive of dead letters."""
+"""The DAGs of all connectors: exports, and the redrive of dead letters."""
 
 from currents_airflow.dags import make_dags
 

@@ -110,3 +110,8 @@ def by_slice(files: Iterable[SourceFile]) -> dict[Slice, list[SourceFile]]:
     for file in files:
         found.setdefault(file.slice, []).append(file)
     return found
+
+
+def fingerprint(files: Iterable[SourceFile]) -> str:
+    """The same text for the same files in any order: 24 hexadecimal digits of a hash of their ids."""
+    return hashlib.sha256("".join(sorted(file.id for file in files)).encode()).hexdigest()[:24]

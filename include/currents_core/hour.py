@@ -55,6 +55,12 @@ def hours_back(hour: str, count: int) -> list[str]:
     return [format_hour(start - timedelta(hours=back)) for back in range(count, 0, -1)]
 
 
+def hours_between(hour: str, later: str) -> list[str]:
+    """The hours after ``hour`` and before ``later``, oldest first. Raises SetupError if either is not valid."""
+    count = (parse_hour(later) - parse_hour(hour)) // timedelta(hours=1) - 1
+    return hours_back(later, max(count, 0))
+
+
 def resolve_hour(partition_key: str | None, hour_param: str | None, data_interval_start: datetime | None) -> str:
     """The hour that a run is for: its partition key, or else its parameter `hour`, or else its data interval's start.
 

@@ -10,7 +10,7 @@ from airflow.sdk import DAG, get_parsing_context
 from currents_airflow import notices
 from currents_airflow.connectors import all_connectors, connectors_file
 from currents_airflow.deadline import HourEnd
-from currents_airflow.export_dags import export_dag, sweep_dag
+from currents_airflow.export_dags import export_dag
 from currents_airflow.redrive_dag import redrive_dag
 from currents_core.errors import SetupError
 from currents_core.setup.settings import Connector
@@ -63,7 +63,5 @@ def _require_plugin() -> None:
 def _dags(connectors: Mapping[str, Connector]) -> Iterator[DAG]:
     for connector in connectors.values():
         yield export_dag(connector)
-        if connector.schedule.sweep_hours:
-            yield sweep_dag(connector)
     if connectors:
         yield redrive_dag(list(connectors))

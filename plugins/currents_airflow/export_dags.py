@@ -1,11 +1,10 @@
-"""The DAGs of a connector: the hourly export, and the daily sweep for late files."""
+"""The DAG of a connector: the hourly export."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, time
-from typing import Any
 
-from airflow.sdk import DAG, CronPartitionTimetable, CronTriggerTimetable
+from airflow.sdk import DAG, CronPartitionTimetable
 
 from currents_airflow import notices
 from currents_airflow.assets import hours_of
@@ -24,14 +23,11 @@ _EXPORT_DOC = """
 Exports the hourly Braze Currents files of the connector **{name}**:
 `s3://{bucket}/{prefix}` → event bus `{bus}` in {region}.
 
-Each hour runs {delay} minutes after it ends, and its run also picks up late files of the previous {lookback} hours. To
-run hours by hand, press **Trigger**; for a long stretch of time, choose **Backfill** there.
+Each hour runs {delay} minutes after it ends, and its run also delivers whatever is still open of the previous
+{lookback} hours: late files, and hours that had no run. To run hours by hand, press **Trigger**; for a long stretch of
+time, choose **Backfill** there.
 Running an hour again, or clearing any of its tasks, sends only what was not delivered.
 The account of an hour is at `s3://{state_bucket}/{state_prefix}{name}/manifests/date=<hour>.json`.
-"""
-_SWEEP_DOC = """
-Looks once a day through the last {sweep} hours of the connector **{name}** for files that arrived too late for any
-hourly run, and delivers them.
 """
 _DISCOVER_DOC = "Lists the files that are not delivered yet, and plans which task delivers which."
 _DELIVER_DOC = "Sends the events of some files. Clearing it is safe: an interrupted file resumes where it left off."
@@ -45,44 +41,20 @@ def export_dag(connector: Connector) -> DAG:
     hourly = CronPartitionTimetable(
         f"{settings.delay_minutes} * * * *", timezone="UTC", run_offset=-1, key_format=HOUR_FORMAT
     )
-    with _dag(
-        "export",
-        connector,
-        hourly,
-        _EXPORT_DOC,
-        params=export_params(),
+    with DAG(
+        dag_id=f"currents_export_{connector.name}",
+        schedule=hourly,
+        start_date=datetime.combine(settings.start, time(), UTC),
         catchup=settings.catchup,
+        params=export_params(),
         deadline=notices.deadlines(connector),
+        doc_md=_doc(connector),
+        on_failure_callback=notices.on_failure(connector),
+        tags=["currents"],
+        default_args={"priority_weight": _LIVE_FIRST, **TASK_DEFAULTS},
     ) as dag:
         _tasks(connector)
     return dag
-
-
-def sweep_dag(connector: Connector) -> DAG:
-    """The daily sweep of a connector."""
-    daily = CronTriggerTimetable("40 1 * * *", timezone="UTC")
-    with _dag("sweep", connector, daily, _SWEEP_DOC, catchup=False) as dag:
-        _tasks(connector)
-    return dag
-
-
-def _dag(kind: str, connector: Connector, schedule: Any, doc: str, **options: Any) -> DAG:
-    return DAG(
-        dag_id=f"currents_{kind}_{connector.name}",
-        schedule=schedule,
-        start_date=datetime.combine(connector.schedule.start, time(), UTC),
-        # A second run would only wait for the late files that the first has.
-        max_active_runs=1,
-        doc_md=_doc(doc, connector),
-        on_failure_callback=notices.on_failure(connector),
-        tags=["currents"],
-        default_args={
-            "kind": kind,
-            "priority_weight": _LIVE_FIRST,
-            **TASK_DEFAULTS,
-        },
-        **options,
-    )
 
 
 def _tasks(connector: Connector) -> None:
@@ -110,9 +82,9 @@ def _tasks(connector: Connector) -> None:
     deliver >> reconcile.as_teardown(on_failure_fail_dagrun=True)
 
 
-def _doc(text: str, connector: Connector) -> str:
+def _doc(connector: Connector) -> str:
     source, state, destination = connector.source, connector.state, connector.destination
-    return text.format(
+    return _EXPORT_DOC.format(
         name=connector.name,
         bucket=source.bucket,
         prefix=source.prefix,
@@ -120,7 +92,6 @@ def _doc(text: str, connector: Connector) -> str:
         region=destination.region,
         delay=connector.schedule.delay_minutes,
         lookback=connector.lookback_hours,
-        sweep=connector.schedule.sweep_hours,
         state_bucket=state.bucket,
         state_prefix=state.prefix,
     )

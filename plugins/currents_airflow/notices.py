@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import AsyncCallback, DeadlineAlert  # type: ignore[attr-defined]
 from airflow.sdk.module_loading import import_string  # type: ignore[attr-defined]
@@ -12,6 +14,11 @@ from airflow.sdk.module_loading import import_string  # type: ignore[attr-define
 from currents_airflow.deadline import HourEnd
 from currents_core.errors import SetupError
 from currents_core.setup.settings import Connector, Notice
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+log = logging.getLogger(__name__)
 
 
 def on_failure(connector: Connector) -> list[Any]:
@@ -32,6 +39,28 @@ def deadlines(connector: Connector) -> list[DeadlineAlert]:
         for notice in notify.on_missed_deadline
         if not isinstance(_made(notice), SetupError)
     ]
+
+
+def tell_late(connector: Connector, context: Context, hours: str) -> None:
+    """Tells those who are told of missed deadlines that ``hours``, which had no run of their own, are late.
+
+    Their notices get the context of the task that noticed, with these hours as the partition key of its run. A notice
+    that can't be sent is logged: no delivery fails for that.
+    """
+    run: Any = context["dag_run"]
+    run = run.model_copy(update={"partition_key": hours})
+    for notice in connector.notify.on_missed_deadline:
+        if not isinstance(notifier := _made(notice), SetupError):
+            notifier.context = {**context, "dag_run": run}
+            try:
+                asyncio.run(_sent(notifier))
+            except Exception:
+                log.exception("%s: %s could not be sent", connector.name, notice.notifier)
+
+
+async def _sent(notifier: Any) -> None:
+    # As Airflow does for the deadlines of runs.
+    await notifier
 
 
 def faults(connectors: Iterable[Connector]) -> Iterator[str]:

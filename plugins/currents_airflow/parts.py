@@ -12,6 +12,7 @@ from currents_core.setup.settings import Connector, Location
 if TYPE_CHECKING:
     from currents_aws.event_bus import EventBus
     from currents_aws.s3 import S3Objects
+    from currents_core.books.index import IndexObject
     from currents_core.books.layout import Layout
     from currents_core.books.ledger import Ledger
     from currents_core.books.manifest import Manifests
@@ -121,8 +122,15 @@ class RunParts:
         return Manifests(self.state, self._books)
 
     @cached_property
+    def index(self) -> IndexObject:
+        """What the connector's runs judged."""
+        from currents_core.books.index import IndexObject
+
+        return IndexObject(self.state, self._books)
+
+    @cached_property
     def plans(self) -> Plans:
-        """The planned shards."""
+        """What the run has planned."""
         from currents_core.finding.plan import Plans
 
         # Also a dry run's are kept, since its tasks hand them on.

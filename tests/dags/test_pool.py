@@ -33,7 +33,6 @@ def running(migrated: Path, home: Path, scheduler_environment: Mapping[str, str]
             "source": {"bucket": bucket, "prefix": "pooled"},
             "destination": {"kind": "event_bus", "name": "events", "region": "us-east-1"},
             "state": {"bucket": bucket, "prefix": "state"},
-            "schedule": {"sweep_hours": 0},
             "budget": {"requests_per_second": 20, "slots": 1, "backfill_slots": 1},
         }
         with scheduler(home, aws, [connector], scheduler_environment=scheduler_environment) as found:

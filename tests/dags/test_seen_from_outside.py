@@ -105,7 +105,6 @@ def export(migrated: Path, home: Path, statsd: Statsd) -> Iterator[Export]:
             "source": {"bucket": bucket, "prefix": "seen"},
             "destination": {"kind": "event_bus", "name": bus, "region": "us-east-1"},
             "state": {"bucket": bucket, "prefix": "state"},
-            "schedule": {"sweep_hours": 0},
             "notify": {
                 "on_failure": notice("{{ dag.dag_id }} failed"),
                 "on_missed_deadline": notice("{{ dag_run.dag_id }} {{ dag_run.partition_key }} is late"),

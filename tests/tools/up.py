@@ -44,7 +44,7 @@ def main(port: int, home: Path = HOME) -> int:
         _check_free(port)
         with local_aws() as aws:
             connector = set_stage(aws)
-            # Of days ago: what the schedule or the sweep look back on is delivered before anybody can trigger it.
+            # Of days ago: what the schedule looks back on is delivered before anybody can trigger it.
             hours = demo_hours(datetime.now(UTC) - timedelta(days=4))
             put_files(aws, connector, sample_files(hours, prefix=connector.source.prefix))
             environment = {**os.environ, **airflow_env(home), **aws.environment(), **addresses(port)}

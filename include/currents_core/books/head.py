@@ -15,13 +15,12 @@ import numpy as np
 import orjson
 
 from currents_core.books.account import Account
+from currents_core.books.format import FORMAT, parsed
 from currents_core.books.id_pages import Ids, no_ids
 from currents_core.books.row_set import RowSet
-from currents_core.errors import CurrentsError, SetupError
+from currents_core.errors import CurrentsError
 from currents_core.file_key import Slice, SourceFile
 
-# The format of the state. A worker refuses one that is newer than its own.
-FORMAT = 2
 # What grows beyond this goes to pages: the states of files, in bytes of JSON, and ids.
 INLINE_BYTES = 1 << 16
 INLINE_IDS = 1_024
@@ -153,30 +152,21 @@ def parse_head(body: bytes, uri: str) -> Head:
 
     Raises SetupError if a newer version of this project wrote it, or if it is damaged.
     """
-    try:
-        raw = orjson.loads(body)
-        written = raw["format"]
-        if written <= FORMAT:
-            states = [FileState.from_json(each) for each in raw["files"]]
-            return Head(
-                Slice(*raw["slice"]),
-                raw["seq"],
-                raw["claim"],
-                raw["token"],
-                raw["nonce"],
-                raw["owner"],
-                {state.file.id: state for state in states},
-                frozenset(),
-                tuple(raw["file_pages"]),
-                tuple(raw["id_pages"]),
-                np.frombuffer(b64decode(raw["ids"]), "<u8").reshape(-1, 3),
-            )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise SetupError(
-            f"this state is damaged ({type(error).__name__}); restore an earlier version of the object", uri=uri
-        ) from error
-    raise SetupError(
-        f"this state has format {written}, and this worker knows {FORMAT}: a newer version of Currents Export wrote "
-        "it; upgrade this worker",
-        uri=uri,
+    return parsed(body, uri, _head)
+
+
+def _head(raw: Mapping[str, Any]) -> Head:
+    states = [FileState.from_json(each) for each in raw["files"]]
+    return Head(
+        Slice(*raw["slice"]),
+        raw["seq"],
+        raw["claim"],
+        raw["token"],
+        raw["nonce"],
+        raw["owner"],
+        {state.file.id: state for state in states},
+        frozenset(),
+        tuple(raw["file_pages"]),
+        tuple(raw["id_pages"]),
+        np.frombuffer(b64decode(raw["ids"]), "<u8").reshape(-1, 3),
     )

@@ -4,8 +4,9 @@
     <root>slices/date=<hour>/<slice>/<claim>-<token>-<number>.ids       ids of accepted rows
     <root>slices/date=<hour>/<slice>/<claim>-<token>-<number>.letters   the records that could not be sent
     <root>slices/date=<hour>/<slice>/<claim>-<token>-<number>.files     states of files, where there are many
-    <root>plans/date=<hour>/<hash of the content>.json                  the files of a shard
+    <root>plans/date=<hour>/<hash of the content>.json                  a shard, or a look
     <root>manifests/date=<hour>.json                                    the account of an hour
+    <root>index.json                                                    what runs judged, so that later ones skip it
 
 A slice is `event_type=<type>`, or `unnamed` where the keys name no type. The root is `<state prefix><connector>/`.
 Below it, `replays/<run>/` is a root of its own.
@@ -69,6 +70,10 @@ class Layout:
     def earlier_ids(self, file: SourceFile, event_type: str) -> str:
         """The key under which earlier versions kept the ids of one type that a file brought."""
         return f"{self.earlier('ids', file.hour)}event_type={type_name(event_type)}/{file.id}"
+
+    def index(self) -> str:
+        """The key of the index of the connector."""
+        return f"{self.root}index.json"
 
     def manifest(self, hour: str) -> str:
         """The key of the manifest of an hour."""

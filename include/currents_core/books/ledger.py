@@ -5,7 +5,7 @@ Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from secrets import token_hex
 
@@ -65,6 +65,11 @@ class Ledger:
         heads = [head for head in (read.result() for read in reads) if head]
         taken = {head.slice for head in heads}
         return [*heads, *(head for place, head in self._earlier.heads(hour).items() if place not in taken)]
+
+    def heads_of(self, places: Iterable[Slice]) -> list[Head]:
+        """The heads of these slices, as ``heads`` gives them; of those that have one."""
+        reads = [self._crew.start(self.head, place) for place in places]
+        return [head for head in (read.result() for read in reads) if head]
 
     def head(self, place: Slice) -> Head | None:
         """The head of a slice as ``heads`` gives it; None if there is none."""

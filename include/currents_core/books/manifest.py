@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import orjson
 
@@ -13,8 +14,9 @@ from currents_core.books.account import Account, total
 from currents_core.books.head import Head
 from currents_core.books.layout import Layout
 from currents_core.books.ledger import Ledger
+from currents_core.counted import counted
 from currents_core.errors import TransientError
-from currents_core.file_key import SourceFile
+from currents_core.file_key import Slice, SourceFile
 from currents_core.hour import hour_end
 from currents_core.ports import CHANGED, ObjectStore
 
@@ -46,12 +48,17 @@ def hour_account(heads: Iterable[Head]) -> HourAccount:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What became of an hour: what was delivered, and the reason for each file that is still open, by key."""
+    """What became of an hour: what was delivered, and the reason for each file that is still open, by key.
+
+    ``failed`` are the keys of open files that could not be read, and ``open_slices`` the slices with open files.
+    """
 
     connector: str
     hour: str
     delivered: HourAccount
     open_files: dict[str, str]
+    failed: frozenset[str] = frozenset()
+    open_slices: frozenset[Slice] = frozenset()
 
     @property
     def account(self) -> Account:
@@ -62,6 +69,14 @@ class Manifest:
     def complete(self) -> bool:
         """Whether every file found is delivered, with every row accounted for."""
         return not self.open_files and self.account.totals.balanced
+
+    @property
+    def complaint(self) -> str:
+        """Why the hour is not complete."""
+        if not self.open_files:
+            return f"{self.hour}: the books don't balance ({self.account.totals}); please report this"
+        reasons = list(self.open_files.values())
+        return f"{self.hour} is not complete, {counted(len(reasons), 'open file')}: {'; '.join(reasons[:5])}"
 
     def as_json(self, now: datetime) -> dict[str, object]:
         """The manifest as it is stored: the account, in total and per event type, warnings, and the files."""
@@ -84,12 +99,15 @@ def reconcile(connector: str, hour: str, planned: Iterable[SourceFile], ledger: 
     """The manifest of an hour: what its heads say, compared with the planned files and those that failed before."""
     heads = ledger.heads(hour)
     states = {file_id: state for head in heads for file_id, state in head.files.items()}
-    reasons = {state.file.key: state.reason for state in states.values() if state.fate == "failed"}
+    failed = {state.file.key: state.reason for state in states.values() if state.fate == "failed"}
+    opened = {state.file.slice for state in states.values() if state.fate in {"open", "failed"}}
+    reasons = dict(failed)
     for file in planned:
         state = states.get(file.id)
         if file.hour == hour and (not state or state.fate != "done"):
             reasons.setdefault(file.key, f"{file.uri}: {CHANGED if state and state.fate == 'gone' else _NOT_TRIED}")
-    return Manifest(connector, hour, hour_account(heads), reasons)
+            opened.add(file.slice)
+    return Manifest(connector, hour, hour_account(heads), reasons, frozenset(failed), frozenset(opened))
 
 
 class Manifests:
@@ -102,6 +120,18 @@ class Manifests:
     def key(self, hour: str) -> str:
         """The key of the manifest of an hour."""
         return self._layout.manifest(hour)
+
+    def read(self, hour: str) -> dict[str, Any] | None:
+        """The manifest of an hour as it is stored; None if there is none."""
+        stored = self._store.read(self.key(hour))
+        return orjson.loads(stored) if stored else None
+
+    def first_hour(self, since: str) -> str:
+        """The first hour from ``since`` on that has a manifest, or an empty text."""
+        key = self._layout.manifest("")
+        folder = key.removesuffix(".json")
+        found = next(self._store.objects(folder, after=f"{folder}{since}"), None)
+        return found.key.removeprefix(folder).removesuffix(".json") if found else ""
 
     def write(self, manifest: Manifest, now: datetime, *, announce: bool = False) -> bool:
         """Replaces the manifest of the hour.

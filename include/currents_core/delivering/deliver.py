@@ -71,7 +71,8 @@ class Delivery:
 
     ``owner`` names the task in claims. After ``max_events`` the delivery ends in good order, and a later one completes
     the files that are still open. With ``wants_letter`` it sends dead letters again, those that this chooses, and no
-    files. ``mode`` is how events are marked; letters keep theirs. ``beat_seconds`` is the time between checkpoints.
+    files. ``mode`` is how events are marked; letters keep theirs. A slice that another task has is waited for, or with
+    ``waits`` off left to that task. ``beat_seconds`` is the time between checkpoints.
     """
 
     connector: Connector
@@ -82,6 +83,7 @@ class Delivery:
     owner: str = "delivery"
     personal_data: PersonalData = field(default_factory=lambda: PersonalData(()))
     mode: Mode = "live"
+    waits: bool = True
     max_events: int | None = None
     wants_letter: Callable[[Letter], bool] | None = None
     backoff: Backoff = field(default_factory=Backoff)
@@ -133,9 +135,12 @@ class Delivery:
         with self._keeper, self._sender:
             try:
                 held = self._send_all(fetcher, work.items())
-                for one, _ in held:
-                    # Whoever waits for a slice must have no other that somebody may wait for.
-                    self._send_all(fetcher, [one], waits=True)
+                for one, holder in held:
+                    if self.waits:
+                        # Whoever waits for a slice must have no other that somebody may wait for.
+                        self._send_all(fetcher, [one], waits=True)
+                    else:
+                        log.info("%s is left to %s, which is at it", one[0].name, holder.owner)
             except _EnoughError:
                 most = counted(self._put, "event")
                 log.info("%s: reached the maximum of %s; a later run delivers the rest", self.connector.name, most)

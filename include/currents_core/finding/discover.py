@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from currents_core.books.dead_letter import Letter, letters_of
+from currents_core.books.head import FileState, Head
+from currents_core.books.index import Index
 from currents_core.books.ledger import Ledger
 from currents_core.catalog import catalog
 from currents_core.counted import counted
-from currents_core.file_key import Slice, SourceFile
+from currents_core.file_key import Slice, SourceFile, by_slice, fingerprint
 from currents_core.finding.find_files import find_files
 from currents_core.ports import ObjectStore
 from currents_core.setup.run_request import RunRequest
@@ -19,17 +23,66 @@ from currents_core.setup.settings import Connector
 log = logging.getLogger(__name__)
 
 
-def undelivered(
-    connector: Connector, source: ObjectStore, ledger: Ledger, request: RunRequest
-) -> dict[Slice, list[SourceFile]]:
-    """The slices of a request's hours, and of its past hours, in which something is open, with their open files.
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a run found.
 
-    Open is also a slice of the request's own hours that has files which failed or were not completed, and are not
-    listed any more: who claims it finds out what became of them. A file of a past hour that could not be read is left
-    to runs of its own hour: it must not fail every run that looks back on it. Raises SetupError if the request names an
-    event type that the connector does not export.
+    ``work`` are the slices in which something is open, with their open files. ``judged`` has the fingerprint of the
+    listing of each slice that is settled once its files in ``work`` are done. ``hours`` are those to account for, and
+    ``settings`` is the fingerprint of the settings under which this was judged.
     """
-    hours = (*request.past, *request.hours)
+
+    work: Mapping[Slice, Sequence[SourceFile]]
+    judged: Mapping[Slice, str]
+    hours: Sequence[str]
+    settings: str
+
+    def as_json(self) -> dict[str, Any]:
+        """What the task that accounts for the run must know of it; the work has shards of its own."""
+        judged = [[*place, told] for place, told in self.judged.items()]
+        return {"judged": judged, "hours": [*self.hours], "settings": self.settings}
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> Look:
+        """The look that ``as_json`` gave, without work."""
+        judged = {Slice(hour, event_type): told for hour, event_type, told in raw["judged"]}
+        return cls({}, judged, raw["hours"], raw["settings"])
+
+
+def look(connector: Connector, source: ObjectStore, ledger: Ledger, request: RunRequest, index: Index) -> Look:
+    """Finds what is open in a request's hours, and in those of its past hours that belong to the window.
+
+    What the index calls settled is not looked at. Open is also a slice that has files which failed or were not
+    completed, and are not listed any more: who claims it finds out what became of them. A file of a past hour that
+    could not be read is left to runs of its own hour, unless the settings have changed since: it must not fail every
+    run that looks back on it. Raises SetupError if the request names an event type that the connector does not export.
+    """
+    hours = (*(hour for hour in request.past if index.looks_at(hour)), *request.hours)
+    listed = by_slice(_wanted_files(connector, source, request, hours))
+    judged = {
+        place: told for place, files in listed.items() if (told := fingerprint(files)) != index.settled.get(place)
+    }
+    heads = {head.slice: head for head in _heads(ledger, index, hours, judged) if request.wants(head.slice.event_type)}
+    work: dict[Slice, Sequence[SourceFile]] = {}
+    for place in {**judged, **heads}:
+        states = heads[place].files if place in heads else {}
+        files = listed.get(place, ())
+        failed = {file_id for file_id, state in states.items() if state.fate == "failed"}
+        leaves = failed if place.hour in request.past and connector.fingerprint == index.judged_by else set()
+        if leaves & {file.id for file in files}:
+            judged.pop(place, None)
+        opened = [file for file in files if file.id not in leaves and not _is_done(states.get(file.id))]
+        if opened or _has_vanished(states.values(), files):
+            work[place] = opened
+        _tell_changed(opened, states.values())
+    open_hours = {place.hour for place in (*work, *judged)}
+    to_account = [hour for hour in hours if hour in open_hours or hour not in index.accounted]
+    return Look(work, judged, to_account, connector.fingerprint)
+
+
+def _wanted_files(
+    connector: Connector, source: ObjectStore, request: RunRequest, hours: Sequence[str]
+) -> list[SourceFile]:
     known = set(catalog())
 
     def wants(event_type: str) -> bool:
@@ -41,22 +94,33 @@ def undelivered(
     files = [file for file in found if request.wants(file.event_type)]
     if len(files) < len(found):
         log.warning("left out %s whose event type no folder names", counted(len(found) - len(files), "file"))
-    states = {file_id: state for hour in hours for head in ledger.heads(hour) for file_id, state in head.files.items()}
-    past = set(request.past)
-    delivered = {state.file.key for state in states.values() if state.fate == "done"}
-    work: dict[Slice, list[SourceFile]] = {}
+    return files
+
+
+def _heads(ledger: Ledger, index: Index, hours: Sequence[str], judged: Collection[Slice]) -> Iterator[Head]:
+    """The heads of the slices to look at: in hours that were accounted for before, those that changed or are open."""
+    for hour in hours:
+        if hour not in index.accounted:
+            yield from ledger.heads(hour)
+    known = {place for place in (*judged, *index.open) if place.hour in index.accounted and place.hour in hours}
+    yield from ledger.heads_of(sorted(known, key=str))
+
+
+def _is_done(state: FileState | None) -> bool:
+    return state is not None and state.fate == "done"
+
+
+def _has_vanished(states: Iterable[FileState], files: Sequence[SourceFile]) -> bool:
+    """Whether files that failed or were not completed are no longer listed."""
+    listed = {file.id for file in files}
+    return any(state.fate in {"open", "failed"} and state.file.id not in listed for state in states)
+
+
+def _tell_changed(files: Sequence[SourceFile], states: Iterable[FileState]) -> None:
+    delivered = {state.file.key for state in states if state.fate == "done"}
     for file in files:
-        state = states.get(file.id)
-        if state and (state.fate == "done" or (state.fate == "failed" and file.hour in past)):
-            continue
         if file.key in delivered:
             log.warning("%s has changed since it was delivered; its new rows will be sent", file.uri)
-        work.setdefault(file.slice, []).append(file)
-    listed = {file.id for file in files}
-    for file_id, state in states.items():
-        if state.fate in {"open", "failed"} and file_id not in listed and request.wants(state.file.event_type):
-            work.setdefault(state.file.slice, [])
-    return work
 
 
 def with_letters(

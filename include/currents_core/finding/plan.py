@@ -1,19 +1,19 @@
-"""The plan of a run: its shards, kept in the state so that no list of files goes through Airflow's database."""
+"""The plan of a run, kept in the state so that no list of files goes through Airflow's database."""
 
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import orjson
 
 from currents_core.books.layout import Layout
 from currents_core.errors import SetupError
-from currents_core.finding.shard import Shard
 from currents_core.ports import ObjectStore
 
 
 class Plans:
-    """The planned shards of one connector, one object each.
+    """The planned shards of one connector, and the looks that they came from: one object each.
 
     The name of an object is derived from its content, so planning a run again gives the same shards the same names.
     """
@@ -22,17 +22,17 @@ class Plans:
         self._store = store
         self._layout = layout
 
-    def write(self, shard: Shard) -> str:
-        """Stores a shard, and returns its key for ``read``."""
-        body = orjson.dumps(shard.as_json())
-        key = self._layout.plan(shard.hour, hashlib.sha256(body).hexdigest()[:32])
+    def write(self, hour: str, content: object) -> str:
+        """Stores what can be told in JSON, as of an hour, and returns its key for ``read``."""
+        body = orjson.dumps(content)
+        key = self._layout.plan(hour, hashlib.sha256(body).hexdigest()[:32])
         self._store.write(key, body)
         return key
 
-    def read(self, key: str) -> Shard:
-        """The shard that ``write`` stored under ``key``. Raises SetupError if it is gone."""
+    def read(self, key: str) -> Any:
+        """What ``write`` stored under ``key``. Raises SetupError if it is gone."""
         body = self._store.read(key)
         if body is None:
             uri = f"s3://{self._store.bucket}/{key}"
             raise SetupError("the plan is gone; clear the run's `discover` task to plan again", uri=uri)
-        return Shard.from_json(orjson.loads(body))
+        return orjson.loads(body)

@@ -9,9 +9,12 @@ from itertools import takewhile
 from math import ceil
 from typing import Any
 
+from currents_core.books.index import Index
 from currents_core.counted import counted
 from currents_core.errors import shown
 from currents_core.file_key import Slice, SourceFile
+from currents_core.mode import Mode
+from currents_core.setup.run_request import RunRequest
 
 MAX_SHARDS = 200
 # In bytes. Starting a task takes seconds, so a shard should contain seconds of work.
@@ -26,9 +29,15 @@ _NO_TEMPLATE = str.maketrans("{}", "()")
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """The slices of one task, ordered by hour, with the files to deliver of each."""
+    """The slices of one task, ordered by hour, with the files to deliver of each.
+
+    ``mark`` is how their events are marked. ``is_past``: they are of hours before the run's own, and a slice that
+    another task has is left to it.
+    """
 
     work: Mapping[Slice, tuple[SourceFile, ...]]
+    mark: Mode = "live"
+    is_past: bool = False
 
     @property
     def files(self) -> tuple[SourceFile, ...]:
@@ -55,17 +64,25 @@ class Shard:
         same = takewhile(lambda names: len(set(names)) == 1, levels)
         return "".join(f"{names[0]}/" for names in same)
 
-    def as_json(self) -> list[dict[str, object]]:
-        """The slices and their files as the plan in the state stores them."""
-        return [{"slice": [*place], "files": [asdict(file) for file in files]} for place, files in self.work.items()]
+    def as_json(self) -> dict[str, object]:
+        """The shard as the plan in the state stores it."""
+        work = [{"slice": [*place], "files": [asdict(file) for file in files]} for place, files in self.work.items()]
+        return {"work": work, "mark": self.mark, "is_past": self.is_past}
 
     @classmethod
-    def from_json(cls, raw: Iterable[Mapping[str, Any]]) -> Shard:
+    def from_json(cls, raw: Mapping[str, Any]) -> Shard:
         """The shard that ``as_json`` gave."""
-        return cls({Slice(*each["slice"]): tuple(SourceFile(**file) for file in each["files"]) for each in raw})
+        work = {Slice(*each["slice"]): tuple(SourceFile(**file) for file in each["files"]) for each in raw["work"]}
+        return cls(work, raw["mark"], raw["is_past"])
 
 
-def plan_shards(work: Mapping[Slice, Sequence[SourceFile]], *, max_shards: int = MAX_SHARDS) -> list[Shard]:
+def plan_shards(
+    work: Mapping[Slice, Sequence[SourceFile]],
+    *,
+    max_shards: int = MAX_SHARDS,
+    mark: Mode = "live",
+    is_past: bool = False,
+) -> list[Shard]:
     """Spreads slices over as few shards as keep each near SHARD_BYTES, balanced by bytes.
 
     The same slices always give the same shards. A slice is never divided: only one task at a time can have it.
@@ -81,9 +98,32 @@ def plan_shards(work: Mapping[Slice, Sequence[SourceFile]], *, max_shards: int =
             {
                 place: _in_order(work[place])
                 for place in sorted(held, key=lambda each: (each.hour, each.event_type or ""))
-            }
+            },
+            mark,
+            is_past,
         )
         for _, _, held in sorted(bins, key=lambda each: each[1])
+    ]
+
+
+def plan_run(
+    work: Mapping[Slice, Sequence[SourceFile]], request: RunRequest, index: Index, *, marks_backfills: bool
+) -> list[Shard]:
+    """The shards of a run: those of its own hours first, then those of past hours.
+
+    Past hours before the first scheduled run count as backfill, and ``marks_backfills`` says whether events show that.
+    A run with a maximum of events has one shard, as that is counted by one task.
+    """
+    groups: dict[tuple[bool, Mode], dict[Slice, Sequence[SourceFile]]] = {(False, request.mark): {}}
+    for place, files in work.items():
+        is_past = place.hour not in request.hours
+        mark: Mode = "backfill" if is_past and place.hour < index.first and marks_backfills else request.mark
+        groups.setdefault((is_past, mark), {})[place] = files
+    most = 1 if request.max_events else MAX_SHARDS
+    return [
+        shard
+        for (is_past, mark), each in sorted(groups.items())
+        for shard in plan_shards(each, max_shards=most, mark=mark, is_past=is_past)
     ]
 
 

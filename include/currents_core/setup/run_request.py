@@ -21,12 +21,13 @@ MOST_HOURS = 31 * 24
 class RunRequest:
     """What one run is asked to do.
 
-    ``hours`` are exported in full; the ``past`` ones are searched for late files. ``event_types`` are shell patterns
-    that narrow down the connector's own, and ``codes`` are patterns for the dead letters of a redrive; empty means all.
-    ``is_replay``: the run sends again what was sent, with books of its own. ``is_redrive``: it sends dead letters
-    again, rather than files. ``max_events`` is the number of events after which the run stops. ``pace`` is the fraction
-    of the task's share to send at, above 0 and up to 1. ``mark`` is how its events are marked. ``reason`` says why a
-    replay is wanted.
+    ``hours`` are exported in full. A run that ``looks_back`` also delivers what is still open of the ``past`` ones.
+    ``event_types`` are shell patterns that narrow down the connector's own, and ``codes`` are patterns for the dead
+    letters of a redrive; empty means all. ``is_replay``: the run sends again what was sent, with books of its own.
+    ``is_redrive``: it sends dead letters again, rather than files. ``max_events`` is the number of events after which
+    the run stops. ``pace`` is the fraction of the task's share to send at, above 0 and up to 1. ``mark`` is how its
+    events are marked. ``reason`` says why a replay is wanted. ``keeps_books``: the connector's source or destination
+    was changed on purpose, and the books of before go on.
     """
 
     hours: tuple[str, ...]
@@ -40,6 +41,8 @@ class RunRequest:
     pace: float = 1.0
     mark: Mode = "live"
     reason: str = ""
+    looks_back: bool = False
+    keeps_books: bool = False
 
     @property
     def is_partial(self) -> bool:
@@ -74,10 +77,18 @@ class RunRequest:
         return self.wants(letter["event_type"]) and (not self.codes or matches_any(letter["code"], self.codes))
 
 
-def run_request(params: Mapping[str, Any], hour: str, connector: Connector, *, is_backfill: bool = False) -> RunRequest:
+def run_request(
+    params: Mapping[str, Any],
+    hour: str,
+    connector: Connector,
+    *,
+    is_scheduled: bool = False,
+    is_backfill: bool = False,
+) -> RunRequest:
     """What a run for ``hour`` is asked to do by the parameters of the trigger form.
 
-    Raises SetupError if the parameters contradict each other.
+    Only scheduled runs look back: whoever runs hours by hand, or as a backfill, asks for these and no others. Raises
+    SetupError if the parameters contradict each other.
     """
     asked, until = params.get("hour"), params.get("until")
     if (asked and format_hour(parse_hour(asked)) != hour) or (until and is_backfill):
@@ -91,8 +102,7 @@ def run_request(params: Mapping[str, Any], hour: str, connector: Connector, *, i
     mark: Mode = "replay" if is_replay else "backfill" if is_backfill else "live"
     return RunRequest(
         hours=hours,
-        # The hours before a backfill's have runs of their own at the same time, or nobody asked for them.
-        past=() if is_replay or is_backfill else tuple(hours_back(hours[0], connector.lookback_hours)),
+        past=tuple(hours_back(hours[0], connector.lookback_hours)) if is_scheduled else (),
         event_types=_patterns(params, "event_types"),
         is_replay=is_replay,
         is_dry=bool(params.get("dry_run")),
@@ -100,12 +110,9 @@ def run_request(params: Mapping[str, Any], hour: str, connector: Connector, *, i
         pace=(params.get("pace") or 100) / 100,
         mark=mark if connector.mark_backfills else "live",
         reason=reason,
+        looks_back=is_scheduled,
+        keeps_books=bool(params.get("keep_books")),
     )
-
-
-def sweep_request(hour: str, connector: Connector) -> RunRequest:
-    """What a sweep in ``hour`` is asked to do: find late files of the hours before it."""
-    return RunRequest(hours=(), past=tuple(hours_back(hour, connector.schedule.sweep_hours)))
 
 
 def redrive_request(params: Mapping[str, Any], hour: str) -> RunRequest:

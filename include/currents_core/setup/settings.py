@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date
 from difflib import get_close_matches
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -169,9 +171,6 @@ class Schedule(_Model):
         bool, Field(description="true or false: whether hours since `start` that had no run get one")
     ] = False
     start: Annotated[date, Field(description="the first day, as YYYY-MM-DD")] = date(2026, 1, 1)
-    sweep_hours: Annotated[
-        int, Field(ge=0, le=744, description="how far back the daily sweep looks, 0 (no sweep) to 744 hours")
-    ] = 72
 
 
 class Notice(_Model):
@@ -297,12 +296,25 @@ class Connector(_Model):
         Literal["keep", "dead_letter"], Field(description="keep (as a string) or dead_letter")
     ] = "keep"
     schedule: Schedule = Schedule()
-    lookback_hours: Annotated[int, Field(ge=0, le=72, description="whole hours, 0 to 72")] = 3
+    lookback_hours: Annotated[int, Field(ge=0, le=744, description="whole hours, 0 to 744")] = 72
     budget: Budget = Budget()
     notify: Notify = Notify()
     mark_backfills: Annotated[
         bool, Field(description="true or false: whether the events of backfills and replays say so in their detail")
     ] = True
+
+    @property
+    def stream(self) -> str:
+        """From where to where the events go. Books are of one stream."""
+        source, destination = self.source, self.destination
+        place = f"{destination.kind} {destination.name} in {destination.region}"
+        return f"s3://{source.bucket}/{source.prefix} → {place}"
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The same text for settings that make the same of a file: 24 hexadecimal digits."""
+        deciding = self.model_dump_json(include={"event_types", "filter", "personal_data", "broken_properties"})
+        return hashlib.sha256(deciding.encode()).hexdigest()[:24]
 
     @property
     def requests_per_second(self) -> float:

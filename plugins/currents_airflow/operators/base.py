@@ -12,7 +12,7 @@ from airflow.sdk import BaseOperator, ExceptionRetryPolicy, RetryAction, RetryRu
 from currents_airflow.connectors import one_connector
 from currents_core.errors import DeliveryError, SetupError
 from currents_core.hour import resolve_hour
-from currents_core.setup.run_request import RunRequest, redrive_request, run_request, sweep_request
+from currents_core.setup.run_request import RunRequest, redrive_request, run_request
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from currents_airflow.parts import RunParts
     from currents_core.setup.settings import Connector
 
-Kind = Literal["export", "sweep", "redrive"]
+Kind = Literal["export", "redrive"]
 
 # Transient faults are retried after growing delays; what only a person can fix fails at once.
 RETRY_POLICY = ExceptionRetryPolicy(
@@ -49,7 +49,7 @@ class CurrentsOperator(BaseOperator):
     """A step of an export.
 
     :param connector: the name of a connector in the connectors file
-    :param kind: what its DAG does: export hours, sweep past hours for late files, or send dead letters again
+    :param kind: what its DAG does: export hours, or send dead letters again
     :param aws_conn_id: the Airflow connection for the bus, where it is not to be the connector's
     :param region_name: the region of the bus, likewise
     :param verify: for the TLS of the bus: a file of certificates, or False for no check at all; else the connection's
@@ -109,8 +109,7 @@ class CurrentsOperator(BaseOperator):
     def _request(self, context: Context, connector: Connector) -> RunRequest:
         run, params = context["dag_run"], context["params"]
         hour = resolve_hour(run.partition_key, params.get("hour"), context.get("data_interval_start"))
-        if self.kind == "sweep":
-            return sweep_request(hour, connector)
         if self.kind == "redrive":
             return redrive_request(params, hour)
-        return run_request(params, hour, connector, is_backfill=run.run_type == "backfill")
+        kind = run.run_type
+        return run_request(params, hour, connector, is_scheduled=kind == "scheduled", is_backfill=kind == "backfill")

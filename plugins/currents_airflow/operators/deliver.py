@@ -47,6 +47,7 @@ class CurrentsToEventBridgeOperator(CurrentsOperator):
         None for an empty plan, which needs no request to AWS.
         """
         from currents_core.delivering.deliver import Delivery
+        from currents_core.finding.shard import Shard
         from currents_core.sending.pacer import Pacer
 
         key = self.shard["key"]
@@ -57,7 +58,7 @@ class CurrentsToEventBridgeOperator(CurrentsOperator):
         # time.
         gc.freeze()
         request = parts.request
-        shard = parts.plans.read(key)
+        shard = Shard.from_json(parts.plans.read(key))
         self.addresses = parts.addresses(shard.prefix)
         if not request.is_dry:
             self._datasets = sorted({file.dataset for file in shard.files})
@@ -70,7 +71,8 @@ class CurrentsToEventBridgeOperator(CurrentsOperator):
             ledger=parts.ledger,
             owner=_name(context),
             personal_data=parts.personal_data,
-            mode=request.mark,
+            mode=shard.mark,
+            waits=not shard.is_past,
             max_events=request.max_events,
             wants_letter=request.wants_letter if request.is_redrive else None,
         )

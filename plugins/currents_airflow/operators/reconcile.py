@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -13,8 +13,7 @@ from airflow.sdk import TaskInstanceState
 from currents_airflow import metrics
 from currents_airflow.links import EventBusLink, HourManifestLink, SourceFilesLink
 from currents_airflow.operators.base import CurrentsOperator
-from currents_core.counted import counted
-from currents_core.errors import DeliveryError
+from currents_core.errors import DeliveryError, TransientError
 from currents_core.hour import hour_end
 
 if TYPE_CHECKING:
@@ -22,15 +21,16 @@ if TYPE_CHECKING:
 
     from currents_airflow.parts import RunParts
     from currents_core.books.manifest import Manifest, Manifests
+    from currents_core.finding.account_hours import Accounts
+    from currents_core.finding.discover import Look
     from currents_core.finding.shard import Shard
-    from currents_core.setup.run_request import RunRequest
 
 
 FAILED = (TaskInstanceState.FAILED, TaskInstanceState.UPSTREAM_FAILED)
 
 
 class CurrentsReconcileOperator(CurrentsOperator):
-    """Accounts for the run's hours, and for earlier hours that got late files, from the ledger.
+    """Accounts for the run's hours, and for past hours in which it found something, from the ledger.
 
     Each hour that is over and complete, and was not told of with the same content before, is announced: by an event of
     its outlet with the hour as partition. Dry runs, trials and replays announce nothing.
@@ -52,14 +52,16 @@ class CurrentsReconcileOperator(CurrentsOperator):
         Airflow takes the run's state from this task alone, as the last one that counts: so it must fail with the
         tasks before it, also where no hole shows in the books.
         """
-        self.addresses = parts.addresses(hour=(*parts.request.hours, None)[0])
+        from currents_core.finding.shard import Shard
+
+        self.addresses = parts.addresses(hour=parts.request.hours[0])
         failed = self._failed_upstream(context)
         if self.plans is None:
             raise DeliveryError(f"{self.connector}: nothing was planned; see the log of the first task")
         if parts.request.is_dry:
             self.outlets = []
             return self._forecast(context, parts, failed)
-        shards = [parts.plans.read(plan["key"]) for plan in self.plans if plan["key"]]
+        shards = [Shard.from_json(parts.plans.read(plan["key"])) for plan in self.plans if plan["key"]]
         return self.close(context, parts, shards, failed)
 
     def close(
@@ -67,36 +69,59 @@ class CurrentsReconcileOperator(CurrentsOperator):
     ) -> dict[str, Any]:
         """Accounts for the shards of the run. ``failed`` names its failed tasks."""
         from currents_core.books.account import total
-        from currents_core.books.manifest import reconcile
+        from currents_core.finding.account_hours import account
+        from currents_core.finding.discover import Look
 
         request = parts.request
-        files = [file for shard in shards for file in shard.files]
-        hours = sorted({*request.hours, *(place.hour for shard in shards for place in shard.work)})
-        manifests = [reconcile(self.connector, each, files, parts.ledger) for each in hours]
-        # A file of an earlier hour that failed before is that hour's fault, and no run's that looks back on it.
-        planned = {file.key for file in files}
-        open_hours = [each for each in manifests if _is_open(each, request, planned)]
-        faults = [_complaint(each) for each in open_hours] or [f"{name} failed; see its log" for name in failed]
-        announces = bool(self.outlets) and not (faults or request.is_partial or request.is_replay)
-        complete: list[Manifest] = []
+        announces = bool(self.outlets) and not (request.is_partial or request.is_replay)
+        found = Look.from_json(parts.plans.read(self.plans[0]["look"]))
+        planned = [file for shard in shards for file in shard.files]
+        accounts = account(
+            request, found, planned, parts.ledger, parts.manifests, connector=self.connector, announces=announces
+        )
+        faults = accounts.complaints(request, planned, failed)
+        complete = self._write(parts, accounts.manifests, announces=announces and not faults)
+        self._remember(parts, found, accounts.manifests)
+        for rule in total(each.account for each in accounts.manifests).idle_rules:
+            self.log.warning("%s: personal data: %s found nothing; check its names", self.connector, rule)
+        self._measure(parts, accounts.manifests)
+        if faults:
+            raise DeliveryError(f"{self.connector}: {'; '.join(faults)}")
+        self._announce(context, parts.manifests, complete)
+        return self._told(parts, accounts)
+
+    def _write(self, parts: RunParts, manifests: Sequence[Manifest], *, announces: bool) -> list[Manifest]:
+        """Writes manifests. Returns those of the hours to announce."""
         now = datetime.now(UTC)
+        complete = []
         for manifest in manifests:
             if parts.manifests.write(manifest, now, announce=announces):
                 complete.append(manifest)
             self.log.info("%s: %s", manifest.hour, manifest.account.totals)
-        for rule in total(each.account for each in manifests).idle_rules:
-            self.log.warning("%s: personal data: %s found nothing; check its names", self.connector, rule)
-        self._measure(context, parts, manifests)
-        if faults:
-            raise DeliveryError(f"{self.connector}: {'; '.join(faults)}")
-        self._announce(context, parts.manifests, complete)
+        return complete
+
+    def _told(self, parts: RunParts, accounts: Accounts) -> dict[str, Any]:
+        """What the task returns: the totals and the place of each manifest, by hour."""
+        totals = {manifest.hour: asdict(manifest.account.totals) for manifest in accounts.manifests}
+        for hour, kept in accounts.unchanged.items():
+            totals[hour] = kept["totals"]
+            self.log.info("%s: nothing new since %s: %s", hour, kept["written_at"], kept["totals"])
+        place = f"s3://{parts.state.bucket}"
         return {
-            manifest.hour: {
-                "manifest": f"s3://{parts.state.bucket}/{parts.manifests.key(manifest.hour)}",
-                "totals": asdict(manifest.account.totals),
-            }
-            for manifest in manifests
+            hour: {"manifest": f"{place}/{parts.manifests.key(hour)}", "totals": told}
+            for hour, told in sorted(totals.items())
         }
+
+    def _remember(self, parts: RunParts, found: Look, manifests: Sequence[Manifest]) -> None:
+        """Notes in the index what was judged, which only saves later runs from looking again."""
+        from currents_core.finding.account_hours import remember
+
+        if not manifests:
+            return
+        try:
+            remember(parts.index, parts.connector, parts.request, found, manifests)
+        except TransientError as error:
+            self.log.warning("%s: the index is as before, so that later runs look again: %s", self.connector, error)
 
     def results(self, context: Context) -> list[dict[str, Any]]:
         """What the tasks that are mapped over the plans returned; nothing of those that had nothing to do."""
@@ -119,13 +144,13 @@ class CurrentsReconcileOperator(CurrentsOperator):
 
         self.on_success_callback = [*self.on_success_callback, note]
 
-    def _measure(self, context: Context, parts: RunParts, manifests: Sequence[Manifest]) -> None:
+    def _measure(self, parts: RunParts, manifests: Sequence[Manifest]) -> None:
         if parts.request.is_replay:
             return
         name, open_files = parts.connector.name, sum(len(each.open_files) for each in manifests)
         metrics.gauge(name, files_open=open_files, hours_incomplete=sum(not each.complete for each in manifests))
         metrics.count(name, hours_complete=sum(each.complete for each in manifests))
-        if context["dag_run"].run_type == "scheduled" and self.kind == "export":
+        if parts.request.looks_back:
             lag = datetime.now(UTC) - hour_end(parts.request.hours[0])
             metrics.gauge(name, lag_seconds=lag.total_seconds())
 
@@ -146,17 +171,3 @@ class CurrentsReconcileOperator(CurrentsOperator):
             dag_id=run.dag_id, run_ids=[run.run_id], task_ids=sorted(self.upstream_task_ids)
         )
         return sorted(name for name, state in states.get(run.run_id, {}).items() if state in FAILED)
-
-
-def _is_open(manifest: Manifest, request: RunRequest, planned: Set[str]) -> bool:
-    """Whether the run must fail for an hour: something that it should have delivered is open."""
-    if request.is_partial or manifest.complete:
-        return False
-    return manifest.hour in request.hours or not planned.isdisjoint(manifest.open_files)
-
-
-def _complaint(manifest: Manifest) -> str:
-    if not manifest.open_files:
-        return f"{manifest.hour}: the books don't balance ({manifest.account.totals}); please report this"
-    reasons = list(manifest.open_files.values())
-    return f"{manifest.hour} is not complete, {counted(len(reasons), 'open file')}: {'; '.join(reasons[:5])}"

@@ -31,10 +31,12 @@ class CurrentsSelectLettersOperator(CurrentsOperator):
         """Also checks that the destination exists, since EventBridge drops what is sent to a missing bus."""
         from currents_core.finding.discover import with_letters
         from currents_core.finding.shard import plan_shards
+        from currents_core.finding.window import require_stream
 
         require_pool(context)
         self.addresses = parts.addresses()
         parts.bus.preflight()
+        require_stream(parts.index.read(), parts.connector, parts.index.uri)
         request = parts.request
         work, counts = with_letters(parts.ledger, request.hours, request.wants_letter)
         found = counted(counts.total(), "matching dead letter")
@@ -42,7 +44,8 @@ class CurrentsSelectLettersOperator(CurrentsOperator):
         plans: list[Plan] = []
         for shard in plan_shards(work):
             letters = counted(sum(counts[place] for place in shard.work), "letter")
-            plans.append(Plan(key=parts.plans.write(shard), label=f"{letters} of {shard.label}"))
+            key = parts.plans.write(shard.hour, shard.as_json())
+            plans.append(Plan(key=key, label=f"{letters} of {shard.label}", look=None))
         return at_least_one(plans)
 
 

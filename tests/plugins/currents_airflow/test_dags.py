@@ -45,11 +45,10 @@ def write(path: Path, *connectors: dict[str, Any]) -> None:
 
 
 def test_each_valid_connector_has_its_dags_and_all_share_a_redrive(path: Path) -> None:
-    write(path, CONNECTOR, {**CONNECTOR, "name": "mails", "schedule": {"sweep_hours": 0}}, {"name": "broken"})
+    write(path, CONNECTOR, {**CONNECTOR, "name": "mails"}, {"name": "broken"})
     dags = make_dags()
     assert list(dags) == [
         "currents_export_orders",
-        "currents_sweep_orders",
         "currents_export_mails",
         "currents_redrive",
     ]
@@ -62,7 +61,6 @@ def test_each_dag_has_one_task_for_each_step(path: Path) -> None:
     tasks = {name: sorted(dag.task_ids) for name, dag in make_dags().items()}
     assert tasks == {
         "currents_export_orders": ["deliver", "discover", "reconcile"],
-        "currents_sweep_orders": ["deliver", "discover", "reconcile"],
         "currents_redrive": ["conclude", "deliver", "select"],
     }
 

@@ -9,7 +9,7 @@ import pytest
 from currents_airflow.parts import RunParts
 from currents_core.crew import MOST_THREADS
 from currents_core.errors import SetupError
-from currents_core.finding import discover
+from currents_core.finding import find_files
 from currents_core.setup.run_request import run_request
 from tests.tools.house import HOUR, connector
 from tests.tools.local_aws import LocalAws
@@ -24,7 +24,7 @@ def s3_config(monkeypatch: pytest.MonkeyPatch, extra: dict[str, Any]) -> Any:
 
 
 def test_each_thread_finds_a_connection_to_s3(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
-    threads = max(discover._PARALLEL_LISTINGS, MOST_THREADS)
+    threads = max(find_files._PARALLEL_LISTINGS, MOST_THREADS)
     assert s3_config(monkeypatch, {}).max_pool_connections >= threads
 
 

@@ -14,7 +14,7 @@ import gzip
 import json
 from base64 import b64decode
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +29,13 @@ from currents_core.books.account import Counts
 from currents_core.books.claim import Claim
 from currents_core.books.dead_letter import Letter, letters_of
 from currents_core.books.id_pages import fingerprints, for_type
+from currents_core.books.index import Index
 from currents_core.books.layout import Layout
 from currents_core.books.ledger import Held, Ledger
 from currents_core.books.manifest import reconcile
 from currents_core.errors import DeliveryError, SetupError
 from currents_core.file_key import Slice, SourceFile, by_slice
-from currents_core.finding.discover import undelivered
+from currents_core.finding.discover import look
 from currents_core.ports import Invalid, StoredObject, Version
 from currents_core.setup.run_request import RunRequest
 from tests.tools.house import HOUR, NOW, OPEN, PURCHASE, House, finish, table
@@ -135,11 +136,15 @@ def test_manifests_say_what_they_said_before_anything_was_claimed_and_afterwards
     assert said() == before
 
 
+def found(house: Before, hour: str) -> Mapping[Slice, Sequence[SourceFile]]:
+    return look(house.connector, house.source, house.ledger, RunRequest((hour,)), Index()).work
+
+
 @pytest.mark.parametrize("name", ["done", "redriven", "unnamed"])
 def test_nothing_that_was_done_is_sent_again(name: str) -> None:
     house = Before(name)
     for hour in house.told["told"]:
-        assert undelivered(house.connector, house.source, house.ledger, RunRequest((hour,))) == {}
+        assert found(house, hour) == {}
     assert house.deliver(*house.files) == Counts()
     assert house.ids() == {}
 
@@ -147,7 +152,7 @@ def test_nothing_that_was_done_is_sent_again(name: str) -> None:
 def test_late_files_are_held_against_the_ids_of_before() -> None:
     house = Before("done")
     late = house.put(OPEN, "late.parquet", table(["x", "new", "z", "r1"], country=["US"] * 4))
-    assert undelivered(house.connector, house.source, house.ledger, RunRequest((HOUR,))) == {late.slice: [late]}
+    assert found(house, HOUR) == {late.slice: [late]}
     assert house.deliver(late) == Counts(read=4, sent=2, duplicate=2)
     assert house.ids() == {"new": 1, "r1": 1}, "r1 was refused, so it never went"
     assert house.redrive() == Counts(read=4, sent=2, duplicate=1, dead_lettered=1)
@@ -166,7 +171,7 @@ def test_late_files_of_several_types_are_held_against_the_ids_of_their_types() -
 
 def test_a_file_half_way_ends_right() -> None:
     house = Before("half-way")
-    work = undelivered(house.connector, house.source, house.ledger, RunRequest((HOUR,)))
+    work = found(house, HOUR)
     half, begun = house.file("b"), house.file("c")
     assert work == {half.slice: [half, begun]}
     assert house.deliver(*work[half.slice]) == Counts(read=44, sent=21, duplicate=2, filtered=20, dead_lettered=1)
@@ -184,7 +189,7 @@ def test_a_file_half_way_that_is_gone_is_no_longer_open() -> None:
     house = Before("half-way")
     half = house.file("b")
     house.source.delete(half.key)
-    assert half.slice in undelivered(house.connector, house.source, house.ledger, RunRequest((HOUR,)))
+    assert half.slice in found(house, HOUR)
     house.deliver(house.file("c"))
     assert house.states()[half.id].fate == "gone"
     assert house.ids() == {"c1": 1}
@@ -228,8 +233,9 @@ def test_a_file_that_failed_is_tried_again_by_its_own_hour() -> None:
     house = Before("failed")
     damaged, partly = house.file("a"), house.file("b")
     later = RunRequest(("2026-11-23-09",), past=(HOUR,))
-    assert undelivered(house.connector, house.source, house.ledger, later) == {}
-    work = undelivered(house.connector, house.source, house.ledger, RunRequest((HOUR,)))
+    index = Index(first="2026-01-01-00", judged_by=house.connector.fingerprint)
+    assert look(house.connector, house.source, house.ledger, later, index).work == {}
+    work = found(house, HOUR)
     assert work == {partly.slice: [damaged, partly]}
     with pytest.raises(DeliveryError, match=r"1 file can't be read.*a\.parquet: not a readable Parquet file"):
         house.deliver(*work[partly.slice])

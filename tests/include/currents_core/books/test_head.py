@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from currents_core.books.account import Account, Counts
-from currents_core.books.head import FORMAT, FileState, Head, parse_head
+from currents_core.books.format import FORMAT
+from currents_core.books.head import FileState, Head, parse_head
 from currents_core.books.id_pages import no_ids
 from currents_core.books.row_set import RowSet
 from currents_core.errors import CurrentsError, SetupError

@@ -15,7 +15,8 @@ from currents_aws.memory import MemoryObjects
 from currents_core.books import claim as claim_module
 from currents_core.books.account import Account, Counts
 from currents_core.books.claim import Claim
-from currents_core.books.head import FORMAT, FileState
+from currents_core.books.format import FORMAT
+from currents_core.books.head import FileState
 from currents_core.books.id_pages import Ids, placed
 from currents_core.books.layout import Layout, page_name
 from currents_core.books.ledger import LEASE_SECONDS, Held, Ledger

@@ -7,12 +7,15 @@ import pytest
 
 from currents_aws.memory import MemoryObjects
 from currents_core.books.account import Account
+from currents_core.books.index import Index
 from currents_core.books.layout import Layout
 from currents_core.books.ledger import Ledger
 from currents_core.errors import SetupError
 from currents_core.file_key import Slice, SourceFile
-from currents_core.finding.discover import undelivered
+from currents_core.finding.discover import look
+from currents_core.ports import ObjectStore
 from currents_core.setup.run_request import RunRequest, run_request
+from currents_core.setup.settings import Connector
 from tests.tools.house import connector, settle
 
 HOUR, BEFORE = "2026-11-23-08", "2026-11-23-07"
@@ -32,7 +35,17 @@ def files_of(work: Mapping[Slice, Sequence[SourceFile]]) -> list[SourceFile]:
 
 
 def asked(hour: str, **settings: Any) -> RunRequest:
-    return run_request({}, hour, connector(**settings))
+    return run_request({}, hour, connector(**settings), is_scheduled=True)
+
+
+# The hours of these tests are no backfill, and their settings never change.
+LIVE = Index(first="2026-01-01-00", judged_by=connector().fingerprint)
+
+
+def undelivered(
+    settings: Connector, source: ObjectStore, ledger: Ledger, request: RunRequest, index: Index = LIVE
+) -> Mapping[Slice, Sequence[SourceFile]]:
+    return look(settings, source, ledger, request, index).work
 
 
 def test_what_the_ledger_holds_is_not_found_again_and_late_files_are() -> None:

@@ -5,20 +5,17 @@ import pytest
 from currents_aws.memory import MemoryObjects
 from currents_core.books.layout import Layout
 from currents_core.errors import SetupError
-from currents_core.file_key import SourceFile
 from currents_core.finding.plan import Plans
-from currents_core.finding.shard import Shard
 
-FILE = SourceFile("b", "event_type=é/date=2026-11-23-08/1", "e", 1)
-SHARD = Shard({FILE.slice: (FILE,)})
+HOUR = "2026-11-23-08"
 
 
 def test_a_plan_is_read_back_and_planning_again_finds_the_same_key() -> None:
     plans = Plans(MemoryObjects(), Layout())
-    key = plans.write(SHARD)
-    assert plans.read(key) == SHARD
-    assert plans.write(SHARD) == key
-    assert plans.write(Shard({FILE.slice: (FILE, FILE)})) != key
+    key = plans.write(HOUR, {"é": [1]})
+    assert plans.read(key) == {"é": [1]}
+    assert plans.write(HOUR, {"é": [1]}) == key
+    assert plans.write(HOUR, {"é": [2]}) != key
 
 
 def test_a_plan_that_is_gone_says_how_to_get_it_back() -> None:

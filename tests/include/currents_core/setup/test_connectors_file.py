@@ -21,7 +21,7 @@ BAD = """
     source: {bucket: x}
     destination: {kind: kinesis, name: bus, source: aws.x}
     state: {bucket: braze-files, prefxi: state}
-    lookback_hours: 99
+    lookback_hours: 999
     budget: {share_of_quota: 2}
     budget: {share_of_quota: 3}
 """
@@ -43,7 +43,7 @@ def test_defaults_are_what_the_documentation_says(tmp_path: Path) -> None:
     good = load_connectors(write(tmp_path, f"connectors:{GOOD}")).valid["good"]
     assert good.source.prefix == "currents/"
     assert (good.source.aws_conn_id, good.state.aws_conn_id) == (None, "aws_default")
-    assert (good.lookback_hours, good.requests_per_second, good.destination.source) == (3, 600, "braze.currents")
+    assert (good.lookback_hours, good.requests_per_second, good.destination.source) == (72, 600, "braze.currents")
     # Each slot of the pool is worth the same part of the budget.
     assert good.rates(1) == (150, None)
     assert good.rates(4) == (600, None)
@@ -72,7 +72,7 @@ def test_every_fault_is_reported_at_once_with_line_place_and_remedy(tmp_path: Pa
         ("line 4, connectors[0].destination.region", "missing; add it; expected: an AWS region such as us-east-1"),
         ("line 4, connectors[0].destination.source", "not beginning with `aws.`"),
         ("line 5, connectors[0].state.prefxi", "there is no such key; did you mean `prefix`?"),
-        ("line 6, connectors[0].lookback_hours", "whole hours, 0 to 72"),
+        ("line 6, connectors[0].lookback_hours", "whole hours, 0 to 744"),
         ("line 8, connectors[0].budget.share_of_quota", "above 0 and up to 1"),
         ("line 8, connectors[0]", "the key `budget` appears twice"),
     ]:

@@ -153,7 +153,8 @@ def test_a_folder_without_files_may_be_a_mount_that_is_missing(tmp_path: Path) -
 
 def test_aliases_share_settings_between_connectors(tmp_path: Path) -> None:
     text = f"connectors:{GOOD}".replace("- name: good", "- &good\n    name: good")
-    text += "  - &other\n    <<: *good\n    name: other\n  - <<: *other\n    name: third\n    lookback_hours: 99\n"
+    text += "  - &other\n    <<: *good\n    name: other\n  - <<: *other\n    name: third\n    lookback_hours: 999\n"
     connectors = load_connectors(write(tmp_path, text))
     assert list(connectors.valid) == ["good", "other"]
-    assert connectors.faults == ("line 12, connectors[2].lookback_hours: out of range; expected: whole hours, 0 to 72",)
+    [fault] = connectors.faults
+    assert fault == "line 12, connectors[2].lookback_hours: out of range; expected: whole hours, 0 to 744"

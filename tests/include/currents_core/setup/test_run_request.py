@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from currents_core.errors import SetupError
 from currents_core.hour import format_hour, hours_back, parse_hour
-from currents_core.setup.run_request import MOST_HOURS, run_request, sweep_request
+from currents_core.setup.run_request import MOST_HOURS, run_request
 from tests.tools.house import HOUR, connector
 
 
 def test_a_scheduled_run_exports_its_hour_and_looks_back() -> None:
-    found = run_request({}, HOUR, connector(lookback_hours=2))
+    found = run_request({}, HOUR, connector(lookback_hours=2), is_scheduled=True)
     assert (found.hours, found.past) == ((HOUR,), ("2026-11-23-06", "2026-11-23-07"))
     assert (found.mark, found.pace, found.is_partial, found.is_replay) == ("live", 1.0, False, False)
 
@@ -67,14 +67,11 @@ def test_events_that_are_no_live_ones_are_marked(
     assert run_request(params, HOUR, connector(**settings), is_backfill=is_backfill).mark == mark
 
 
-def test_a_replay_is_of_its_hours_alone() -> None:
-    assert run_request({"replay": True, "reason": "why"}, HOUR, connector()).past == ()
-
-
-def test_a_sweep_looks_through_the_hours_before_it() -> None:
-    found = sweep_request(HOUR, connector(schedule={"sweep_hours": 48}))
-    assert found.hours == ()
-    assert (len(found.past), found.past[-1]) == (48, "2026-11-23-07")
+def test_only_scheduled_runs_look_back() -> None:
+    by_hand = run_request({}, HOUR, connector())
+    replay = run_request({"replay": True, "reason": "why"}, HOUR, connector())
+    assert (by_hand.past, replay.past) == ((), ())
+    assert len(run_request({}, HOUR, connector(), is_scheduled=True).past) == 72
 
 
 def test_an_hour_that_has_not_begun_is_refused() -> None:

@@ -20,6 +20,7 @@ from currents_core.errors import CurrentsError, StoppedError
 from currents_core.file_key import by_slice
 from currents_core.finding.shard import Shard
 from currents_core.limits import EVENT_BUS
+from currents_core.mode import Mode
 from currents_core.ports import SENT, Result
 from currents_core.setup.run_request import run_request
 from tests.tools.house import HOUR, OPEN, House, table
@@ -42,8 +43,11 @@ class Step:
 
     def __post_init__(self) -> None:
         self.operator = CurrentsToEventBridgeOperator(
-            task_id="deliver", connector="test", shard={"key": "k", "label": "files"}, **self.options
+            task_id="deliver", connector="test", shard={"key": "k", "label": "files", "look": "l"}, **self.options
         )
+
+    def shard(self, mark: Mode) -> Shard:
+        return Shard({place: tuple(files) for place, files in by_slice(self.files).items()}, mark)
 
     def run(self, run_type: str = "scheduled", **params: Any) -> Any:
         house = self.house
@@ -56,9 +60,7 @@ class Step:
             ledger=house.ledger,
             personal_data=house.personal_data,
             addresses=lambda prefix: {"Source files": prefix},
-            plans=SimpleNamespace(
-                read=lambda key: Shard({place: tuple(files) for place, files in by_slice(self.files).items()})
-            ),
+            plans=SimpleNamespace(read=lambda key: self.shard(request.mark).as_json()),
         )
         task = SimpleNamespace(dag_id="d", run_id="r", task_id="deliver", map_index=3, try_number=2)
         context: Any = {"dag_run": SimpleNamespace(run_type=run_type), "ti": task}

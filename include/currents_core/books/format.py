@@ -1,0 +1,36 @@
+"""The format of the state: what this worker can read, and how it refuses what it can't."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import orjson
+
+from currents_core.errors import SetupError
+
+# A worker refuses state whose format is newer than its own.
+FORMAT = 2
+
+T = TypeVar("T")
+
+
+def parsed(body: bytes, uri: str, make: Callable[[Any], T]) -> T:
+    """What ``make`` gives for the JSON of an object of state, whose place is ``uri``.
+
+    Raises SetupError if a newer version of this project wrote it, or if it is damaged.
+    """
+    try:
+        raw = orjson.loads(body)
+        written = raw["format"]
+        if written <= FORMAT:
+            return make(raw)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise SetupError(
+            f"this state is damaged ({type(error).__name__}); restore an earlier version of the object", uri=uri
+        ) from error
+    raise SetupError(
+        f"this state has format {written}, and this worker knows {FORMAT}: a newer version of Currents Export wrote "
+        "it; upgrade this worker",
+        uri=uri,
+    )

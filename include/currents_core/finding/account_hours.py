@@ -1,0 +1,81 @@
+"""How a run accounts for its hours, once its deliveries have ended, and what it leaves for later runs to know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from currents_core.books.index import Index, IndexObject, window_start
+from currents_core.books.ledger import Ledger
+from currents_core.books.manifest import Manifest, Manifests, reconcile
+from currents_core.file_key import SourceFile
+from currents_core.finding.discover import Look
+from currents_core.setup.run_request import RunRequest
+from currents_core.setup.settings import Connector
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """The accounts of a run's hours: manifests to be written, and ``unchanged`` ones as they are stored, by hour."""
+
+    manifests: Sequence[Manifest]
+    unchanged: Mapping[str, Mapping[str, Any]]
+
+    def complaints(self, request: RunRequest, planned: Sequence[SourceFile], failed: Sequence[str]) -> list[str]:
+        """Why the run must fail: its own hours that are not complete, and files of past hours that it could not read.
+
+        ``failed`` are its failed tasks. What else is open in past hours belongs to a task that is at it, or is found by
+        the next run.
+        """
+        keys = {file.key for file in planned} if failed else set()
+        faults = [
+            each.complaint
+            for each in self.manifests
+            if not (request.is_partial or each.complete) and (each.hour in request.hours or keys & each.failed)
+        ]
+        return faults or [f"{name} failed; see its log" for name in failed]
+
+
+def account(
+    request: RunRequest,
+    found: Look,
+    planned: Sequence[SourceFile],
+    ledger: Ledger,
+    manifests: Manifests,
+    *,
+    connector: str,
+    announces: bool,
+) -> Accounts:
+    """Accounts for the hours in which a run ``found`` something, from the ledger, and for its own.
+
+    Where nothing is new in an hour of its own, the stored manifest says all there is to say, unless the hour is still
+    to be announced.
+    """
+    unchanged = {}
+    for hour in request.hours:
+        kept = manifests.read(hour) if hour not in found.hours else None
+        if kept and kept["complete"] and (kept["announced"] or not announces):
+            unchanged[hour] = kept
+    hours = sorted({*found.hours, *request.hours} - unchanged.keys())
+    return Accounts([reconcile(connector, each, planned, ledger) for each in hours], unchanged)
+
+
+def remember(
+    books: IndexObject, connector: Connector, request: RunRequest, found: Look, manifests: Sequence[Manifest]
+) -> None:
+    """Notes in the index what a run judged, once the manifests of its hours are written.
+
+    Raises TransientError if others were always first, or the store gave no answer.
+    """
+    hours = {manifest.hour for manifest in manifests}
+    opened = {place for manifest in manifests for place in manifest.open_slices}
+    settled = {place: told for place, told in found.judged.items() if place.hour in hours and place not in opened}
+
+    def step(index: Index) -> Index:
+        after = index.with_accounted(hours, settled, opened)
+        judged_by = found.settings if request.looks_back else index.judged_by
+        after = replace(after, stream=index.stream or connector.stream, judged_by=judged_by)
+        return after.since(window_start(after.newest, connector.lookback_hours))
+
+    books.change(step)

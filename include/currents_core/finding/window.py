@@ -1,0 +1,69 @@
+"""How a run enters the books of its connector: whose they are, and which past hours it finds without a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from currents_core.books.index import Index, IndexObject, window_start
+from currents_core.books.manifest import Manifests
+from currents_core.errors import SetupError
+from currents_core.hour import hour_end, hours_between
+from currents_core.setup.run_request import RunRequest
+from currents_core.setup.settings import Connector
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """The index for a run to look with. ``missed`` are late hours of the window that no run was made for.
+
+    ``left`` are hours that are no longer in the window, and not known to be complete. Both are told once.
+    """
+
+    index: Index
+    missed: Sequence[str] = ()
+    left: Sequence[str] = ()
+
+
+def require_stream(index: Index | None, connector: Connector, books: str, *, keeps_books: bool = False) -> None:
+    """Raises SetupError if the books, at ``books``, are of another stream, unless the run ``keeps_books``."""
+    if index and index.stream and index.stream != connector.stream and not keeps_books:
+        raise SetupError(
+            f"{connector.name}: the books in {books} are of {index.stream}, but the connector now says "
+            f"{connector.stream}; give it another state.prefix to begin new books, or trigger a run with `keep_books` "
+            "to go on with these: what they call sent will not go to the new destination"
+        )
+
+
+def enter(
+    books: IndexObject, manifests: Manifests, connector: Connector, request: RunRequest, now: datetime
+) -> Entered:
+    """Enters the books for a run. Only scheduled runs, which look back, leave a note that they began.
+
+    Raises SetupError if the books are of another stream and the request does not keep them.
+    """
+    before = books.read()
+    require_stream(before, connector, books.uri, keeps_books=request.keeps_books)
+    if not request.looks_back:
+        return Entered(books.change(_of(connector)) if request.keeps_books else before or Index())
+    [hour], start = request.hours, window_start(request.hours[0], connector.lookback_hours)
+    if before is None:
+        # What an earlier version of this project exported is no backfill, and what it could not read stays its hours'.
+        known = manifests.first_hour(start)
+        before = Index(first=min(hour, known or hour), judged_by=connector.fingerprint)
+    late = timedelta(minutes=connector.notify.deadline_minutes)
+    missed = [each for each in before.missed(request.past) if hour_end(each) + late < now]
+    first, judged_by = before.first, before.judged_by
+
+    def step(index: Index) -> Index:
+        begun = replace(index, first=index.first or first, judged_by=index.judged_by or judged_by)
+        return _of(connector)(begun).with_begun([hour, *missed]).since(start)
+
+    after = books.change(step)
+    unseen = hours_between(before.newest, start) if before.newest and before.newest < start else []
+    return Entered(after, missed, [*before.incomplete(start), *unseen])
+
+
+def _of(connector: Connector) -> Callable[[Index], Index]:
+    return lambda index: replace(index, stream=connector.stream)

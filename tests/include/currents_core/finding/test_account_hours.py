@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+from collections.abc import Generator
+from random import Random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from currents_core.books.index import Index
+from currents_core.file_key import SourceFile, by_slice, fingerprint
+from currents_core.finding.find_files import find_files
+from currents_core.hour import hours_back
+from tests.tools.house import HOUR, OPEN, PURCHASE, House, table
+from tests.tools.runs import Run
+
+HOURS = [*hours_back(HOUR, 7), HOUR]
+DAMAGED = b"damaged"
+
+
+def test_an_hour_of_which_nothing_is_new_is_told_from_its_manifest() -> None:
+    house = House()
+    house.put(OPEN, "a", table(["x"]))
+    Run(house, HOUR).play()
+    before = house.state.contents[f"manifests/date={HOUR}.json"]
+    again = Run(house, HOUR).play()
+    assert (again.found.hours, again.shards, again.announced) == ([], [], [])
+    assert house.state.contents[f"manifests/date={HOUR}.json"] == before
+
+
+def test_an_hour_that_is_still_to_be_announced_is_accounted_for_again() -> None:
+    house = House()
+    house.put(OPEN, "a", table(["x"]))
+    for step in (steps := (killed := Run(house, HOUR)).steps()):
+        if step == "remembered":
+            steps.close()
+    assert killed.announced == []
+    assert Run(house, HOUR).play().announced == [HOUR]
+    assert Run(house, HOUR).play().announced == []
+
+
+def test_a_late_file_is_found_by_its_slice_alone() -> None:
+    house = House()
+    house.put(PURCHASE, "a", table(["p"]), hour=HOURS[-2])
+    house.put(OPEN, "a", table(["x"]), hour=HOURS[-2])
+    Run(house, HOURS[-2]).play()
+    late = house.put(OPEN, "b", table(["late"]), hour=HOURS[-2])
+    run = Run(house, HOUR).play()
+    assert run.found.work == {late.slice: [late]}
+    assert list(run.found.judged) == [late.slice]
+    assert run.announced == [HOURS[-2]], "with more than was told before"
+
+
+class Story:
+    """Runs of a connector that overlap, die and are missed, while files come, are damaged, replaced and removed."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = Random(seed)
+        self.house = House(lookback_hours=4)
+        self.active: list[Generator[str, None, None]] = []
+        self.files: dict[str, SourceFile] = {}
+        self.names = 0
+
+    def play(self) -> None:
+        for number in range(len(HOURS)):
+            for _ in range(self.random.randint(0, 6)):
+                self._happen(HOURS[: number + 1])
+            if number == 0 or self.random.random() < 0.7:
+                self.active.append(Run(self.house, HOURS[number]).steps())
+        for steps in self.active:
+            steps.close()
+
+    def _happen(self, hours: list[str]) -> None:
+        what = self.random.choice(("put", "put", "put", "change", "remove", "step", "step", "step", "kill", "by hand"))
+        if what == "put":
+            self._put(self.random.choice(hours), f"f{self.names}")
+        elif what == "change" and self.files:
+            key = self.random.choice([*self.files])
+            self._put(self.files[key].hour, key.rpartition("/")[2], self.files[key].event_type)
+        elif what == "remove" and self.files:
+            self.house.source.delete(self.files.pop(self.random.choice([*self.files])).key)
+        elif what == "step" and self.active:
+            steps = self.random.choice(self.active)
+            if next(steps, None) is None:
+                self.active.remove(steps)
+        elif what == "kill" and self.active:
+            self.active.pop(self.random.randrange(len(self.active))).close()
+        elif what == "by hand":
+            self.active.append(Run(self.house, self.random.choice(hours), is_scheduled=False).steps())
+
+    def _put(self, hour: str, name: str, event_type: str | None = None) -> None:
+        self.names += 1
+        body = DAMAGED if self.random.random() < 0.2 else table([f"id{self.names}"])
+        file = self.house.put(event_type or self.random.choice((OPEN, PURCHASE)), name, body, hour=hour)
+        self.files[file.key] = file
+
+
+def check(story: Story, index: Index) -> None:
+    """What the index calls settled is done, and all of the window is done that can be read."""
+    house = story.house
+    listed = by_slice(find_files(house.source, "in/", HOURS, lambda _: True))
+    for place, files in listed.items():
+        fates = {state.file.id: state.fate for state in house.states(place.hour).values()}
+        if index.settled.get(place) == fingerprint(files):
+            assert {fates.get(file.id) for file in files} == {"done"}, place
+        for file in files if place.hour in HOURS[-5:] and place.hour >= index.first else ():
+            is_damaged = house.source.contents[file.key] == DAMAGED
+            assert fates.get(file.id) == ("failed" if is_damaged else "done"), file.key
+    assert max(house.ids().values(), default=1) == 1
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 2**32))
+def test_whatever_happens_the_next_run_finds_all_that_is_open_and_the_books_are_true(seed: int) -> None:
+    story = Story(seed)
+    story.play()
+    last = Run(story.house, HOUR).play()
+    index = last.index.read()
+    assert index
+    check(story, index)
+    for hour in HOURS[-5:]:
+        stored = last.manifests.read(hour)
+        is_open = any(state.fate in {"open", "failed"} for state in story.house.states(hour).values())
+        if index.looks_at(hour):
+            assert stored
+            assert stored["complete"] == (not is_open), hour
+            assert stored["totals"]["sent"] == story.house.account(hour).totals.sent

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from currents_core.books.account import Account, Counts
+from currents_core.books.index import Index
+from currents_core.books.manifest import HourAccount, Manifest
+from currents_core.errors import SetupError
+from currents_core.hour import hour_end, hours_back
+from tests.tools.house import HOUR, OPEN, House, connector, table
+from tests.tools.runs import NOW, Run
+
+EARLIER = hours_back(HOUR, 6)
+NEXT = "2026-11-23-09"
+
+
+def test_each_run_delivers_what_is_open_in_its_window_its_own_hour_first() -> None:
+    house = House(lookback_hours=3)
+    Run(house, EARLIER[0]).play()
+    files = {hour: house.put(OPEN, "a", table([hour]), hour=hour) for hour in (*EARLIER, HOUR)}
+    run = Run(house, HOUR).play()
+    assert [file.hour for shard in run.shards for file in shard.files] == [HOUR, *EARLIER[3:]]
+    assert run.faults == []
+    assert {file.id for hour in (*EARLIER[3:], HOUR) for file in [files[hour]]} == {
+        found for hour in (*EARLIER, HOUR) for found in house.done(hour)
+    }
+
+
+def test_only_scheduled_runs_look_back() -> None:
+    house = House(lookback_hours=3)
+    Run(house, EARLIER[-1]).play()
+    house.put(OPEN, "a", table(["late"]), hour=EARLIER[-1])
+    house.put(OPEN, "a", table(["now"]))
+    Run(house, HOUR, is_scheduled=False).play()
+    assert house.ids().keys() == {"now"}
+    Run(house, HOUR).play()
+    assert house.ids().keys() == {"now", "late"}
+
+
+def test_hours_before_the_first_run_are_left_to_backfills_unless_somebody_exported_them() -> None:
+    house = House()
+    for name, hour in (("asked for", EARLIER[0]), ("nobody's", EARLIER[1])):
+        house.put(OPEN, "a", table([name]), hour=hour)
+    Run(house, EARLIER[0], is_scheduled=False).play()
+    assert house.ids().keys() == {"asked for"}
+    house.put(OPEN, "b", table(["late"]), hour=EARLIER[0])
+    run = Run(house, HOUR).play()
+    assert house.ids().keys() == {"asked for", "late"}
+    assert [(shard.mark, shard.is_past) for shard in run.shards] == [("backfill", True)]
+
+
+def test_hours_that_an_earlier_version_exported_are_no_backfill() -> None:
+    house = House()
+    run = Run(house, EARLIER[2])
+    run.manifests.write(Manifest("test", EARLIER[2], HourAccount(0, Account(), []), {}), NOW)
+    house.put(OPEN, "a", table(["late"]), hour=EARLIER[3])
+    later = Run(house, HOUR).play()
+    assert house.ids().keys() == {"late"}
+    assert later.shards[0].mark == "live"
+
+
+def test_hours_without_a_run_get_manifests_and_announcements_and_are_told_as_late_once() -> None:
+    house = House()
+    Run(house, EARLIER[0]).play()
+    house.put(OPEN, "a", table(["missed"]), hour=EARLIER[2])
+    run = Run(house, HOUR).play()
+    assert run.entered.missed == EARLIER[1:]
+    assert run.announced == [EARLIER[2]], "an hour without files is not announced"
+    for hour in EARLIER:
+        stored = run.manifests.read(hour)
+        assert stored
+        assert stored["complete"]
+    again = Run(house, NEXT).play()
+    assert (again.entered.missed, again.announced) == ([], [])
+
+
+def test_an_hour_is_not_missed_before_its_deadline() -> None:
+    house = House(notify={"deadline_minutes": 90})
+    Run(house, EARLIER[0]).play()
+    now = hour_end(EARLIER[3]) + timedelta(minutes=90)
+    first = Run(house, HOUR, now=now).play()
+    assert first.entered.missed == EARLIER[1:3]
+    second = Run(house, HOUR, now=now + timedelta(seconds=1)).play()
+    assert second.entered.missed == [], "its run has accounted for it in the meantime"
+
+
+def test_hours_that_leave_the_window_incomplete_are_told() -> None:
+    house = House(lookback_hours=2)
+    house.put(OPEN, "a", b"damaged", hour=EARLIER[0])
+    assert Run(house, EARLIER[0]).play().faults
+    run = Run(house, EARLIER[2]).play()
+    assert (run.entered.left, run.faults) == ([], [])
+    run = Run(house, EARLIER[3]).play()
+    assert run.entered.left == [EARLIER[0]]
+    assert Run(house, EARLIER[4]).play().entered.left == []
+
+
+def test_hours_that_no_window_reached_are_told() -> None:
+    house = House(lookback_hours=2)
+    Run(house, EARLIER[0]).play()
+    assert Run(house, HOUR).play().entered.left == EARLIER[1:4]
+
+
+def test_another_source_or_destination_is_refused_until_somebody_chooses() -> None:
+    house = House()
+    Run(house, EARLIER[0]).play()
+    house.connector = connector(destination={"kind": "event_bus", "name": "other", "region": "us-east-1"})
+    with pytest.raises(SetupError) as refused:
+        Run(house, HOUR).play()
+    told = (
+        "the books in s3://state/index.json are of s3://braze/in/ → event_bus bus in us-east-1, but the connector now"
+    )
+    assert told in str(refused.value)
+    assert "give it another state.prefix to begin new books, or trigger a run with `keep_books`" in str(refused.value)
+    Run(house, HOUR, is_scheduled=False, params={"keep_books": True}).play()
+    assert Run(house, HOUR).play().faults == []
+
+
+def test_a_file_that_could_not_be_read_is_tried_again_once_the_settings_have_changed() -> None:
+    house = House()
+    house.put(OPEN, "a", b"damaged", hour=EARLIER[-1])
+    Run(house, EARLIER[-1]).play()
+    assert Run(house, HOUR).play().shards == []
+    house.connector = connector(broken_properties="dead_letter")
+    run = Run(house, NEXT).play()
+    assert [file.hour for shard in run.shards for file in shard.files] == [EARLIER[-1]]
+    assert run.faults[0].startswith(f"{EARLIER[-1]} is not complete, 1 open file: s3://braze/in/event_type={OPEN}/")
+    assert Run(house, "2026-11-23-10").play().shards == []
+
+
+def test_a_slice_that_another_task_has_is_left_to_it_in_a_past_hour() -> None:
+    house = House()
+    file = house.put(OPEN, "a", table(["x"]), hour=EARLIER[-1])
+    Run(house, EARLIER[-2]).play()
+    claim = house.ledger.claim(file.slice, "another task")
+    run = Run(house, HOUR).play()
+    assert (run.faults, house.ids(), house.crew.slept) == ([], {}, 0.0)
+    stored = run.manifests.read(EARLIER[-1])
+    assert stored
+    assert not stored["complete"]
+    claim.swap(release=True)  # type: ignore[union-attr]
+    Run(house, NEXT).play()
+    assert house.ids() == {"x": 1}
+    assert Index() != run.index.read()
+    assert house.account(EARLIER[-1]).totals == Counts(read=1, sent=1)

@@ -1,0 +1,85 @@
+"""The runs of a connector without Airflow: what its tasks do, one step at a time, so that tests can get in between."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from currents_core.books.index import IndexObject
+from currents_core.books.layout import Layout
+from currents_core.books.manifest import Manifest, Manifests
+from currents_core.errors import DeliveryError
+from currents_core.finding.account_hours import account, remember
+from currents_core.finding.discover import Look, look
+from currents_core.finding.shard import Shard, plan_run
+from currents_core.finding.window import Entered, enter
+from currents_core.setup.run_request import RunRequest, run_request
+from tests.tools.house import House
+
+# Long after all hours of tests, so that each missed one is late.
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
+
+
+@dataclass
+class Run:
+    """One run of the connector of a house. What a step finds out is there once the step was made."""
+
+    house: House
+    hour: str
+    is_scheduled: bool = True
+    params: dict[str, Any] = field(default_factory=dict)
+    now: datetime = NOW
+    request: RunRequest = field(init=False)
+    entered: Entered = field(init=False)
+    found: Look = field(init=False)
+    shards: list[Shard] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+    announced: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.request = run_request(self.params, self.hour, self.house.connector, is_scheduled=self.is_scheduled)
+        self.index = IndexObject(self.house.state, Layout())
+        self.manifests = Manifests(self.house.state, Layout())
+
+    def play(self) -> Run:
+        """Makes all steps."""
+        for _ in self.steps():
+            pass
+        return self
+
+    def steps(self) -> Generator[str, None, None]:
+        """Makes a step, and says which, each time that it is asked for the next."""
+        house, request = self.house, self.request
+        self.entered = enter(self.index, self.manifests, house.connector, request, self.now)
+        yield "entered"
+        self.found = look(house.connector, house.source, house.ledger, request, self.entered.index)
+        self.shards = plan_run(self.found.work, request, self.entered.index, marks_backfills=True)
+        yield "planned"
+        failed = []
+        for shard in self.shards:
+            try:
+                house.delivery(mode=shard.mark, waits=not shard.is_past).deliver(shard.work)
+            except DeliveryError:
+                failed = ["deliver"]
+            yield "delivered"
+        yield from self._reconcile(failed)
+
+    def _reconcile(self, failed: list[str]) -> Iterator[str]:
+        house, request = self.house, self.request
+        planned = [file for shard in self.shards for file in shard.files]
+        accounts = account(request, self.found, planned, house.ledger, self.manifests, connector="test", announces=True)
+        yield "accounted"
+        self.faults = accounts.complaints(request, planned, failed)
+        complete: list[Manifest] = []
+        for manifest in accounts.manifests:
+            if self.manifests.write(manifest, self.now, announce=not self.faults):
+                complete.append(manifest)
+            yield "written"
+        if accounts.manifests:
+            remember(self.index, house.connector, request, self.found, accounts.manifests)
+        yield "remembered"
+        for manifest in complete:
+            self.announced.append(manifest.hour)
+            self.manifests.announced(manifest, self.now)
