@@ -60,7 +60,8 @@ class Run:
         failed = []
         for shard in self.shards:
             try:
-                house.delivery(mode=shard.mark, waits=not shard.is_past).deliver(shard.work)
+                delivery = house.delivery(mode=shard.mark, waits=not shard.is_past, max_events=request.max_events)
+                delivery.deliver(shard.work)
             except DeliveryError:
                 failed = ["deliver"]
             yield "delivered"

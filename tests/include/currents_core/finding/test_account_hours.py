@@ -50,6 +50,28 @@ def test_a_late_file_is_found_by_its_slice_alone() -> None:
     assert run.announced == [HOURS[-2]], "with more than was told before"
 
 
+def test_what_a_trial_left_is_open() -> None:
+    house = House()
+    files = [house.put(OPEN, name, table([name]), hour=HOURS[-2]) for name in "ab"]
+    Run(house, HOURS[-2], is_scheduled=False, params={"max_events": 1}).play()
+    assert len(house.ids()) == 1
+    assert Run(house, HOUR).play().found.work == {files[0].slice: [files[1]]}
+    assert house.ids() == {"a": 1, "b": 1}
+
+
+def test_a_damaged_file_that_was_removed_is_gone_from_the_books_with_the_next_run() -> None:
+    house = House()
+    damaged = house.put(OPEN, "a", DAMAGED, hour=HOURS[-2])
+    Run(house, HOURS[-2]).play()
+    house.source.delete(damaged.key)
+    run = Run(house, HOUR).play()
+    assert run.found.work == {damaged.slice: []}
+    assert house.states(HOURS[-2])[damaged.id].fate == "gone"
+    stored = run.manifests.read(HOURS[-2])
+    assert stored
+    assert stored["complete"]
+
+
 class Story:
     """Runs of a connector that overlap, die and are missed, while files come, are damaged, replaced and removed."""
 
@@ -70,7 +92,7 @@ class Story:
             steps.close()
 
     def _happen(self, hours: list[str]) -> None:
-        what = self.random.choice(("put", "put", "put", "change", "remove", "step", "step", "step", "kill", "by hand"))
+        what = self.random.choice((*["put"] * 3, *["step"] * 3, "change", "remove", "kill", "by hand", "trial"))
         if what == "put":
             self._put(self.random.choice(hours), f"f{self.names}")
         elif what == "change" and self.files:
@@ -84,8 +106,9 @@ class Story:
                 self.active.remove(steps)
         elif what == "kill" and self.active:
             self.active.pop(self.random.randrange(len(self.active))).close()
-        elif what == "by hand":
-            self.active.append(Run(self.house, self.random.choice(hours), is_scheduled=False).steps())
+        elif what in {"by hand", "trial"}:
+            params = {"max_events": 1} if what == "trial" else {}
+            self.active.append(Run(self.house, self.random.choice(hours), is_scheduled=False, params=params).steps())
 
     def _put(self, hour: str, name: str, event_type: str | None = None) -> None:
         self.names += 1
@@ -105,6 +128,10 @@ def check(story: Story, index: Index) -> None:
         for file in files if place.hour in HOURS[-5:] and place.hour >= index.first else ():
             is_damaged = house.source.contents[file.key] == DAMAGED
             assert fates.get(file.id) == ("failed" if is_damaged else "done"), file.key
+    ids = {file.id for files in listed.values() for file in files}
+    for hour in (each for each in HOURS[-5:] if index.looks_at(each)):
+        left = {file_id for file_id, state in house.states(hour).items() if state.fate in {"open", "failed"}}
+        assert left <= ids, "what is no longer there is not open"
     assert max(house.ids().values(), default=1) == 1
 
 
