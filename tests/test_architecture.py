@@ -64,7 +64,9 @@ def test_airflow_reads_the_dag_files_and_they_shadow_no_module() -> None:
 # What runs inside the scheduler, for which the SDK has nothing.
 IN_THE_SCHEDULER = {
     "plugins/currents_airflow/deadline.py": ("airflow.models.dagrun",),
-    "plugins/currents_airflow/pool.py": ("airflow.listeners", "airflow.models.pool"),
+    "plugins/currents_airflow/plugin.py": ("airflow.settings.get_policy_plugin_manager",),
+    "plugins/currents_airflow/policy.py": ("airflow.policies.hookimpl",),
+    "plugins/currents_airflow/pool.py": ("airflow.listeners", "airflow.models.pool", "airflow.models.taskinstance"),
     "plugins/currents_airflow/pool_check.py": ("airflow.state",),
 }
 # What only the OpenLineage provider calls, where it is installed.

@@ -13,8 +13,9 @@ from currents_airflow.operators.deliver import CurrentsToEventBridgeOperator
 from currents_airflow.operators.discover import CurrentsDiscoverOperator
 from currents_airflow.operators.reconcile import CurrentsReconcileOperator
 from currents_airflow.params import export_params
+from currents_airflow.policy import POOL
 from currents_core.hour import HOUR_FORMAT
-from currents_core.setup.settings import POOL, Connector
+from currents_core.setup.settings import Connector
 
 # Above the tasks of other DAGs that say nothing.
 _LIVE_FIRST = 100
@@ -65,7 +66,7 @@ def _tasks(connector: Connector) -> None:
     deliver = CurrentsToEventBridgeOperator.partial(
         task_id="deliver",
         connector=name,
-        # The pool shares the budget out: each of its slots is worth a part.
+        # Each slot of the pool is worth a part of the budget. The cluster policy has another for backfills.
         pool=POOL,
         map_index_template="{{ task.shard['label'] }}",
         doc_md=_DELIVER_DOC,

@@ -1,10 +1,12 @@
-"""The Airflow plugin: what the scheduler needs of this project."""
+"""The Airflow plugin: what the scheduler and the API server need of this project."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from airflow.plugins_manager import AirflowPlugin
 
-from currents_airflow import pool
+from currents_airflow import policy, pool
 from currents_airflow.deadline import HourEnd
 
 
@@ -14,3 +16,12 @@ class CurrentsPlugin(AirflowPlugin):
     name = "currents"
     listeners = [pool]  # noqa: RUF012 - as Airflow declares it
     deadline_references = [HourEnd]  # noqa: RUF012
+
+    @classmethod
+    def on_load(cls, *_: Any, **__: Any) -> None:
+        """Makes the cluster policy known where no entry point of the wheel does."""
+        from airflow.settings import get_policy_plugin_manager
+
+        known = get_policy_plugin_manager()
+        if not known.is_registered(policy):
+            known.register(policy)

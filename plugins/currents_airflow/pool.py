@@ -1,4 +1,4 @@
-"""Keeps the Airflow pool whose slots share out the budgets as the connectors say, so that nobody has to.
+"""Keeps the Airflow pools whose slots share out the budgets as the connectors say, so that nobody has to.
 
 A listener of the scheduler: only that knows the pools, and a task of a pool that is missing waits for ever.
 """
@@ -11,51 +11,68 @@ from typing import TYPE_CHECKING, Any
 from airflow.listeners import hookimpl
 
 from currents_airflow.connectors import all_connectors
-from currents_airflow.pool_check import confirm_pool
-from currents_core.setup.settings import POOL, pool_slots
+from currents_airflow.policy import BACKFILL_POOL, BACKFILL_WEIGHT, POOL, is_backfill
+from currents_airflow.pool_check import confirm_pools
+from currents_core.setup.settings import pool_slots
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 log = logging.getLogger(__name__)
 
-_DESCRIPTION = "Deliveries of Currents events; made and kept by Currents Export: change budget.slots, not this"
+_DESCRIPTION = "Deliveries of Currents events; made and kept by Currents Export: change budget.{}, not this"
 
 
 @hookimpl
 def on_dag_run_running(dag_run: Any, msg: str) -> None:  # noqa: ARG001 - the names are Airflow's
-    """Keeps the pool whenever a run with tasks in it starts, in the scheduler's own transaction."""
+    """Keeps the pools whenever a run with tasks in them starts, in the scheduler's own transaction."""
     from sqlalchemy.orm import object_session
 
     if not any(task.pool == POOL for task in dag_run.dag.tasks):
         return
     connectors = all_connectors().valid.values()
     if (session := object_session(dag_run)) and connectors:
-        slots = pool_slots(connectors)
-        keep_pool(session, slots)
-        confirm_pool(dag_run, slots, session)
+        slots, backfill_slots = pool_slots(connectors)
+        keep_pool(session, POOL, slots, "slots")
+        keep_pool(session, BACKFILL_POOL, backfill_slots, "backfill_slots")
+        confirm_pools(dag_run, slots + backfill_slots, session)
+        if is_backfill(dag_run):
+            put_last(session, dag_run)
 
 
-def keep_pool(session: Session, slots: int) -> None:
-    """Creates the pool with this many slots, or resizes it."""
+def put_last(session: Session, dag_run: Any) -> None:
+    """Does to all tasks of a backfill what the cluster policy does to those that are mapped or cleared later.
+
+    The policy is not asked for all tasks of a new run, and maybe not where the run was made or cleared.
+    """
+    from airflow.models.taskinstance import TaskInstance
+    from sqlalchemy import update
+
+    tasks = update(TaskInstance).where(TaskInstance.dag_id == dag_run.dag_id, TaskInstance.run_id == dag_run.run_id)
+    session.execute(tasks.values(priority_weight=BACKFILL_WEIGHT))
+    session.execute(tasks.where(TaskInstance.pool == POOL).values(pool=BACKFILL_POOL))
+
+
+def keep_pool(session: Session, name: str, slots: int, setting: str) -> None:
+    """Creates the pool with as many slots as the setting of the budgets says, or resizes it."""
     from airflow.models.pool import Pool
     from sqlalchemy import update
 
-    if session.execute(_insert(session, slots)).rowcount:  # type: ignore[attr-defined]
-        log.info("created the pool %s with %d slots", POOL, slots)
+    if session.execute(_insert(session, name, slots, setting)).rowcount:  # type: ignore[attr-defined]
+        log.info("created the pool %s with %d slots", name, slots)
         return
-    other = update(Pool).where(Pool.pool == POOL, Pool.slots != slots).values(slots=slots)
+    other = update(Pool).where(Pool.pool == name, Pool.slots != slots).values(slots=slots)
     if session.execute(other).rowcount:  # type: ignore[attr-defined]
-        log.warning("reset the pool %s to %d slots, as budget.slots of the connectors says", POOL, slots)
+        log.warning("reset the pool %s to %d slots, as budget.%s of the connectors says", name, slots, setting)
 
 
-def _insert(session: Session, slots: int) -> Any:
+def _insert(session: Session, name: str, slots: int, setting: str) -> Any:
     """An insert that does nothing if the pool exists: of two schedulers that find none, only one can create it."""
     from airflow.models.pool import Pool
     from sqlalchemy import insert
     from sqlalchemy.dialects import postgresql
 
-    row = {"pool": POOL, "slots": slots, "description": _DESCRIPTION, "include_deferred": False}
+    row = {"pool": name, "slots": slots, "description": _DESCRIPTION.format(setting), "include_deferred": False}
     if session.get_bind().dialect.name == "postgresql":
         return postgresql.insert(Pool).values(**row).on_conflict_do_nothing()
     ignoring = insert(Pool).prefix_with("OR IGNORE", dialect="sqlite").prefix_with("IGNORE", dialect="mysql")

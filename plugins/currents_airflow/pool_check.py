@@ -1,7 +1,8 @@
-"""Tells the tasks that plan deliveries whether the scheduler keeps the pool for them.
+"""Tells the tasks that plan deliveries whether the scheduler keeps the pools for them.
 
 Tasks can't see pools, and a task in a missing pool waits forever. So whenever a run starts, the scheduler leaves a note
-in Airflow's task state store, and a planning task that finds no note fails: its scheduler lacks the plugin.
+in Airflow's task state store, and a planning task that finds no note fails: its scheduler lacks the plugin, and with it
+the policy that moves backfills to their pool.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from currents_airflow.policy import BACKFILL_POOL, POOL
 from currents_core.errors import SetupError
-from currents_core.setup.settings import POOL
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 _KEY = "currents_pool_slots"
 
 
-def confirm_pool(dag_run: Any, slots: int, session: Session) -> None:
+def confirm_pools(dag_run: Any, slots: int, session: Session) -> None:
     """Leaves the notes of a run that starts, in the scheduler's own transaction."""
     from airflow.state import TaskScope, get_state_backend
 
@@ -28,13 +29,13 @@ def confirm_pool(dag_run: Any, slots: int, session: Session) -> None:
         get_state_backend().set(scope, _KEY, json.dumps(slots), session=session)
 
 
-def require_pool(context: Context) -> None:
+def require_pools(context: Context) -> None:
     """Raises SetupError where a task that plans deliveries finds no note."""
     if _needs_note(context) and context["task_state_store"].get(_KEY) is None:
         raise SetupError(
-            f"the scheduler does not keep the Airflow pool `{POOL}`, and deliveries would wait for it forever; install "
-            "the package currents-export there, or mount its plugins folder, make the connectors file readable there, "
-            "restart the scheduler, and clear this task"
+            f"the scheduler does not keep the Airflow pools `{POOL}` and `{BACKFILL_POOL}`, and deliveries would wait "
+            "for them forever; install the package currents-export there, or mount its plugins folder, make the "
+            "connectors file readable there, restart the scheduler, and clear this task"
         )
 
 

@@ -11,7 +11,7 @@ from currents_airflow.operators.base import SHORT_TASK, TASK_DEFAULTS
 from currents_airflow.operators.deliver import CurrentsToEventBridgeOperator
 from currents_airflow.operators.redrive import CurrentsConcludeRedriveOperator, CurrentsSelectLettersOperator
 from currents_airflow.params import redrive_params
-from currents_core.setup.settings import POOL
+from currents_airflow.policy import POOL
 
 _CONNECTOR = "{{ params.connector }}"
 _DOC = """

@@ -79,6 +79,7 @@ def test_the_packages_are_the_wheels(environment: Path, installed: Airflow) -> N
 def test_the_plugin_loads_once_and_without_an_error(installed: Airflow) -> None:
     told = json.loads(printed(installed, FOUND))
     assert (told["plugins"], told["errors"]) == (["currents"], {})
+    assert told["policies_at_start"] == ["currents_airflow.policy"]
     assert (told["providers"], told["settings"]) == (["currents-export"], ["currents-export"])
 
 

@@ -59,7 +59,7 @@ def test_where_the_scheduler_lacks_the_plugin_the_first_task_says_so(migrated: P
             assert dag.ended(run, 120) == "failed"
             assert dag.states(run)[task] == "failed"
             log = dag.log(run, task)
-            assert "the scheduler does not keep the Airflow pool `currents`" in log
+            assert "the scheduler does not keep the Airflow pools `currents` and `currents_backfill`" in log
             assert "install the package currents-export there" in log
 
         export.put(HOUR)

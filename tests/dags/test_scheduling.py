@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -21,7 +22,11 @@ from tests.tools.local_aws import local_aws
 from tests.tools.sample import make_files
 from tests.tools.scheduler import RunningDag, scheduler
 
+# Whose hours take minutes.
+BUSY = ["busy_a", "busy_b", "busy_c"]
 CONNECTORS: dict[str, dict[str, Any]] = {
+    **{name: {"budget": {"requests_per_second": 6}} for name in BUSY},
+    "live": {},
     "scheduled": {},
     "manual": {"schedule": {"sweep_hours": 48}},
     "cleared": {},
@@ -284,6 +289,42 @@ def test_dead_letters_are_sent_again_and_only_what_went_leaves_them(export: Expo
     assert len(export.accepted()) == events + 3, "a redrive that is cleared sends nothing twice"
 
 
+def test_backfills_of_many_connectors_leave_live_hours_their_slots(stage: Stage) -> None:
+    busy = [Export(stage, name) for name in BUSY]
+    for each in busy:
+        hours = [f"2026-05-10-0{hour}" for hour in range(5, 9)]
+        for file in make_files(hours, TYPES[:1], rows=3_000, prefix=f"{each.connector}/"):
+            each.put_object(file.key, file.body)
+        each.dag.switch_on()
+    numbers = [each.dag.start_backfill("2026-05-10T05", "2026-05-10T07", reprocess_behavior="none") for each in busy]
+    stretch = busy[0].dag.trigger(hour="2026-05-10-07", until="2026-05-10-08")
+
+    def deliveries() -> list[Any]:
+        runs = [(each.dag, run["dag_run_id"]) for each in busy for run in each.dag.runs("backfill")]
+        return [shard for dag, run in (*runs, (busy[0].dag, stretch)) for shard in dag.shards(run)]
+
+    def states() -> Counter[str]:
+        return Counter(each["state"] for each in deliveries() if each["map_index"] >= 0)
+
+    wait_for(90, lambda: states().total() == 7 and states()["running"] == 2)
+    live = Export(stage, "live")
+    for back in (1, 2):
+        live.put(format_hour(datetime.now(UTC) - timedelta(hours=back)))
+    live.dag.switch_on()
+    [run] = wait_for(30, lambda: live.dag.runs("scheduled"))
+    assert live.dag.ended(run["dag_run_id"], 60) == "success"
+    [delivery] = live.dag.shards(run["dag_run_id"])
+    waited = datetime.fromisoformat(delivery["start_date"]) - datetime.fromisoformat(run["queued_at"])
+    assert waited < timedelta(seconds=30)
+    assert delivery["pool"] == "currents"
+    assert states() == {"running": 2, "scheduled": 5}
+    assert {each["pool"] for each in deliveries()} == {"currents_backfill"}
+    for each, number in zip(busy, numbers, strict=True):
+        stage.scheduler.ask("PUT", f"backfills/{number}/cancel")
+        for ended in (*each.dag.runs("backfill"), *each.dag.runs("manual")):
+            each.dag.ask("PATCH", f"/dagRuns/{ended['dag_run_id']}", state="failed")
+
+
 def test_every_dag_and_task_says_what_it_does_and_the_dag_belongs_to_the_file_that_asked_for_it(stage: Stage) -> None:
     dags = stage.scheduler.ask("GET", "dags?limit=100")["dags"]
     assert {each["dag_id"] for each in dags} >= {
@@ -331,6 +372,7 @@ def test_hours_are_backfilled_once_whichever_way(export: Export) -> None:
     assert [run["state"] for run in again] == ["success"] * 4
     assert len(export.accepted()) == events, "what was delivered is not sent again"
     assert again[0]["partition_key"] == hours[3], "backwards"
+    assert {task["pool"] for task in delivering(export, "success")} == {"currents_backfill"}, "also once cleared"
     log = export.dag.log(again[0]["dag_run_id"], "discover")
     assert "nothing to deliver: every file below" in log
 

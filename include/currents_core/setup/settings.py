@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import date
 from difflib import get_close_matches
@@ -16,9 +16,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from currents_core.catalog import catalog, documented_fields
 from currents_core.limits import EVENT_BUS, Limits, put_events_quota
 from currents_core.setup.patterns import matches_any, require_pattern
-
-# The Airflow pool whose slots divide the budgets.
-POOL = "currents"
 
 # arn:partition:events:region:account:event-bus/name
 # Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html
@@ -145,20 +142,11 @@ class Budget(_Model):
         int, Field(ge=1, le=100, description="the slots of the Airflow pool `currents`, a whole number from 1 to 100")
     ] = 4
     backfill_slots: Annotated[
-        int, Field(ge=1, le=100, description="how many of the slots backfills may use at once, fewer than `slots`")
+        int, Field(ge=1, le=100, description="the slots of the pool `currents_backfill`, a whole number from 1 to 100")
     ] = 2
     price_per_million_events: Annotated[
         float, Field(ge=0, description="dollars, for estimates; see https://aws.amazon.com/eventbridge/pricing")
     ] = 1.0
-
-    @model_validator(mode="after")
-    def _live_hours_have_a_slot(self) -> Budget:
-        if self.slots > 1 and self.backfill_slots >= self.slots:
-            raise ValueError(
-                f"backfill_slots is {self.backfill_slots} of {self.slots} slots, which leaves none for the live hour; "
-                "lower it"
-            )
-        return self
 
 
 class Schedule(_Model):
@@ -323,12 +311,12 @@ class Connector(_Model):
         return told or self.budget.share_of_quota * put_events_quota(self.destination.region)
 
     def rates(self, slots: float) -> tuple[float, float | None]:
-        """The requests and the entries per second that a task with ``slots`` slots of the pool may send.
+        """The requests and the entries per second that a task with ``slots`` slots of its pool may send.
 
-        ``slots`` may be a fraction. An entries rate of None is no limit. Each slot is worth an equal part of the
-        budget, so the tasks that fit into the pool never exceed it together.
+        ``slots`` may be a fraction. An entries rate of None is no limit. Each slot of the two pools is worth an equal
+        part of the budget, so the tasks that fit into them never exceed it together.
         """
-        part = slots / self.budget.slots
+        part = slots / (self.budget.slots + self.budget.backfill_slots)
         entries = self.budget.entries_per_second
         return self.requests_per_second * part, entries * part if entries else None
 
@@ -339,6 +327,10 @@ class Connector(_Model):
         return self
 
 
-def pool_slots(connectors: Iterable[Connector]) -> int:
-    """The slots of the pool that connectors share: the fewest of any, so that none of them exceeds its budget."""
-    return min(connector.budget.slots for connector in connectors)
+def pool_slots(connectors: Collection[Connector]) -> tuple[int, int]:
+    """The slots of the pools that connectors share, that of live hours and that of backfills.
+
+    Each has the fewest that any connector says, so that none of them exceeds its budget.
+    """
+    budgets = [connector.budget for connector in connectors]
+    return min(each.slots for each in budgets), min(each.backfill_slots for each in budgets)

@@ -9,7 +9,7 @@ from currents_airflow import metrics, notices
 from currents_airflow.links import EventBusLink, SourceFilesLink
 from currents_airflow.operators.base import CurrentsOperator
 from currents_airflow.operators.plan import Plan, at_least_one
-from currents_airflow.pool_check import require_pool
+from currents_airflow.pool_check import require_pools
 from currents_core.counted import counted
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class CurrentsDiscoverOperator(CurrentsOperator):
         from currents_core.finding.window import enter
         from currents_core.setup.fitting import unknown_patterns
 
-        require_pool(context)
+        require_pools(context)
         request, connector = parts.request, parts.connector
         self.addresses = parts.addresses()
         for pattern in unknown_patterns(connector):

@@ -11,7 +11,7 @@ from currents_airflow.links import EventBusLink
 from currents_airflow.operators.base import CurrentsOperator
 from currents_airflow.operators.plan import Plan, at_least_one
 from currents_airflow.operators.reconcile import CurrentsReconcileOperator
-from currents_airflow.pool_check import require_pool
+from currents_airflow.pool_check import require_pools
 from currents_core.counted import counted
 from currents_core.errors import DeliveryError
 
@@ -33,7 +33,7 @@ class CurrentsSelectLettersOperator(CurrentsOperator):
         from currents_core.finding.shard import plan_shards
         from currents_core.finding.window import require_stream
 
-        require_pool(context)
+        require_pools(context)
         self.addresses = parts.addresses()
         parts.bus.preflight()
         require_stream(parts.index.read(), parts.connector, parts.index.uri)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +19,21 @@ from airflow import plugins_manager
 from airflow.listeners.listener import get_listener_manager
 from airflow.providers_manager import ProvidersManager
 from airflow.sdk.listener import get_listener_manager as get_listener_manager_of_tasks
+from airflow.settings import get_policy_plugin_manager
 
-def listeners(manager):
-    return [each.__name__ for each in manager.pm.get_plugins() if "currents" in getattr(each, "__name__", "")]
+def ours(manager):
+    return [each.__name__ for each in manager.get_plugins() if "currents" in getattr(each, "__name__", "")]
 
 
+policies_at_start = ours(get_policy_plugin_manager())
 print(json.dumps({
+    "policies_at_start": policies_at_start,
     "plugins": [each["name"] for each in plugins_manager.get_plugin_info() if "currents" in str(each["source"])],
     "errors": plugins_manager.get_import_errors(),
     "references": list(plugins_manager.get_deadline_references_plugins()),
-    "listeners": listeners(get_listener_manager()),
-    "listeners_of_tasks": listeners(get_listener_manager_of_tasks()),
+    "listeners": ours(get_listener_manager().pm),
+    "listeners_of_tasks": ours(get_listener_manager_of_tasks().pm),
+    "policies": ours(get_policy_plugin_manager()),
     "providers": [name for name in ProvidersManager().providers if "currents" in name],
     "settings": [name for name, _ in ProvidersManager().provider_configs if "currents" in name],
 }))
@@ -41,10 +46,9 @@ def wheel(tmp_path: Path) -> Path:
     metadata = tmp_path / "site" / "currents_export-0.1.0.dist-info"
     metadata.mkdir(parents=True)
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: currents-export\nVersion: 0.1.0\n")
-    (metadata / "entry_points.txt").write_text(
-        "[airflow.plugins]\ncurrents = currents_airflow.plugin:CurrentsPlugin\n"
-        "[apache_airflow_provider]\nprovider_info = currents_airflow.provider:provider_info\n"
-    )
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]
+    lines = [f"[{group}]\n{name} = {value}" for group, named in groups.items() for name, value in named.items()]
+    (metadata / "entry_points.txt").write_text("\n".join(lines))
     return metadata.parent
 
 
@@ -64,5 +68,7 @@ def test_the_plugin_is_loaded_once_however_it_is_installed(
     assert (told["plugins"], told["errors"]) == (["currents"], {})
     assert told["references"] == ["currents_airflow.deadline.HourEnd"]
     assert told["listeners"] == told["listeners_of_tasks"] == ["currents_airflow.pool"]
+    assert told["policies"] == ["currents_airflow.policy"]
+    assert told["policies_at_start"] == (["currents_airflow.policy"] if has_wheel else []), "else with the plugin"
     assert told["providers"] == (["currents-export"] if has_wheel else [])
     assert told["settings"] == (["currents-export"] if has_wheel else [])

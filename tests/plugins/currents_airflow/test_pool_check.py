@@ -9,9 +9,9 @@ from airflow.sdk import DAG
 
 from currents_airflow.operators.deliver import CurrentsToEventBridgeOperator
 from currents_airflow.operators.discover import CurrentsDiscoverOperator
-from currents_airflow.pool_check import require_pool
+from currents_airflow.policy import POOL
+from currents_airflow.pool_check import require_pools
 from currents_core.errors import SetupError
-from currents_core.setup.settings import POOL
 
 
 def context(task_id: str = "discover", *, pool: str = POOL, map_index: int = -1, note: Any = None, **run: Any) -> Any:
@@ -31,9 +31,9 @@ def context(task_id: str = "discover", *, pool: str = POOL, map_index: int = -1,
 
 
 def test_a_task_that_plans_for_the_pool_fails_without_a_note_of_the_scheduler() -> None:
-    with pytest.raises(SetupError, match=r"does not keep the Airflow pool `currents`.*install .* clear this task"):
-        require_pool(context())
-    require_pool(context(note=4))
+    with pytest.raises(SetupError, match=r"does not keep the Airflow pools `currents` and.*install .* clear this task"):
+        require_pools(context())
+    require_pools(context(note=4))
 
 
 @pytest.mark.parametrize(
@@ -48,4 +48,4 @@ def test_a_task_that_plans_for_the_pool_fails_without_a_note_of_the_scheduler() 
     ids=["plans nothing", "another pool", "mapped", "airflow dags test", "airflow tasks test"],
 )
 def test_other_tasks_and_runs_need_no_note(free: dict[str, Any]) -> None:
-    require_pool(context(**free))
+    require_pools(context(**free))

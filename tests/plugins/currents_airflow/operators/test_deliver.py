@@ -106,7 +106,7 @@ def test_a_claim_names_the_task_and_its_try() -> None:
 
 
 def test_the_pace_is_the_slots_times_what_a_slot_is_worth() -> None:
-    house = House(budget={"requests_per_second": 40, "entries_per_second": 200, "slots": 8})
+    house = House(budget={"requests_per_second": 40, "entries_per_second": 200, "slots": 6, "backfill_slots": 2})
     assert house.connector.rates(operator(house, pool_slots=2).operator.pool_slots) == (10, 50)
 
 
