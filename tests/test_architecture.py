@@ -68,6 +68,7 @@ IN_THE_SCHEDULER = {
     "plugins/currents_airflow/policy.py": ("airflow.policies.hookimpl",),
     "plugins/currents_airflow/pool.py": ("airflow.listeners", "airflow.models.pool", "airflow.models.taskinstance"),
     "plugins/currents_airflow/pool_check.py": ("airflow.state",),
+    "plugins/currents_airflow/run_note.py": ("airflow.listeners",),
 }
 # What only the OpenLineage provider calls, where it is installed.
 LINEAGE = ("airflow.providers.openlineage", "airflow.providers.common.compat.openlineage")

@@ -6,7 +6,7 @@ from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
-from currents_airflow import policy, pool
+from currents_airflow import policy, pool, run_note
 from currents_airflow.deadline import HourEnd
 
 
@@ -14,7 +14,8 @@ class CurrentsPlugin(AirflowPlugin):
     """Currents Export."""
 
     name = "currents"
-    listeners = [pool]  # noqa: RUF012 - as Airflow declares it
+    # The last is called first, and what it does is needed more.
+    listeners = [run_note, pool]  # noqa: RUF012 - as Airflow declares it
     deadline_references = [HourEnd]  # noqa: RUF012
 
     @classmethod

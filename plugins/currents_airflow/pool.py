@@ -28,7 +28,7 @@ def on_dag_run_running(dag_run: Any, msg: str) -> None:  # noqa: ARG001 - the na
     """Keeps the pools whenever a run with tasks in them starts, in the scheduler's own transaction."""
     from sqlalchemy.orm import object_session
 
-    if not any(task.pool == POOL for task in dag_run.dag.tasks):
+    if not delivers(dag_run):
         return
     connectors = all_connectors().valid.values()
     if (session := object_session(dag_run)) and connectors:
@@ -38,6 +38,11 @@ def on_dag_run_running(dag_run: Any, msg: str) -> None:  # noqa: ARG001 - the na
         confirm_pools(dag_run, slots + backfill_slots, session)
         if is_backfill(dag_run):
             put_last(session, dag_run)
+
+
+def delivers(dag_run: Any) -> bool:
+    """Whether a run has tasks in the pools."""
+    return any(task.pool == POOL for task in dag_run.dag.tasks)
 
 
 def put_last(session: Session, dag_run: Any) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from currents_core.counted import counted
 from currents_core.errors import SetupError
 from currents_core.hour import format_hour, hours_back, parse_hour
 from currents_core.mode import Mode
@@ -49,6 +50,20 @@ class RunRequest:
         """Whether the run may leave files open on purpose."""
         return self.is_dry or self.max_events is not None
 
+    @property
+    def summary(self) -> str:
+        """What the run does, for people: its hours, and whatever is not as in a scheduled run."""
+        first, last = self.hours[0], self.hours[-1]
+        told = [
+            first if first == last else f"{first} to {last}, {len(self.hours)} hours",
+            *(f"`{pattern}`" for pattern in (*self.event_types, *self.codes)),
+            self.is_dry and "dry run",
+            self.max_events and f"at most {counted(self.max_events, 'event')}",
+            self.pace < 1 and f"pace {self.pace:.0%}",
+            self.is_replay and f"sent again: {self.reason}",
+        ]
+        return ", ".join(each for each in told if each)
+
     def require_begun(self, now: datetime) -> None:
         """Raises SetupError if an hour lies in the future: it has no files yet, but must not pass for an empty hour."""
         ahead = [each for each in self.hours if parse_hour(each) > now]
@@ -77,57 +92,58 @@ class RunRequest:
         return self.wants(letter["event_type"]) and (not self.codes or matches_any(letter["code"], self.codes))
 
 
-def run_request(
-    params: Mapping[str, Any],
-    hour: str,
-    connector: Connector,
-    *,
-    is_scheduled: bool = False,
-    is_backfill: bool = False,
-) -> RunRequest:
-    """What a run for ``hour`` is asked to do by the parameters of the trigger form.
+def form_request(params: Mapping[str, Any], hour: str, *, is_backfill: bool = False) -> RunRequest:
+    """What a run for ``hour`` is asked to do by the fields of a trigger form, whatever its connector.
 
-    Only scheduled runs look back: whoever runs hours by hand, or as a backfill, asks for these and no others. Raises
-    SetupError if the parameters contradict each other.
+    Raises SetupError if the fields contradict each other.
     """
     asked, until = params.get("hour"), params.get("until")
     if (asked and format_hour(parse_hour(asked)) != hour) or (until and is_backfill):
         raise SetupError(f"this run already has its hour, {hour}; leave `hour` and `until` empty")
-    hours = _stretch(hour, until)
+    if until and not asked:
+        raise SetupError("`until` ends a stretch of hours that `hour` begins; fill in `hour`, or leave `until` empty")
     is_replay, reason = bool(params.get("replay")), str(params.get("reason") or "").strip()
     if is_replay and not reason:
         raise SetupError("a replay sends events again that were sent before; give a `reason` to confirm")
     if reason and not is_replay:
         raise SetupError("`reason` is for replays only; turn `replay` on, or leave `reason` empty")
-    mark: Mode = "replay" if is_replay else "backfill" if is_backfill else "live"
     return RunRequest(
-        hours=hours,
-        past=tuple(hours_back(hours[0], connector.lookback_hours)) if is_scheduled else (),
+        hours=_stretch(hour, until),
         event_types=_patterns(params, "event_types"),
+        codes=_patterns(params, "codes"),
         is_replay=is_replay,
         is_dry=bool(params.get("dry_run")),
         max_events=params.get("max_events"),
         pace=(params.get("pace") or 100) / 100,
-        mark=mark if connector.mark_backfills else "live",
         reason=reason,
-        looks_back=is_scheduled,
         keeps_books=bool(params.get("keep_books")),
     )
 
 
-def redrive_request(params: Mapping[str, Any], hour: str) -> RunRequest:
-    """What a redrive from ``hour`` on is asked to do by the parameters of its trigger form.
+def run_request(
+    params: Mapping[str, Any], hour: str, connector: Connector, *, is_scheduled: bool = False, is_backfill: bool = False
+) -> RunRequest:
+    """What an export of ``hour`` is asked to do by the fields of its trigger form.
 
-    Raises SetupError if its last hour is before its first, or too far from it.
+    Only scheduled runs look back: whoever runs hours by hand, or as a backfill, asks for these and no others. Raises
+    SetupError if the fields contradict each other.
     """
-    return RunRequest(
-        hours=_stretch(hour, params.get("until")),
-        event_types=_patterns(params, "event_types"),
-        codes=_patterns(params, "codes"),
-        is_redrive=True,
-        is_dry=bool(params.get("dry_run")),
-        pace=(params.get("pace") or 100) / 100,
+    asked = form_request(params, hour, is_backfill=is_backfill)
+    mark: Mode = "replay" if asked.is_replay else "backfill" if is_backfill else "live"
+    return replace(
+        asked,
+        past=tuple(hours_back(asked.hours[0], connector.lookback_hours)) if is_scheduled else (),
+        looks_back=is_scheduled,
+        mark=mark if connector.mark_backfills else "live",
     )
+
+
+def redrive_request(params: Mapping[str, Any], hour: str) -> RunRequest:
+    """What a redrive from ``hour`` on is asked to do by the fields of its trigger form.
+
+    Raises SetupError if the fields contradict each other.
+    """
+    return replace(form_request(params, hour), is_redrive=True)
 
 
 def _patterns(params: Mapping[str, Any], field: str) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from airflow.sdk.listener import get_listener_manager as get_listener_manager_of
 from airflow.settings import get_policy_plugin_manager
 
 def ours(manager):
-    return [each.__name__ for each in manager.get_plugins() if "currents" in getattr(each, "__name__", "")]
+    return sorted(each.__name__ for each in manager.get_plugins() if "currents" in getattr(each, "__name__", ""))
 
 
 policies_at_start = ours(get_policy_plugin_manager())
@@ -67,7 +67,7 @@ def test_the_plugin_is_loaded_once_however_it_is_installed(
     told = found(tmp_path, path, ROOT / "plugins" if has_folder else tmp_path / "empty")
     assert (told["plugins"], told["errors"]) == (["currents"], {})
     assert told["references"] == ["currents_airflow.deadline.HourEnd"]
-    assert told["listeners"] == told["listeners_of_tasks"] == ["currents_airflow.pool"]
+    assert told["listeners"] == told["listeners_of_tasks"] == ["currents_airflow.pool", "currents_airflow.run_note"]
     assert told["policies"] == ["currents_airflow.policy"]
     assert told["policies_at_start"] == (["currents_airflow.policy"] if has_wheel else []), "else with the plugin"
     assert told["providers"] == (["currents-export"] if has_wheel else [])

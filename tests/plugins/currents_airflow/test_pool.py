@@ -1,31 +1,19 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from airflow.models import import_all_models
-from airflow.models.base import Base
 from airflow.models.pool import Pool
 from airflow.models.taskinstance import TaskInstance
-from sqlalchemy import create_engine, insert, select
+from sqlalchemy import insert, select
 from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.orm import Session
 
 from currents_airflow import pool
 from currents_airflow.policy import BACKFILL_POOL, BACKFILL_WEIGHT, POOL
-
-
-@pytest.fixture
-def session() -> Iterator[Session]:
-    engine = create_engine("sqlite://")
-    import_all_models()  # type: ignore[no-untyped-call]
-    Base.metadata.create_all(engine)
-    with Session(engine) as session:
-        yield session
 
 
 def slots(session: Session) -> dict[str | None, int]:

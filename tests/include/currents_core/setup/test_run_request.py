@@ -24,16 +24,23 @@ def test_a_scheduled_run_exports_its_hour_and_looks_back() -> None:
 def test_a_stretch_holds_every_hour_once_in_order(start: Any, more: int) -> None:
     last = format_hour(start.replace(tzinfo=parse_hour(HOUR).tzinfo))
     first = [*hours_back(last, more), last][0]
-    found = run_request({"until": last}, first, connector(lookback_hours=0)).hours
+    found = run_request({"hour": first, "until": last}, first, connector(lookback_hours=0)).hours
     assert list(found) == [*hours_back(last, more), last]
 
 
 @pytest.mark.parametrize(
     ("params", "complaint"),
     [
-        ({"until": "2026-11-23-07"}, "`until` (2026-11-23-07) is before `hour` (2026-11-23-08); swap them"),
-        ({"until": "2026-12-24-08"}, "is 745 hours, but one run takes at most 744; use Airflow's backfill"),
-        ({"until": "2026-11-23-25"}, "'2026-11-23-25' is not a valid hour"),
+        ({"until": "2026-11-23-09"}, "`until` ends a stretch of hours that `hour` begins; fill in `hour`"),
+        (
+            {"hour": HOUR, "until": "2026-11-23-07"},
+            "(2026-11-23-07) is before `hour` (2026-11-23-08); swap them",
+        ),
+        (
+            {"hour": HOUR, "until": "2026-12-24-08"},
+            "745 hours, but one run takes at most 744; use Airflow's backfill",
+        ),
+        ({"hour": HOUR, "until": "2026-11-23-25"}, "'2026-11-23-25' is not a valid hour"),
         ({"replay": True}, "give a `reason` to confirm"),
         ({"replay": True, "reason": "  "}, "give a `reason` to confirm"),
         ({"reason": "because"}, "`reason` is for replays only"),
@@ -75,7 +82,7 @@ def test_only_scheduled_runs_look_back() -> None:
 
 
 def test_an_hour_that_has_not_begun_is_refused() -> None:
-    request = run_request({"until": "2026-11-23-10"}, HOUR, connector())
+    request = run_request({"hour": HOUR, "until": "2026-11-23-10"}, HOUR, connector())
     request.require_begun(parse_hour("2026-11-23-10"))
     with pytest.raises(SetupError, match=re.escape("the hour 2026-11-23-10 has not begun: it is 2026-11-23-09 in UTC")):
         request.require_begun(parse_hour("2026-11-23-10") - timedelta(seconds=1))
