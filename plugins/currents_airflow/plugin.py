@@ -8,6 +8,7 @@ from airflow.plugins_manager import AirflowPlugin
 
 from currents_airflow import policy, pool, run_note
 from currents_airflow.deadline import HourEnd
+from currents_airflow.form_check import FormCheck
 
 
 class CurrentsPlugin(AirflowPlugin):
@@ -17,6 +18,7 @@ class CurrentsPlugin(AirflowPlugin):
     # The last is called first, and what it does is needed more.
     listeners = [run_note, pool]  # noqa: RUF012 - as Airflow declares it
     deadline_references = [HourEnd]  # noqa: RUF012
+    fastapi_root_middlewares = [{"name": "currents form check", "middleware": FormCheck}]  # noqa: RUF012
 
     @classmethod
     def on_load(cls, *_: Any, **__: Any) -> None:

@@ -157,7 +157,7 @@ def test_a_dry_run_says_what_sending_would_come_to(ui: Ui, export: Export) -> No
     form = ui.form()
     ui.fill(hour="yesterday")
     form.get_by_test_id("trigger-dag-submit").click()
-    expect(form.get_by_text("Invalid input for param hour: 'yesterday' does not match")).to_be_visible()
+    expect(form.get_by_text("'yesterday' is not a valid hour; write YYYY-MM-DD-HH in UTC")).to_be_visible()
 
     form = ui.form()
     ui.fill(hour=hour)

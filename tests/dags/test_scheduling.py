@@ -105,6 +105,7 @@ def test_a_dry_run_a_trial_the_rest_and_a_replay(export: Export) -> None:
 
     run, state = export.dag.run(**stretch, dry_run=True)
     assert state == "success"
+    assert note(export.dag, run) == f"{BEFORE} to {HOUR}, 2 hours, dry run"
     report = export.dag.log(run, "reconcile")
     assert "Nothing was sent. A real run would send:" in report
     assert f'"events": {events},' in report
@@ -132,22 +133,33 @@ def test_a_dry_run_a_trial_the_rest_and_a_replay(export: Export) -> None:
     assert {hour: export.manifest(hour) for hour in (BEFORE, HOUR)} == manifests
     assert [key for key in export.keys("replays/") if "/manifests/" in key]
 
-    for wrong in ({"hour": "yesterday"}, {"pace": 0}, {"max_events": 0}, {"event_types": "all"}):
+
+@of("manual")
+def test_a_form_with_a_slip_is_refused_by_the_form_or_by_the_first_task(export: Export) -> None:
+    slips: list[tuple[dict[str, Any], str]] = [
+        ({"pace": 0}, "Invalid input for param pace"),
+        ({"max_events": 0}, "Invalid input for param max_events"),
+        ({"event_types": "all"}, "Invalid input for param event_types"),
+        ({"hour": "yesterday"}, "'yesterday' is not a valid hour"),
+        ({"hour": "2999-01-01-00"}, "the hour 2999-01-01-00 has not begun"),
+        ({"until": BEFORE}, f"`until` ({BEFORE}) is before `hour` ({HOUR}); swap them"),
+        ({"hour": None, "until": HOUR}, "this run has no hour"),
+        ({"replay": True}, "a replay sends events again that were sent before; give a `reason`"),
+    ]
+    before = len(export.dag.runs("manual"))
+    for wrong, complaint in slips:
         body = {"logical_date": None, "conf": {"hour": HOUR, **wrong}}
         refused = export.stage.scheduler.client.post(f"dags/{export.dag.name}/dagRuns", json=body)
         assert refused.status_code == 400
-        assert f"Invalid input for param {next(iter(wrong))}" in refused.text
-    slips: list[tuple[dict[str, Any], str]] = [
-        ({"hour": HOUR, "replay": True}, "a replay sends events again that were sent before; give a `reason`"),
-        ({"hour": "2999-01-01-00"}, "the hour 2999-01-01-00 has not begun"),
-        ({"hour": HOUR, "event_types": ["users.behaviors.Purchas"]}, "did you mean users.behaviors.Purchase?"),
-    ]
-    for asked, complaint in slips:
-        run, state = export.dag.run(**asked)
-        assert state == "failed"
-        assert export.dag.states(run)["discover"] == "failed"
-        assert complaint in export.dag.log(run, "discover")
-        assert export.dag.tasks(run)[0]["try_number"] == 1
+        assert complaint in refused.json()["detail"]
+    assert len(export.dag.runs("manual")) == before
+
+    # What only the connector's own settings tell.
+    run, state = export.dag.run(hour=HOUR, event_types=["users.behaviors.Purchas"])
+    assert state == "failed"
+    assert export.dag.states(run)["discover"] == "failed"
+    assert "did you mean users.behaviors.Purchase?" in export.dag.log(run, "discover")
+    assert export.dag.tasks(run)[0]["try_number"] == 1
 
 
 @of("cleared")
@@ -271,6 +283,7 @@ def test_dead_letters_are_sent_again_and_only_what_went_leaves_them(export: Expo
     run, state = redrive.run(**asked, dry_run=True)
     assert state == "success"
     assert f'"events": {refused},' in redrive.log(run, "conclude")
+    assert note(redrive, run) == f"dead letters of redriven: {HOUR}, dry run"
     assert export.manifest(HOUR)["totals"]["dead_lettered"] == refused + 1
 
     _, state = redrive.run(**asked, codes=["no_*"], event_types=[TYPES[0]])
@@ -362,6 +375,7 @@ def test_hours_are_backfilled_once_whichever_way(export: Export) -> None:
     runs = export.dag.backfill(*window, reprocess_behavior="none", max_active_runs=2)
     assert [run["state"] for run in runs] == ["success"] * 4
     assert sorted(run["partition_key"] for run in runs) == hours
+    assert sorted(note(export.dag, run["dag_run_id"]) for run in runs) == [f"backfill: {hour}" for hour in hours]
     labels = [task["rendered_map_index"].partition("files")[0] for task in delivering(export, "success")]
     assert labels == [f"{len(TYPES)} event types, {len(TYPES)} "] * 3 + ["nothing to deliver"], "its own hour"
     assert set(export.ids().values()) == {1}
@@ -387,6 +401,11 @@ def test_hours_are_backfilled_once_whichever_way(export: Export) -> None:
     [rerun] = export.dag.backfill(*window, reprocess_behavior="failed", max_active_runs=2)
     assert rerun["partition_key"] == hours[3]
     assert len(export.accepted()) == events + 10
+
+
+def note(dag: RunningDag, run: str) -> str:
+    """The note of a run."""
+    return str(dag.ask("GET", f"/dagRuns/{run}")["note"])
 
 
 def delivering(export: Export, state: str) -> list[Any]:

@@ -30,6 +30,7 @@ print(json.dumps({
     "policies_at_start": policies_at_start,
     "plugins": [each["name"] for each in plugins_manager.get_plugin_info() if "currents" in str(each["source"])],
     "errors": plugins_manager.get_import_errors(),
+    "middlewares": [each["name"] for each in plugins_manager.get_fastapi_plugins()[1]],
     "references": list(plugins_manager.get_deadline_references_plugins()),
     "listeners": ours(get_listener_manager().pm),
     "listeners_of_tasks": ours(get_listener_manager_of_tasks().pm),
@@ -68,6 +69,7 @@ def test_the_plugin_is_loaded_once_however_it_is_installed(
     assert (told["plugins"], told["errors"]) == (["currents"], {})
     assert told["references"] == ["currents_airflow.deadline.HourEnd"]
     assert told["listeners"] == told["listeners_of_tasks"] == ["currents_airflow.pool", "currents_airflow.run_note"]
+    assert told["middlewares"] == ["currents form check"]
     assert told["policies"] == ["currents_airflow.policy"]
     assert told["policies_at_start"] == (["currents_airflow.policy"] if has_wheel else []), "else with the plugin"
     assert told["providers"] == (["currents-export"] if has_wheel else [])
