@@ -14,17 +14,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 from currents_core.errors import SetupError
-from currents_core.hour import resolve_hour
-from currents_core.setup.run_request import form_request
+from currents_core.hour import format_hour, resolve_hour
+from currents_core.setup.run_request import RunRequest, form_request
 
 _Message = MutableMapping[str, Any]
 _Receive = Callable[[], Awaitable[_Message]]
 _Send = Callable[[_Message], Awaitable[None]]
 _App = Callable[[_Message, _Receive, _Send], Awaitable[None]]
 
-# Where the form triggers a run.
+# Where the form triggers a run, or starts a backfill of any DAG.
 # Source: https://airflow.apache.org/docs/apache-airflow/stable/stable-rest-api-ref.html
-_TRIGGER = re.compile(r"/api/v2/dags/currents_(export_\w+|redrive)/dagRuns\Z")
+_TRIGGER = re.compile(r"/api/v2/(dags/currents_(export_\w+|redrive)/dagRuns|backfills)\Z")
 
 
 class FormCheck:
@@ -47,18 +47,26 @@ class FormCheck:
 
 
 def refusal(body: bytes, now: datetime) -> str | None:
-    """Why a request for a run is refused, by its JSON ``body``; None where it is not."""
+    """Why a request for a run or a backfill is refused, by its JSON ``body``; None where it is not."""
     try:
         asked = json.loads(body)
-        params = asked.get("conf") or {}
-        hour = resolve_hour(asked.get("partition_key"), params.get("hour"), None)
-        form_request(params, hour).require_begun(now)
+        if asked.get("dag_id", "currents_export_").startswith("currents_export_"):
+            _request(asked).require_begun(now)
     except SetupError as error:
         return str(error)
-    except (ValueError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError, KeyError):
         # A field of a wrong type, or no JSON at all: Airflow says which.
         return None
     return None
+
+
+def _request(asked: Any) -> RunRequest:
+    """What a run is asked to do, or the first of a backfill. Raises SetupError if fields contradict each other."""
+    if "dag_id" in asked:
+        hour = format_hour(datetime.fromisoformat(asked["from_date"]))
+        return form_request(asked.get("dag_run_conf") or {}, hour, is_backfill=True)
+    fields = asked.get("conf") or {}
+    return form_request(fields, resolve_hour(asked.get("partition_key"), fields.get("hour"), None))
 
 
 async def _messages(receive: _Receive) -> list[_Message]:

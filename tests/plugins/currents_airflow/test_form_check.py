@@ -43,6 +43,21 @@ def test_what_does_not_go_together_is_told_with_the_way_out(fields: dict[str, An
 
 
 @pytest.mark.parametrize(
+    ("fields", "complaint"),
+    [
+        ({"hour": LATER}, f"this run already has its hour, {HOUR}; leave `hour` and `until` empty"),
+        ({"until": LATER}, f"this run already has its hour, {HOUR}; leave `hour` and `until` empty"),
+        ({"replay": True}, "give a `reason` to confirm"),
+    ],
+)
+def test_a_backfill_with_a_slip_makes_no_run(fields: dict[str, Any], complaint: str) -> None:
+    window = {"from_date": "2026-11-23T08:00:00Z", "to_date": "2026-11-24T00:00:00.000Z"}
+    assert complaint in (told(dag_id="currents_export_orders", dag_run_conf=fields, **window) or "")
+    assert told(dag_id="mine", dag_run_conf=fields, **window) is None
+    assert told(dag_id="currents_export_orders", dag_run_conf={"dry_run": True}, **window) is None
+
+
+@pytest.mark.parametrize(
     "asked",
     [
         {"conf": {"hour": HOUR}},
@@ -95,6 +110,6 @@ def test_a_run_that_is_refused_never_reaches_airflow(path: str) -> None:
     assert answered(path, allowed).json() == allowed
 
 
-@pytest.mark.parametrize("path", ["/api/v2/dags/mine/dagRuns", f"{EXPORT}/list", "/api/v2/backfills"])
+@pytest.mark.parametrize("path", ["/api/v2/dags/mine/dagRuns", f"{EXPORT}/list", "/api/v2/backfills/dry_run"])
 def test_other_requests_are_none_of_its_business(path: str) -> None:
     assert answered(path, {"conf": {"until": HOUR}}).status_code == 200
