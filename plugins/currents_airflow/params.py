@@ -29,6 +29,14 @@ def export_params() -> dict[str, Param]:
         ),
         "dry_run": _dry_run("reconcile"),
         "pace": _pace(),
+        "keep_books": Param(
+            False,
+            type="boolean",
+            title="Keep the books",
+            description="Once, after the connector's source or destination has changed: goes on with the books of "
+            "before. What they call sent does not go to the new destination.",
+            section="How",
+        ),
         "replay": Param(
             False,
             type="boolean",

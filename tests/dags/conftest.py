@@ -62,10 +62,6 @@ class Airflow:
         """Runs the export DAG for one hour, headless."""
         return self.run("dags", "test", "currents_export_test", "--conf", json.dumps({"hour": hour, **params}))
 
-    def sweep(self, at: str) -> subprocess.CompletedProcess[str]:
-        """Runs the sweep DAG as if it were that time."""
-        return self.run("dags", "test", "currents_sweep_test", at)
-
     def keys(self, prefix: str) -> list[str]:
         """The keys of the bucket below ``prefix``."""
         found = self.aws.client("s3").list_objects_v2(Bucket=self.bucket, Prefix=prefix)

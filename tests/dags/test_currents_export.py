@@ -126,12 +126,3 @@ def test_an_hour_that_is_none_is_refused_before_anything_runs(airflow: Airflow) 
     assert run.returncode != 0
     assert "Invalid input for param hour: 'yesterday' does not match" in run.stdout
     assert airflow.aws.counts()["requests"] == 0
-
-
-def test_a_sweep_finds_what_came_too_late_for_any_run(airflow: Airflow) -> None:
-    late = put_sample(airflow, "2026-05-31-05")
-    run = airflow.sweep("2026-06-02T09:40:00+00:00")
-    assert run.returncode == 0, run.stdout
-    assert len(accepted(airflow)) == late
-    assert airflow.manifest("2026-05-31-05")["totals"]["sent"] == late
-    assert [key for key in airflow.keys("state/test/manifests/") if HOUR in key] == []

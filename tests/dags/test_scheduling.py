@@ -14,6 +14,9 @@ from typing import Any
 
 import pytest
 
+from currents_aws.s3 import S3Objects
+from currents_core.books.index import IndexObject
+from currents_core.books.layout import Layout
 from currents_core.hour import format_hour
 from tests.dags.stage import AFTER, BEFORE, HOUR, TYPES, Export, Stage
 from tests.tools.awaiting import wait_for
@@ -28,7 +31,7 @@ CONNECTORS: dict[str, dict[str, Any]] = {
     **{name: {"budget": {"requests_per_second": 6}} for name in BUSY},
     "live": {},
     "scheduled": {},
-    "manual": {"schedule": {"sweep_hours": 48}},
+    "manual": {},
     "cleared": {},
     "hole": {},
     "redriven": {},
@@ -57,7 +60,6 @@ def stage(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
                 "source": {"bucket": bucket, "prefix": name},
                 "destination": {"kind": "event_bus", "name": bus, "region": "us-east-1"},
                 "state": {"bucket": bucket, "prefix": "state"},
-                "schedule": {"sweep_hours": 0},
                 **changes,
             }
             for name, changes in CONNECTORS.items()
@@ -84,18 +86,27 @@ def of(connector: str) -> pytest.MarkDecorator:
 pytestmark = pytest.mark.timeout(240)
 
 
-def test_the_last_hour_runs_by_itself_after_its_delay(stage: Stage) -> None:
+def test_the_last_hour_runs_by_itself_after_its_delay_and_delivers_what_had_no_run(stage: Stage) -> None:
     export = Export(stage, "scheduled")
-    hours = [format_hour(datetime.now(UTC) - timedelta(hours=back)) for back in (1, 2)]
+    hours = [format_hour(datetime.now(UTC) - timedelta(hours=back)) for back in range(1, 7)]
     events = {hour: export.put(hour) for hour in hours}
+    # As if the last run had been four hours ago, and Airflow down since.
+    books = IndexObject(S3Objects(stage.aws.client("s3"), stage.bucket), Layout("state/scheduled/"))
+    books.change(lambda index: index.with_begun([hours[4]]))
     assert export.stage.scheduler.client.get("pools/currents").status_code == 404
     export.dag.switch_on()
     [run] = wait_for(60, lambda: export.dag.runs("scheduled"))
-    assert run["partition_key"] in hours
+    assert run["partition_key"] in hours[:2]
     assert export.dag.ended(run["dag_run_id"]) == "success"
     assert export.stage.scheduler.ask("GET", "pools/currents")["slots"] == 4, "made by the run that needs it"
     assert set(export.dag.states(run["dag_run_id"]).values()) == {"success"}, "no step is skipped"
-    assert export.manifest(run["partition_key"])["totals"]["sent"] == events[run["partition_key"]]
+    window = [hour for hour in hours[:5] if hour <= run["partition_key"]]
+    for hour in window:
+        assert export.manifest(hour)["totals"]["sent"] == events[hour], "hours that had no run are delivered as well"
+        assert export.manifest(hour)["announced"]
+    assert len(export.ids()) == sum(events[hour] for hour in window), "what lies before the first run is backfill"
+    log = export.dag.log(run["dag_run_id"], "discover")
+    assert f"{window[-2]} to {window[1]} ({len(window) - 2} hours) had no run, and are late" in log
 
 
 @of("manual")
@@ -342,7 +353,6 @@ def test_every_dag_and_task_says_what_it_does_and_the_dag_belongs_to_the_file_th
     dags = stage.scheduler.ask("GET", "dags?limit=100")["dags"]
     assert {each["dag_id"] for each in dags} >= {
         "currents_export_manual",
-        "currents_sweep_manual",
         "currents_redrive",
     }
     for dag in dags:

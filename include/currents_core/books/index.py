@@ -17,7 +17,7 @@ from currents_core.books.layout import Layout
 from currents_core.errors import TransientError
 from currents_core.file_key import Slice
 from currents_core.hour import hours_back
-from currents_core.ports import ObjectStore
+from currents_core.ports import ObjectStore, Version
 
 # How often the index is replaced before the fault is told. Many runs may be at it at once.
 _ATTEMPTS = 8
@@ -118,6 +118,8 @@ class IndexObject:
     def __init__(self, store: ObjectStore, layout: Layout) -> None:
         self._store = store
         self._key = layout.index()
+        # What was read last, so that a change need not read it again.
+        self._read: Version | None = None
 
     @property
     def uri(self) -> str:
@@ -126,8 +128,8 @@ class IndexObject:
 
     def read(self) -> Index | None:
         """The index; None before the first run. Raises SetupError if it is damaged, or of a newer version."""
-        stored = self._store.read_version(self._key)
-        return self._parsed(stored.body) if stored else None
+        self._read = self._store.read_version(self._key)
+        return self._parsed(self._read.body) if self._read else None
 
     def change(self, step: Callable[[Index], Index]) -> Index:
         """Replaces the index by what ``step`` makes of it, and returns that. ``step`` may be called several times.
@@ -143,7 +145,7 @@ class IndexObject:
         return self._changed(step)
 
     def _changed(self, step: Callable[[Index], Index]) -> Index:
-        stored = self._store.read_version(self._key)
+        stored, self._read = self._read or self._store.read_version(self._key), None
         before = self._parsed(stored.body) if stored else Index()
         after = step(before)
         if not stored or after != before:

@@ -18,7 +18,7 @@ from currents_core.counted import counted
 from currents_core.errors import TransientError
 from currents_core.file_key import Slice, SourceFile
 from currents_core.hour import hour_end
-from currents_core.ports import CHANGED, ObjectStore
+from currents_core.ports import CHANGED, ObjectStore, Version
 
 # How often a manifest is written before the fault is told.
 _ATTEMPTS = 3
@@ -116,6 +116,8 @@ class Manifests:
     def __init__(self, store: ObjectStore, layout: Layout) -> None:
         self._store = store
         self._layout = layout
+        # The manifests that were written last, so that noting their announcement need not read them again.
+        self._written: dict[str, Version] = {}
 
     def key(self, hour: str) -> str:
         """The key of the manifest of an hour."""
@@ -150,7 +152,7 @@ class Manifests:
     def _replace(self, manifest: Manifest, now: datetime, *, is_announced: bool) -> dict[str, object]:
         key, told = self.key(manifest.hour), manifest.as_json(now)
         for attempt in range(_ATTEMPTS):
-            stored = self._store.read_version(key)
+            stored = self._written.pop(key, None) or self._store.read_version(key)
             before = orjson.loads(stored.body) if stored else {}
             is_known = _content(before) == _content(told)
             if is_announced and not is_known:
@@ -159,7 +161,8 @@ class Manifests:
             told["announced"] = is_known and (is_announced or before.get("announced", False))
             body = orjson.dumps(told, option=orjson.OPT_INDENT_2)
             try:
-                self._store.write_version(key, body, stored.etag if stored else None)
+                etag = self._store.write_version(key, body, stored.etag if stored else None)
+                self._written[key] = Version(body, etag, 0.0)
                 break
             except TransientError:
                 # Another run was first, or no answer came: look again.

@@ -23,7 +23,7 @@ LAST = NOW.replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)
         (SimpleNamespace(run_type="manual", partition_key=None), None),
         (None, None),
     ],
-    ids=["the last hour", "an older hour", "a sweep", "a backfill", "by hand", "no such run"],
+    ids=["the last hour", "an older hour", "no hour", "a backfill", "by hand", "no such run"],
 )
 def test_only_scheduled_runs_of_an_hour_just_over_have_a_deadline(run: Any, end: datetime | None) -> None:
     session: Any = SimpleNamespace(scalar=lambda _: run)

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from currents_airflow import notices
 from currents_core.setup.settings import Connector
@@ -31,6 +33,26 @@ def test_who_is_to_be_told_is_told() -> None:
     assert alert.callback.path == GOOD["notifier"]
     assert list(notices.faults([told])) == []
     assert notices.on_failure(connector()) == notices.deadlines(connector()) == []
+
+
+class Run(BaseModel):
+    """A run as tasks see it."""
+
+    partition_key: str
+
+
+def test_hours_without_a_run_are_told_to_those_who_are_told_of_missed_deadlines(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def notice(path: Path) -> dict[str, Any]:
+        return {**GOOD, "arguments": {"path": str(path), "text": "{{ dag_run.partition_key }} is late"}}
+
+    told = connector(on_missed_deadline=[notice(tmp_path / "no" / "folder"), notice(tmp_path / "x")], on_failure=[GOOD])
+    context: Any = {"dag_run": Run(partition_key="2026-11-23-08")}
+    notices.tell_late(told, context, "2026-11-23-05 to 2026-11-23-07")
+    assert (tmp_path / "x").read_text() == "2026-11-23-05 to 2026-11-23-07 is late\n"
+    assert context["dag_run"].partition_key == "2026-11-23-08"
+    assert caplog.messages[-1] == "orders: tests.dags.notifier.FileNotifier could not be sent"
 
 
 @pytest.mark.parametrize(
