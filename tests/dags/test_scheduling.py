@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import uuid
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from currents_airflow.policy import BACKFILL_POOL
 from currents_aws.s3 import S3Objects
 from currents_core.books.index import IndexObject
 from currents_core.books.layout import Layout
@@ -315,38 +315,45 @@ def test_dead_letters_are_sent_again_and_only_what_went_leaves_them(export: Expo
 
 def test_backfills_of_many_connectors_leave_live_hours_their_slots(stage: Stage) -> None:
     busy = [Export(stage, name) for name in BUSY]
-    for each in busy:
-        hours = [f"2026-05-10-0{hour}" for hour in range(5, 9)]
-        for file in make_files(hours, TYPES[:1], rows=3_000, prefix=f"{each.connector}/"):
-            each.put_object(file.key, file.body)
-        each.dag.switch_on()
-    numbers = [each.dag.start_backfill("2026-05-10T05", "2026-05-10T07", reprocess_behavior="none") for each in busy]
-    stretch = busy[0].dag.trigger(hour="2026-05-10-07", until="2026-05-10-08")
-
-    def deliveries() -> list[Any]:
-        runs = [(each.dag, run["dag_run_id"]) for each in busy for run in each.dag.runs("backfill")]
-        return [shard for dag, run in (*runs, (busy[0].dag, stretch)) for shard in dag.shards(run)]
-
-    def states() -> Counter[str]:
-        return Counter(each["state"] for each in deliveries() if each["map_index"] >= 0)
-
-    wait_for(90, lambda: states().total() == 7 and states()["running"] == 2)
+    numbers = [start_backfill(each) for each in busy]
+    start_stretch(busy[0])
+    wait_for(90, lambda: len(delivering(busy, "scheduled")) == 3 and len(delivering(busy, "running")) == 2)
     live = Export(stage, "live")
     for back in (1, 2):
         live.put(format_hour(datetime.now(UTC) - timedelta(hours=back)))
     live.dag.switch_on()
     [run] = wait_for(30, lambda: live.dag.runs("scheduled"))
-    assert live.dag.ended(run["dag_run_id"], 60) == "success"
-    [delivery] = live.dag.shards(run["dag_run_id"])
+    [delivery] = wait_for(40, lambda: [each for each in live.dag.shards(run["dag_run_id"]) if each["start_date"]])
     waited = datetime.fromisoformat(delivery["start_date"]) - datetime.fromisoformat(run["queued_at"])
     assert waited < timedelta(seconds=30)
     assert delivery["pool"] == "currents"
-    assert states() == {"running": 2, "scheduled": 5}
-    assert {each["pool"] for each in deliveries()} == {"currents_backfill"}
+    assert {each["pool"] for each in delivering(busy, "scheduled") + delivering(busy, "running")} == {BACKFILL_POOL}
+    assert len(delivering(busy, "running")) == 2
     for each, number in zip(busy, numbers, strict=True):
-        stage.scheduler.ask("PUT", f"backfills/{number}/cancel")
-        for ended in (*each.dag.runs("backfill"), *each.dag.runs("manual")):
-            each.dag.ask("PATCH", f"/dagRuns/{ended['dag_run_id']}", state="failed")
+        stop(each, number)
+
+
+def start_backfill(export: Export) -> int:
+    """Starts a backfill of an hour that takes minutes, and returns its number."""
+    for file in make_files(["2026-05-10-05"], TYPES[:1], rows=3_000, prefix=f"{export.connector}/"):
+        export.put_object(file.key, file.body)
+    export.dag.switch_on()
+    return export.dag.start_backfill("2026-05-10T05", "2026-05-10T06", reprocess_behavior="none")
+
+
+def start_stretch(export: Export) -> None:
+    """Starts a run by hand over two hours, which has a shard for each."""
+    first, last = "2026-05-10-07", "2026-05-10-08"
+    for file in make_files([first, last], TYPES[:1], files=130, rows=20, prefix=f"{export.connector}/"):
+        export.put_object(file.key, file.body)
+    export.dag.trigger(hour=first, until=last)
+
+
+def stop(export: Export, number: int) -> None:
+    """Ends a backfill, and what was run by hand."""
+    export.stage.scheduler.ask("PUT", f"backfills/{number}/cancel")
+    for run in (*export.dag.runs("backfill"), *export.dag.runs("manual")):
+        export.dag.ask("PATCH", f"/dagRuns/{run['dag_run_id']}", state="failed")
 
 
 def test_every_dag_and_task_says_what_it_does_and_the_dag_belongs_to_the_file_that_asked_for_it(stage: Stage) -> None:
@@ -386,7 +393,7 @@ def test_hours_are_backfilled_once_whichever_way(export: Export) -> None:
     assert [run["state"] for run in runs] == ["success"] * 4
     assert sorted(run["partition_key"] for run in runs) == hours
     assert sorted(note(export.dag, run["dag_run_id"]) for run in runs) == [f"backfill: {hour}" for hour in hours]
-    labels = [task["rendered_map_index"].partition("files")[0] for task in delivering(export, "success")]
+    labels = [task["rendered_map_index"].partition("files")[0] for task in delivering([export], "success")]
     assert labels == [f"{len(TYPES)} event types, {len(TYPES)} "] * 3 + ["nothing to deliver"], "its own hour"
     assert set(export.ids().values()) == {1}
     assert len(export.ids()) == events
@@ -396,7 +403,7 @@ def test_hours_are_backfilled_once_whichever_way(export: Export) -> None:
     assert [run["state"] for run in again] == ["success"] * 4
     assert len(export.accepted()) == events, "what was delivered is not sent again"
     assert again[0]["partition_key"] == hours[3], "backwards"
-    assert {task["pool"] for task in delivering(export, "success")} == {"currents_backfill"}, "also once cleared"
+    assert {task["pool"] for task in delivering([export], "success")} == {BACKFILL_POOL}, "also once cleared"
     log = export.dag.log(again[0]["dag_run_id"], "discover")
     assert "nothing to deliver: every file below" in log
 
@@ -418,11 +425,12 @@ def note(dag: RunningDag, run: str) -> str:
     return str(dag.ask("GET", f"/dagRuns/{run}")["note"])
 
 
-def delivering(export: Export, state: str) -> list[Any]:
-    """The tasks of backfills that are in some state."""
+def delivering(exports: Iterable[Export], state: str) -> list[Any]:
+    """The tasks that deliver in backfills and runs by hand, and are in some state."""
     return [
-        task
-        for run in export.dag.runs("backfill")
-        for task in export.dag.tasks(run["dag_run_id"])
-        if task["task_id"] == "deliver" and task["state"] == state
+        shard
+        for export in exports
+        for run in (*export.dag.runs("backfill"), *export.dag.runs("manual"))
+        for shard in export.dag.shards(run["dag_run_id"])
+        if shard["state"] == state
     ]
