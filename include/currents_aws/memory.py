@@ -35,7 +35,7 @@ class MemoryObjects:
         """Every object whose key begins with ``prefix`` and comes after ``after``, in the order of the keys."""
         for key in sorted(self.contents):
             if key.startswith(prefix) and key > after:
-                yield StoredObject(key, self.etag(key), len(self.contents[key]))
+                yield StoredObject(key, self.etag(key), len(self.contents[key]), self._age(key))
 
     def folders(self, prefix: str) -> list[str]:
         """The folders one level below ``prefix``."""
@@ -60,7 +60,7 @@ class MemoryObjects:
         with self._lock:
             if key not in self.contents:
                 return None
-            return Version(self.contents[key], self.etag(key), self.clock() - self._changed.get(key, 0.0))
+            return Version(self.contents[key], self.etag(key), self._age(key))
 
     def write_version(self, key: str, body: bytes, replaces: str | None) -> str:
         """Writes the object and returns its ETag. Raises ConflictError if the current ETag is not ``replaces``."""
@@ -84,6 +84,9 @@ class MemoryObjects:
         if body is None or etag not in {None, self.etag(key)}:
             raise FileError(CHANGED, uri=f"s3://{self.bucket}/{key}")
         into.write(body)
+
+    def _age(self, key: str) -> float:
+        return self.clock() - self._changed.get(key, 0.0)
 
     def etag(self, key: str) -> str:
         """The ETag of an object, which is the MD5 of its content, as for a plain object in S3.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
@@ -41,7 +42,8 @@ class S3Objects:
     def objects(self, prefix: str, after: str = "") -> Iterator[StoredObject]:
         """Every object whose key begins with ``prefix`` and comes after ``after``, in the order of the keys.
 
-        It takes one request per thousand, and none for those that nobody asks for.
+        It takes one request per thousand, and none for those that nobody asks for. The ages are what S3 says of the
+        time of its answer and of the last change, both to the second.
 
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
         """
@@ -50,8 +52,10 @@ class S3Objects:
                 Bucket=self.bucket, Prefix=prefix, StartAfter=after
             )
             for page in pages:
+                now = _answered_at(page)
                 for each in page.get("Contents", ()):
-                    yield StoredObject(each["Key"], each["ETag"].strip('"'), each["Size"])
+                    age = (now - each["LastModified"]).total_seconds()
+                    yield StoredObject(each["Key"], each["ETag"].strip('"'), each["Size"], age)
 
     def folders(self, prefix: str) -> list[str]:
         """The folders one level below ``prefix``, as whole prefixes that end in a slash."""
@@ -93,8 +97,7 @@ class S3Objects:
         with self._faults("read failed", key):
             try:
                 answer = self._client.get_object(Bucket=self.bucket, Key=key)
-                now = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
-                age = (now - answer["LastModified"]).total_seconds()
+                age = (_answered_at(answer) - answer["LastModified"]).total_seconds()
                 return Version(answer["Body"].read(), answer["ETag"], age)
             except ClientError as error:
                 if code_of(error) == "NoSuchKey":
@@ -165,3 +168,8 @@ class S3Objects:
 
     def _uri(self, key: str) -> str:
         return f"s3://{self.bucket}/{key}"
+
+
+def _answered_at(answer: Mapping[str, Any]) -> datetime:
+    """The time of an answer by S3's clock."""
+    return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])

@@ -16,11 +16,15 @@ CHANGED = "changed or removed since it was listed; the next run picks up what is
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """One object of a listing. ``size`` is in bytes; ``etag`` has no quotes."""
+    """One object of a listing. ``size`` is in bytes; ``etag`` has no quotes.
+
+    ``age`` is for how long it had been there when the store answered, in seconds, by the store's own clock.
+    """
 
     key: str
     etag: str
     size: int
+    age: float
 
 
 class Version(NamedTuple):

@@ -136,12 +136,19 @@ def test_the_age_of_a_version_is_told_by_the_stores_clock() -> None:
     found = store.read_version("a")
     assert found
     assert found.age == 7
+    assert [each.age for each in store.objects("")] == [7]
+
+
+def test_a_listing_tells_how_old_each_object_is(store: ObjectStore) -> None:
+    store.write("a/4", b"new")
+    # Times of S3 have whole seconds.
+    assert all(-2 < each.age < 60 for each in store.objects(""))
 
 
 def test_an_overlay_lists_no_more_than_is_asked_for() -> None:
     class Endless(MemoryObjects):
         def objects(self, prefix: str, after: str = "") -> Iterator[StoredObject]:
-            yield StoredObject("b", "e", 1)
+            yield StoredObject("b", "e", 1, 0.0)
             raise AssertionError("nobody asked for more")
 
     over = Overlay(Endless("state"))
