@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from math import inf
+from typing import NamedTuple
 
 # A task that was busy elsewhere may catch up this much, in seconds of its rate. Including the request that begins the
 # burst, no second then exceeds the share by more than a twentieth.
@@ -19,11 +21,26 @@ _LEAST = 0.02
 _WINDOW_SECONDS = 0.5
 
 
+# How soon a task that may not send yet asks again, in seconds.
+_ASK_AGAIN_SECONDS = 0.05
+
+
+class _Grant(NamedTuple):
+    """A fraction of the rates, and until when it may be used."""
+
+    share: float
+    until: float
+
+
+_NOTHING = _Grant(0.0, -inf)
+
+
 class Pacer:
     """A token bucket with two rates, per second. The one reached first applies; throttling slows both for a while.
 
-    A rate of None does not limit. ``clock`` gives seconds and only moves forward. Not safe to use from several threads
-    at once.
+    A rate of None does not limit. The task may send at a share of these rates, at first at all of them; see ``allow``
+    and ``lend``. ``clock`` gives seconds and only moves forward. Not safe to use from several threads at once, but for
+    these two.
     """
 
     def __init__(
@@ -35,11 +52,28 @@ class Pacer:
     ) -> None:
         self._rates = (requests_per_second, entries_per_second)
         self._clock = clock
+        self._own, self._lent = _Grant(1.0, inf), _NOTHING
+        self._last_share = 1.0
         self._free_at = clock()
         self._window_began = self._free_at
         self._answered = self._throttled = 0
         # The fraction of its share at which the task sends, above 0 and up to 1.
         self.pace = 1.0
+        # What was taken so far, in seconds of the whole rates.
+        self.used = 0.0
+
+    def allow(self, share: float, until: float = inf) -> None:
+        """Has the task send at ``share`` of the rates until then, by the clock; afterwards it must not send."""
+        self._own = _Grant(share, until)
+
+    def lend(self, share: float, until: float) -> None:
+        """Has the task send at ``share`` of the rates until then instead, and afterwards at what it is allowed."""
+        self._lent = _Grant(share, until)
+
+    @property
+    def share(self) -> float:
+        """The fraction of the rates at which the task may send now."""
+        return self._share_at(self._clock())
 
     def take(self, entries: int) -> float:
         """Takes the right to send a request of so many entries and returns 0, or returns the seconds to wait first."""
@@ -47,11 +81,24 @@ class Pacer:
         wait = self._free_at - now
         if wait > 0:
             return wait
+        share = self._share_at(now)
+        if share <= 0:
+            return _ASK_AGAIN_SECONDS
+        if share != self._last_share:
+            # What was saved up at one share must not be spent at another: somebody else may have had it meanwhile.
+            self._last_share, self._free_at = share, now
         requests_rate, entries_rate = self._rates
         cost = max(1 / requests_rate if requests_rate else 0.0, entries / entries_rate if entries_rate else 0.0)
+        self.used += cost
         # Unused time is lost, except for the burst: idling must not save up a flood.
-        self._free_at = max(self._free_at, now - _BURST_SECONDS) + cost / self.pace
+        self._free_at = max(self._free_at, now - _BURST_SECONDS) + cost / (share * self.pace)
         return 0.0
+
+    def _share_at(self, now: float) -> float:
+        lent, own = self._lent, self._own
+        if now < lent.until:
+            return lent.share
+        return own.share if now < own.until else 0.0
 
     def answered(self, entries: int, throttled: int) -> None:
         """Notes that ``throttled`` of the ``entries`` of a request were throttled, and adapts the pace."""

@@ -45,6 +45,68 @@ def test_no_second_holds_more_than_the_budget_and_its_burst(calls: list[tuple[in
         assert sum(window) <= 100 * 1.05 + 10
 
 
+@given(
+    st.lists(
+        st.tuples(st.floats(0, 0.5), st.sampled_from([0.25, 0.5, 1.0]), st.floats(0, 0.2)), min_size=1, max_size=20
+    )
+)
+def test_no_second_holds_more_than_what_its_shares_allow_and_one_burst(steps: list[tuple[float, float, float]]) -> None:
+    clock = Clock()
+    bucket = pacer(clock, 1_000, None)
+    sent, shares, until = [], [], 0.0
+    for lasts, share, idle in steps:
+        until += lasts
+        shares.append((until, share))
+        bucket.allow(share, until)
+        clock.pass_time(idle)
+        while clock.now < until:
+            if (wait := bucket.take(1)) > 0:
+                clock.pass_time(wait)
+            else:
+                sent.append(clock.now)
+    for start in sent:
+        allowed, before = 0.0, 0.0
+        for end, share in shares:
+            allowed += share * max(0.0, min(end, start + 1) - max(before, start))
+            before = end
+        # A request may be due at the end of each share.
+        most = 1_000 * (allowed + 0.04) + 2
+        assert len([at for at in sent if start <= at < start + 1]) <= most
+
+
+def test_a_share_of_the_rates_holds_until_its_time_and_then_the_own_part() -> None:
+    clock = Clock()
+    bucket = pacer(clock, 100, None)
+    bucket.allow(0.2, 20.0)
+    assert rate_over(bucket, clock, 5) == pytest.approx(20, abs=1)
+    bucket.lend(0.7, 10.0)
+    assert bucket.share == 0.7
+    assert rate_over(bucket, clock, 4) == pytest.approx(70, abs=2)
+    clock.pass_time(10.0 - clock.now)
+    assert bucket.share == 0.2
+    assert rate_over(bucket, clock, 5) == pytest.approx(20, abs=1)
+
+
+def test_without_a_part_nothing_is_sent() -> None:
+    clock = Clock()
+    bucket = pacer(clock, 100, None)
+    bucket.allow(0.5, 1.0)
+    clock.pass_time(1.0)
+    assert bucket.share == 0.0
+    assert 0 < bucket.take(1) < 1
+    bucket.allow(0.5)
+    assert bucket.take(1) == 0.0
+
+
+def test_what_was_used_is_told_in_seconds_of_the_whole_rates_however_slow_the_pace() -> None:
+    clock = Clock()
+    bucket = pacer(clock, 100, 200)
+    bucket.pace = 0.5
+    for entries in (1, 4, 10):
+        acquire(bucket, clock, entries)
+    assert bucket.used == pytest.approx(0.01 + 0.02 + 0.05)
+
+
 def test_the_rate_that_is_reached_first_holds() -> None:
     for requests, entries, expected in [(10, None, 10), (None, 50, 5), (10, 50, 5), (4, 1000, 4)]:
         clock = Clock()
