@@ -7,6 +7,7 @@
     <root>plans/date=<hour>/<hash of the content>.json                  a shard, or a look
     <root>manifests/date=<hour>.json                                    the account of an hour
     <root>index.json                                                    what runs judged, so that later ones skip it
+    <root>budget/<token>-<number>-<part>-<want>                         a task that sends, and what it wants
 
 A slice is `event_type=<type>`, or `unnamed` where the keys name no type. The root is `<state prefix><connector>/`.
 Below it, `replays/<run>/` is a root of its own.
@@ -19,7 +20,8 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from typing import Literal
+from math import ceil
+from typing import Literal, NamedTuple
 from urllib.parse import quote
 
 from currents_core.file_key import Slice, SourceFile
@@ -30,6 +32,19 @@ EarlierKind = Literal["ledger", "ids", "dead_letters"]
 # The name of an event type in a key, at most. It leaves most of a key's 1,024 bytes to the prefix and the run.
 _TYPE_BYTES = 200
 _HEAD = "head.json"
+# Keys have fractions of the budget as whole numbers of these.
+_MILLIONTHS = 1_000_000
+
+
+class Member(NamedTuple):
+    """A task that sends, by its own ``token``: its ``part`` of the connector's budget, and how much of it it wants.
+
+    Both are fractions. It never wants less than its part.
+    """
+
+    token: str
+    part: float
+    want: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +94,16 @@ class Layout:
         """The key of the manifest of an hour."""
         return f"{self.root}manifests/date={hour}.json"
 
+    @property
+    def budget(self) -> str:
+        """The folder of the tasks that share the budget."""
+        return f"{self.root}budget/"
+
+    def member(self, member: Member, number: int) -> str:
+        """The key under which a task says what it wants. ``number`` makes it one that was never used before."""
+        part, want = (ceil(share * _MILLIONTHS) for share in (member.part, member.want))
+        return f"{self.budget}{member.token}-{number}-{part}-{want}"
+
 
 def is_head(key: str) -> bool:
     """Whether this is the key of a head, rather than of a page."""
@@ -94,6 +119,12 @@ def claim_of_page(key: str) -> int | None:
     """The number of the claim under which a page was written; None for keys of other objects."""
     found = re.fullmatch(r"(\d{6,})-\w+-\d+\.(ids|letters|files)", key.rpartition("/")[2])
     return int(found[1]) if found else None
+
+
+def member_of(key: str) -> Member | None:
+    """The task of a key, with fractions that are rounded up; None for keys of other objects."""
+    found = re.fullmatch(r"(\w+)-\d+-(\d+)-(\d+)", key.rpartition("/")[2])
+    return Member(found[1], int(found[2]) / _MILLIONTHS, int(found[3]) / _MILLIONTHS) if found else None
 
 
 def type_name(event_type: str) -> str:

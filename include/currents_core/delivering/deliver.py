@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from traceback import walk_tb
+from typing import Any
 
 import numpy as np
 
@@ -72,7 +73,8 @@ class Delivery:
     ``owner`` names the task in claims. After ``max_events`` the delivery ends in good order, and a later one completes
     the files that are still open. With ``wants_letter`` it sends dead letters again, those that this chooses, and no
     files. ``mode`` is how events are marked; letters keep theirs. A slice that another task has is waited for, or with
-    ``waits`` off left to that task. ``beat_seconds`` is the time between checkpoints.
+    ``waits`` off left to that task. ``beat_seconds`` is the time between checkpoints. ``share`` sets the pace while
+    there is something to send, as a ``Share`` does.
     """
 
     connector: Connector
@@ -88,6 +90,7 @@ class Delivery:
     wants_letter: Callable[[Letter], bool] | None = None
     backoff: Backoff = field(default_factory=Backoff)
     crew: Crew = field(default_factory=Threads)
+    share: AbstractContextManager[Any] = field(default_factory=nullcontext)
     beat_seconds: float = BEAT_SECONDS
 
     def __post_init__(self) -> None:
@@ -132,7 +135,7 @@ class Delivery:
             check=self._sender.check,
         )
         # The sender ends first, so that the last answers are saved when the slices are given back.
-        with self._keeper, self._sender:
+        with self.share if work else nullcontext(), self._keeper, self._sender:
             try:
                 held = self._send_all(fetcher, work.items())
                 for one, holder in held:

@@ -4,7 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from currents_core.books.layout import Layout, PageKind, claim_of_page, is_head, page_name, run_name, type_name
+from currents_core.books.layout import (
+    Layout,
+    Member,
+    PageKind,
+    claim_of_page,
+    is_head,
+    member_of,
+    page_name,
+    run_name,
+    type_name,
+)
 from currents_core.file_key import Slice, SourceFile
 
 HOUR = "2026-11-23-08"
@@ -83,3 +93,21 @@ def test_event_types_of_braze_are_named_as_they_are(event_type: str) -> None:
 def test_no_two_types_are_named_alike() -> None:
     odd = ["a/b", "a%2Fb", "..", "🙂" * 100, "🙂" * 101, "x" * 128, type_name("🙂" * 100)]
     assert len({type_name(each) for each in odd}) == len(odd)
+
+
+@given(st.floats(0, 2), st.floats(0, 2), st.integers(0, 10**9))
+def test_a_key_tells_what_a_task_wants_and_never_less(part: float, want: float, number: int) -> None:
+    key = HOURS.member(Member("0af", part, want), number)
+    assert key.startswith(HOURS.budget)
+    found = member_of(key)
+    assert found
+    assert found.token == "0af"
+    assert part <= found.part <= part + 1e-6
+    assert want <= found.want <= want + 1e-6
+
+
+def test_two_keys_of_a_task_differ_and_other_keys_are_of_no_task() -> None:
+    member = Member("0af", 0.25, 1.0)
+    assert HOURS.member(member, 1) != HOURS.member(member, 2)
+    assert member_of(HOURS.head(FILE.slice)) is None
+    assert member_of(HOURS.budget) is None

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from currents_aws.memory import MemoryObjects
+from currents_core.books.layout import Layout
+from currents_core.crew import Threads
+from currents_core.delivering import share
+from currents_core.delivering.roll import Roll
+from currents_core.delivering.share import Share
+from currents_core.errors import SetupError
+from currents_core.ports import StoredObject
+from currents_core.sending.pacer import Pacer
+from tests.tools.house import OPEN, House, table
+
+LAYOUT = Layout("demo/")
+
+
+def shared(store: MemoryObjects, **options: float) -> tuple[Pacer, Share]:
+    crew = Threads()
+    pacer = Pacer(1_000, None, clock=crew.seconds)
+    return pacer, Share(Roll(store, LAYOUT, crew, owner="a task"), pacer, crew, **{"part": 0.25, **options})
+
+
+def wait_for_share(pacer: Pacer, expected: float) -> None:
+    deadline = time.monotonic() + 10
+    while pacer.share != pytest.approx(expected, abs=1e-4):
+        assert time.monotonic() < deadline, f"the share is {pacer.share}"
+        pacer.take(1)
+        time.sleep(0.0005)
+
+
+class Refusing(MemoryObjects):
+    """A state in which some requests are not allowed."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__("state")
+        self._what = what
+
+    def objects(self, prefix: str, after: str = "") -> Iterator[StoredObject]:
+        self._refuse("list")
+        return super().objects(prefix, after)
+
+    def write_version(self, key: str, body: bytes, replaces: str | None) -> str:
+        self._refuse("write")
+        return super().write_version(key, body, replaces)
+
+    def _refuse(self, what: str) -> None:
+        if what == self._what:
+            raise SetupError(f"{what} failed: AccessDenied; grant the permission", uri="s3://state/demo/budget/")
+
+
+def test_a_task_tells_that_it_sends_and_who_it_is_until_it_ends() -> None:
+    store = MemoryObjects("state")
+    pacer, sharing = shared(store)
+    assert pacer.share == 1.0
+    with sharing:
+        wait_for_share(pacer, 0.25)
+        [(key, body)] = store.contents.items()
+        assert key.startswith("demo/budget/")
+        assert key.endswith("-0-250000-250000")
+        assert body == b"a task"
+    assert store.contents == {}
+    assert pacer.share == 0.0
+
+
+def test_a_task_that_is_held_back_borrows_what_nobody_else_wants() -> None:
+    pacer, sharing = shared(MemoryObjects("state"))
+    with sharing:
+        wait_for_share(pacer, 0.25)
+        wait_for_share(pacer, 1.0)
+
+
+@pytest.mark.parametrize("what", ["list", "write"])
+def test_a_task_that_may_not_use_the_roll_keeps_to_its_part_and_says_so(
+    what: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(share, "VALID_SECONDS", 0.2)
+    pacer, sharing = shared(Refusing(what))
+    began = time.monotonic()
+    with sharing:
+        wait_for_share(pacer, 0.25)
+        assert time.monotonic() - began >= 0.2
+        assert caplog.messages == [
+            "a task: keeps to its part of the budget, since it can't share it: s3://state/demo/budget/: "
+            f"{what} failed: AccessDenied; grant the permission"
+        ]
+    assert pacer.share == 0.0
+
+
+def test_a_task_ends_at_once_wherever_its_share_is() -> None:
+    for seconds in (0.0, 0.01, 0.1):
+        store = MemoryObjects("state")
+        _, sharing = shared(store)
+        began = time.monotonic()
+        with sharing:
+            time.sleep(seconds)
+        assert time.monotonic() - began < seconds + 0.3
+        assert store.contents == {}
+
+
+def test_a_delivery_has_its_share_while_it_sends_and_none_where_there_is_nothing_to_send() -> None:
+    house = House()
+    pacer, sharing = shared(house.state)
+    file = house.put(OPEN, "a.parquet", table(["x", "y"]))
+    assert house.delivery(pacer=pacer, share=sharing).deliver({file.slice: [file]}).totals.sent == 2
+    assert not [key for key in house.state.contents if key.startswith(LAYOUT.budget)]
+    pacer, sharing = shared(house.state)
+    house.delivery(pacer=pacer, share=sharing).deliver({})
+    assert pacer.share == 1.0
