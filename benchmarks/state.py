@@ -25,7 +25,10 @@ from currents_core.books.layout import Layout
 from currents_core.books.ledger import Ledger
 from currents_core.books.manifest import Manifests
 from currents_core.catalog import catalog
+from currents_core.crew import Threads
 from currents_core.delivering.deliver import Delivery
+from currents_core.delivering.roll import Roll
+from currents_core.delivering.share import Share
 from currents_core.finding.account_hours import account, remember
 from currents_core.finding.discover import Look, look
 from currents_core.finding.plan import Plans
@@ -113,12 +116,15 @@ class House:
         return self.requests.total()
 
     def _deliver(self, shard: Shard) -> None:
+        crew, slots = Threads(), self.connector.budget.all_slots
+        pacer = Pacer(*self.connector.rates, clock=crew.seconds)
         delivery = Delivery(
             connector=self.connector,
             source=self.store,
             target=MemoryTarget(),
-            pacer=Pacer(None, None),
+            pacer=pacer,
             ledger=Ledger(self.store, self.layout),
+            share=Share(Roll(self.store, self.layout, crew), pacer, crew, part=1 / slots),
         )
         delivery.deliver(shard.work)
 

@@ -161,11 +161,15 @@ class RunParts:
         return self.connector
 
     @property
-    def _books(self) -> Layout:
+    def hours(self) -> Layout:
+        """The keys of the connector's own state. What all its runs share is there, also that of replays."""
         from currents_core.books.layout import Layout
 
-        hours = Layout(f"{self.connector.state.prefix}{self.connector.name}/")
-        return hours.of_run(self._run_id) if self.request.is_replay else hours
+        return Layout(f"{self.connector.state.prefix}{self.connector.name}/")
+
+    @property
+    def _books(self) -> Layout:
+        return self.hours.of_run(self._run_id) if self.request.is_replay else self.hours
 
 
 def _objects(location: Location) -> S3Objects:

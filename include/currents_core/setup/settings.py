@@ -148,6 +148,11 @@ class Budget(_Model):
         float, Field(ge=0, description="dollars, for estimates; see https://aws.amazon.com/eventbridge/pricing")
     ] = 1.0
 
+    @property
+    def all_slots(self) -> int:
+        """The slots of both pools. Each is worth an equal part of the budget."""
+        return self.slots + self.backfill_slots
+
 
 class Schedule(_Model):
     """When hours run automatically."""
@@ -310,15 +315,10 @@ class Connector(_Model):
         told = self.budget.requests_per_second
         return told or self.budget.share_of_quota * put_events_quota(self.destination.region)
 
-    def rates(self, slots: float) -> tuple[float, float | None]:
-        """The requests and the entries per second that a task with ``slots`` slots of its pool may send.
-
-        ``slots`` may be a fraction. An entries rate of None is no limit. Each slot of the two pools is worth an equal
-        part of the budget, so the tasks that fit into them never exceed it together.
-        """
-        part = slots / (self.budget.slots + self.budget.backfill_slots)
-        entries = self.budget.entries_per_second
-        return self.requests_per_second * part, entries * part if entries else None
+    @property
+    def rates(self) -> tuple[float, float | None]:
+        """The whole budget: requests and entries per second. An entries rate of None is no limit."""
+        return self.requests_per_second, self.budget.entries_per_second
 
     @model_validator(mode="after")
     def _state_is_no_source(self) -> Connector:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from _thread import start_new_thread
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -22,12 +23,14 @@ if TYPE_CHECKING:
     from currents_core.delivering.deliver import Delivery
     from currents_core.finding.shard import Shard
     from currents_core.sending.figures import SendFigures
+    from currents_core.sending.pacer import Pacer
 
 
 class CurrentsToEventBridgeOperator(CurrentsOperator):
     """Sends the events of a shard's files to the connector's destination; files delivered before are skipped.
 
-    Its pace is its part of the connector's budget: the slots it takes of the pool, times what a slot is worth.
+    It may send at its part of the connector's budget, which is that of the slots it takes of the pool, and may use what
+    other tasks of the connector leave of the budget besides.
 
     :param shard: a plan of ``CurrentsDiscoverOperator`` or ``CurrentsSelectLettersOperator``
     """
@@ -48,7 +51,6 @@ class CurrentsToEventBridgeOperator(CurrentsOperator):
         """
         from currents_core.delivering.deliver import Delivery
         from currents_core.finding.shard import Shard
-        from currents_core.sending.pacer import Pacer
 
         key = self.shard["key"]
         if key is None:
@@ -62,12 +64,13 @@ class CurrentsToEventBridgeOperator(CurrentsOperator):
         self.addresses = parts.addresses(shard.prefix)
         if not request.is_dry:
             self._datasets = sorted({file.dataset for file in shard.files})
-        rates = parts.connector.rates(self.pool_slots * request.pace)
+        pacer, share = _paced(parts, self.pool_slots, _name(context))
         self._delivery = Delivery(
             connector=parts.connector,
             source=parts.source,
             target=parts.target,
-            pacer=Pacer(*rates) if not request.is_dry else Pacer(None, None),
+            pacer=pacer,
+            share=share,
             ledger=parts.ledger,
             owner=_name(context),
             personal_data=parts.personal_data,
@@ -108,6 +111,21 @@ class CurrentsToEventBridgeOperator(CurrentsOperator):
         if self._delivery:
             # A signal handler, in a thread that may hold the very lock that stopping takes.
             start_new_thread(self._delivery.stop, ())
+
+
+def _paced(parts: RunParts, slots: float, owner: str) -> tuple[Pacer, AbstractContextManager[Any]]:
+    """The pacer of a task with so many slots of its pool, and what shares the budget. A dry run has none."""
+    from currents_core.crew import Threads
+    from currents_core.delivering.roll import Roll
+    from currents_core.delivering.share import Share
+    from currents_core.sending.pacer import Pacer
+
+    if parts.request.is_dry:
+        return Pacer(None, None), nullcontext()
+    crew, pace, all_slots = Threads(), parts.request.pace, parts.connector.budget.all_slots
+    pacer = Pacer(*parts.connector.rates, clock=crew.seconds)
+    roll = Roll(parts.state, parts.hours, crew, owner=owner)
+    return pacer, Share(roll, pacer, crew, part=slots * pace / all_slots, limit=pace)
 
 
 def _measure(connector: str, figures: SendFigures) -> None:

@@ -44,9 +44,7 @@ def test_defaults_are_what_the_documentation_says(tmp_path: Path) -> None:
     assert good.source.prefix == "currents/"
     assert (good.source.aws_conn_id, good.state.aws_conn_id) == (None, "aws_default")
     assert (good.lookback_hours, good.requests_per_second, good.destination.source) == (72, 600, "braze.currents")
-    # Each slot of the pool is worth the same part of the budget.
-    assert good.rates(1) == (100, None)
-    assert good.rates(6) == (600, None), "the slots of both pools"
+    assert (good.rates, good.budget.all_slots) == ((600, None), 6)
     assert good.destination.request_limits == EVENT_BUS
     assert good.event_types.wants("anything.at.All")
 

@@ -15,6 +15,7 @@ from currents_airflow.operators.deliver import CurrentsToEventBridgeOperator
 from currents_airflow.operators.plan import at_least_one
 from currents_aws.dry_run import DryRunTarget
 from currents_aws.memory import MemoryTarget
+from currents_core.books.layout import Layout
 from currents_core.entry import Entry
 from currents_core.errors import CurrentsError, StoppedError
 from currents_core.file_key import by_slice
@@ -58,6 +59,8 @@ class Step:
             source=house.source,
             target=DryRunTarget(EVENT_BUS) if request.is_dry else house.target,
             ledger=house.ledger,
+            state=house.state,
+            hours=Layout("demo/"),
             personal_data=house.personal_data,
             addresses=lambda prefix: {"Source files": prefix},
             plans=SimpleNamespace(read=lambda key: self.shard(request.mark).as_json()),
@@ -103,11 +106,6 @@ def test_a_claim_names_the_task_and_its_try() -> None:
     house.target.answer = answer
     operator(house, file).run()
     assert owners == ["d r deliver[3] try 2"]
-
-
-def test_the_pace_is_the_slots_times_what_a_slot_is_worth() -> None:
-    house = House(budget={"requests_per_second": 40, "entries_per_second": 200, "slots": 6, "backfill_slots": 2})
-    assert house.connector.rates(operator(house, pool_slots=2).operator.pool_slots) == (10, 50)
 
 
 def test_killing_the_task_ends_the_delivery_in_good_order_and_a_rerun_completes_it() -> None:
