@@ -186,6 +186,7 @@ def test_a_failed_shard_is_cleared_from_the_grid(ui: Ui, export: Export) -> None
     expect(ui.page.get_by_role("link", name=f"{types[0]}, 5 files")).to_be_visible()
     # The grid beside it asks for the runs on its own.
     expect(ui.page.get_by_test_id(f"grid-{run}-deliver")).to_be_visible()
+    expect(ui.page.get_by_text(hour, exact=True)).to_be_visible()
     ui.picture("failed")
     ui.task(run, "deliver")
     shard = ui.page.get_by_role("link", name=f"{types[0]}, 5 files")
@@ -213,7 +214,7 @@ def test_a_failed_shard_is_cleared_from_the_grid(ui: Ui, export: Export) -> None
     ui.page.goto(f"/dags/{export.dag.name}/runs/{run}")
     ui.confirm(ui.ask_to_clear())
     assert export.dag.ended(run) == "success"
-    assert [each["rendered_map_index"] for each in export.dag.shards(run)] == ["nothing to deliver"]
+    assert [shard["rendered_map_index"] for shard in export.dag.shards(run)] == ["nothing to deliver"]
     assert len(export.accepted()) == len(export.ids()), "nothing was sent twice"
 
     ui.task(run, "reconcile")
