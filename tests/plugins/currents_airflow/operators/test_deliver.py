@@ -108,6 +108,24 @@ def test_a_claim_names_the_task_and_its_try() -> None:
     assert owners == ["d r deliver[3] try 2"]
 
 
+@pytest.mark.parametrize(
+    ("params", "told"),
+    [({}, ["250000-250000"]), ({"pace": 50}, ["125000-125000"]), ({"dry_run": True}, [])],
+)
+def test_a_task_has_the_part_of_the_budget_that_its_slots_are_worth(params: dict[str, Any], told: list[str]) -> None:
+    house = House(budget={"requests_per_second": 400, "slots": 6, "backfill_slots": 2})
+    file = house.put(OPEN, "a.parquet", table(["x"]))
+    found = set()
+
+    def answer(_: Entry) -> Result:
+        found.update(key.split("-", 2)[2] for key in house.state.contents if key.startswith("demo/budget/"))
+        return SENT
+
+    house.target.answer = answer
+    operator(house, file, pool_slots=2).run(**params)
+    assert sorted(found) == told
+
+
 def test_killing_the_task_ends_the_delivery_in_good_order_and_a_rerun_completes_it() -> None:
     house = House(budget={"requests_per_second": 50, "slots": 1})
     file = house.put(OPEN, "a.parquet", table([f"{row}" for row in range(2_000)]))
