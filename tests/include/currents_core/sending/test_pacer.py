@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from currents_core.sending.pacer import Pacer
@@ -45,33 +45,28 @@ def test_no_second_holds_more_than_the_budget_and_its_burst(calls: list[tuple[in
         assert sum(window) <= 100 * 1.05 + 10
 
 
-@given(
-    st.lists(
-        st.tuples(st.floats(0, 0.5), st.sampled_from([0.25, 0.5, 1.0]), st.floats(0, 0.2)), min_size=1, max_size=20
-    )
-)
+STEPS = st.tuples(st.sampled_from([0.25, 0.5, 1.0]), st.floats(0, 0.5), st.floats(0, 0.2))
+
+
+@given(st.lists(STEPS, min_size=1, max_size=20))
+@example([(1.0, 0.1, 0.1), (1.0, 0.3, 0.0), (0.25, 0.1, 0.05), (1.0, 0.2, 0.0)])
 def test_no_second_holds_more_than_what_its_shares_allow_and_one_burst(steps: list[tuple[float, float, float]]) -> None:
     clock = Clock()
     bucket = pacer(clock, 1_000, None)
-    sent, shares, until = [], [], 0.0
-    for lasts, share, idle in steps:
-        until += lasts
-        shares.append((until, share))
-        bucket.allow(share, until)
-        clock.pass_time(idle)
+    sent, shares = [], []
+    for share, sends, idles in steps:
+        bucket.allow(share)
+        began, until = clock.now, clock.now + sends
         while clock.now < until:
             if (wait := bucket.take(1)) > 0:
-                clock.pass_time(wait)
+                clock.pass_time(min(wait, until - clock.now))
             else:
                 sent.append(clock.now)
+        clock.pass_time(idles)
+        shares.append((share, began, clock.now))
     for start in sent:
-        allowed, before = 0.0, 0.0
-        for end, share in shares:
-            allowed += share * max(0.0, min(end, start + 1) - max(before, start))
-            before = end
-        # A request may be due at the end of each share.
-        most = 1_000 * (allowed + 0.04) + 2
-        assert len([at for at in sent if start <= at < start + 1]) <= most
+        allowed = sum(share * max(0.0, min(end, start + 1) - max(began, start)) for share, began, end in shares)
+        assert len([at for at in sent if start <= at < start + 1]) <= 1_000 * (allowed + 0.04) + 2
 
 
 def test_a_share_of_the_rates_holds_until_its_time_and_then_the_own_part() -> None:

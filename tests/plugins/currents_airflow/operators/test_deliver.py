@@ -115,7 +115,7 @@ def test_a_claim_names_the_task_and_its_try() -> None:
 def test_a_task_has_the_part_of_the_budget_that_its_slots_are_worth(params: dict[str, Any], told: list[str]) -> None:
     house = House(budget={"requests_per_second": 400, "slots": 6, "backfill_slots": 2})
     file = house.put(OPEN, "a.parquet", table(["x"]))
-    found = set()
+    found: set[str] = set()
 
     def answer(_: Entry) -> Result:
         found.update(key.split("-", 2)[2] for key in house.state.contents if key.startswith("demo/budget/"))
