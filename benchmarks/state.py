@@ -104,10 +104,9 @@ class House:
         for key in keys:
             self._deliver(Shard.from_json(plans.read(key)))
         found = Look.from_json(plans.read(looked))
-        planned = [file for key in keys for file in Shard.from_json(plans.read(key)).files]
         ledger = Ledger(self.store, self.layout)
-        accounts = account(request, found, planned, ledger, manifests, connector="benchmark", announces=True)
-        assert not accounts.complaints(request, planned, [])
+        accounts = account(request, found, ledger, manifests, connector="benchmark", announces=True)
+        assert not accounts.complaints(request, found, [])
         for manifest in accounts.manifests:
             if manifests.write(manifest, now, announce=True):
                 manifests.announced(manifest, now)

@@ -54,7 +54,7 @@ class Stage:
         etag = self.aws.client("s3").put_object(Bucket=self.bucket, Key=made.key, Body=made.body)["ETag"].strip('"')
         file = SourceFile(self.bucket, made.key, etag, len(made.body))
         shard = Shard({place: tuple(files) for place, files in by_slice([file]).items()})
-        plan = Plan(key=parts.plans.write(HOUR, shard.as_json()), label="files", look=None)
+        plan = Plan(key=parts.plans.write(HOUR, shard.as_json()), label="files", look="")
         task = SimpleNamespace(dag_id="d", run_id=run, task_id="deliver", map_index=0, try_number=1)
         step = CurrentsToEventBridgeOperator(task_id="deliver", connector="test", shard=plan)
         context: Any = {"dag_run": SimpleNamespace(run_type="scheduled"), "ti": task}

@@ -69,17 +69,17 @@ class Run:
 
     def _reconcile(self, failed: list[str]) -> Iterator[str]:
         house, request = self.house, self.request
-        planned = [file for shard in self.shards for file in shard.files]
-        accounts = account(request, self.found, planned, house.ledger, self.manifests, connector="test", announces=True)
+        found = Look.from_json(self.found.as_json())
+        accounts = account(request, found, house.ledger, self.manifests, connector="test", announces=True)
         yield "accounted"
-        self.faults = accounts.complaints(request, planned, failed)
+        self.faults = accounts.complaints(request, found, failed)
         complete: list[Manifest] = []
         for manifest in accounts.manifests:
             if self.manifests.write(manifest, self.now, announce=not self.faults):
                 complete.append(manifest)
             yield "written"
         if accounts.manifests:
-            remember(self.index, house.connector, request, self.found, accounts.manifests)
+            remember(self.index, house.connector, request, found, accounts.manifests)
         yield "remembered"
         for manifest in complete:
             self.announced.append(manifest.hour)

@@ -96,7 +96,7 @@ class Manifest:
 
 
 def reconcile(connector: str, hour: str, planned: Iterable[SourceFile], ledger: Ledger) -> Manifest:
-    """The manifest of an hour: what its heads say, compared with the planned files and those that failed before."""
+    """The manifest of an hour: what its heads say, compared with its planned files and those that failed before."""
     heads = ledger.heads(hour)
     states = {file_id: state for head in heads for file_id, state in head.files.items()}
     failed = {state.file.key: state.reason for state in states.values() if state.fate == "failed"}
@@ -104,7 +104,7 @@ def reconcile(connector: str, hour: str, planned: Iterable[SourceFile], ledger: 
     reasons = dict(failed)
     for file in planned:
         state = states.get(file.id)
-        if file.hour == hour and (not state or state.fate != "done"):
+        if not state or state.fate != "done":
             reasons.setdefault(file.key, f"{file.uri}: {CHANGED if state and state.fate == 'gone' else _NOT_TRIED}")
             opened.add(file.slice)
     return Manifest(connector, hour, hour_account(heads), reasons, frozenset(failed), frozenset(opened))

@@ -22,13 +22,13 @@ class Accounts:
     manifests: Sequence[Manifest]
     unchanged: Mapping[str, Mapping[str, Any]]
 
-    def complaints(self, request: RunRequest, planned: Sequence[SourceFile], failed: Sequence[str]) -> list[str]:
+    def complaints(self, request: RunRequest, found: Look, failed: Sequence[str]) -> list[str]:
         """Why the run must fail: its own hours that are not complete, and files of past hours that it could not read.
 
         ``failed`` are its failed tasks. What else is open in past hours belongs to a task that is at it, or is found by
         the next run.
         """
-        keys = {file.key for file in planned} if failed else set()
+        keys = {file.key for file in found.files} if failed else set()
         faults = [
             each.complaint
             for each in self.manifests
@@ -38,14 +38,7 @@ class Accounts:
 
 
 def account(
-    request: RunRequest,
-    found: Look,
-    planned: Sequence[SourceFile],
-    ledger: Ledger,
-    manifests: Manifests,
-    *,
-    connector: str,
-    announces: bool,
+    request: RunRequest, found: Look, ledger: Ledger, manifests: Manifests, *, connector: str, announces: bool
 ) -> Accounts:
     """Accounts for the hours in which a run ``found`` something, from the ledger, and for its own.
 
@@ -57,8 +50,11 @@ def account(
         kept = manifests.read(hour) if hour not in found.hours else None
         if kept and kept["complete"] and (kept["announced"] or not announces):
             unchanged[hour] = kept
-    hours = sorted({*found.hours, *request.hours} - unchanged.keys())
-    return Accounts([reconcile(connector, each, planned, ledger) for each in hours], unchanged)
+    planned: dict[str, list[SourceFile]] = {hour: [] for hour in (*found.hours, *request.hours)}
+    for place, files in found.work.items():
+        planned[place.hour].extend(files)
+    hours = sorted(planned.keys() - unchanged.keys())
+    return Accounts([reconcile(connector, hour, planned[hour], ledger) for hour in hours], unchanged)
 
 
 def remember(

@@ -16,6 +16,7 @@ from currents_core.catalog import catalog
 from currents_core.counted import counted
 from currents_core.file_key import Slice, SourceFile, by_slice, fingerprint
 from currents_core.finding.find_files import find_files
+from currents_core.finding.plan import work_as_json, work_from_json
 from currents_core.ports import ObjectStore
 from currents_core.setup.run_request import RunRequest
 from currents_core.setup.settings import Connector
@@ -37,16 +38,26 @@ class Look:
     hours: Sequence[str]
     settings: str
 
+    @property
+    def files(self) -> list[SourceFile]:
+        """The open files of all slices."""
+        return [file for files in self.work.values() for file in files]
+
     def as_json(self) -> dict[str, Any]:
-        """What the task that accounts for the run must know of it; the work has shards of its own."""
+        """The look as the plan in the state stores it."""
         judged = [[*place, told] for place, told in self.judged.items()]
-        return {"judged": judged, "hours": [*self.hours], "settings": self.settings}
+        return {
+            "work": work_as_json(self.work),
+            "judged": judged,
+            "hours": [*self.hours],
+            "settings": self.settings,
+        }
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Look:
-        """The look that ``as_json`` gave, without work."""
+        """The look that ``as_json`` gave."""
         judged = {Slice(hour, event_type): told for hour, event_type, told in raw["judged"]}
-        return cls({}, judged, raw["hours"], raw["settings"])
+        return cls(work_from_json(raw["work"]), judged, raw["hours"], raw["settings"])
 
 
 def look(connector: Connector, source: ObjectStore, ledger: Ledger, request: RunRequest, index: Index) -> Look:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import orjson
 
 from currents_core.books.layout import Layout
 from currents_core.errors import SetupError
+from currents_core.file_key import Slice, SourceFile
 from currents_core.ports import ObjectStore
 
 
@@ -36,3 +39,13 @@ class Plans:
             uri = f"s3://{self._store.bucket}/{key}"
             raise SetupError("the plan is gone; clear the run's `discover` task to plan again", uri=uri)
         return orjson.loads(body)
+
+
+def work_as_json(work: Mapping[Slice, Sequence[SourceFile]]) -> list[dict[str, object]]:
+    """Slices and their files as a plan stores them."""
+    return [{"slice": [*place], "files": [asdict(file) for file in files]} for place, files in work.items()]
+
+
+def work_from_json(raw: Iterable[Mapping[str, Any]]) -> dict[Slice, tuple[SourceFile, ...]]:
+    """The slices and files that ``work_as_json`` gave."""
+    return {Slice(*each["slice"]): tuple(SourceFile(**file) for file in each["files"]) for each in raw}

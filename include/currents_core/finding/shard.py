@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import takewhile
 from math import ceil
 from typing import Any
@@ -13,6 +13,7 @@ from currents_core.books.index import Index
 from currents_core.counted import counted
 from currents_core.errors import shown
 from currents_core.file_key import Slice, SourceFile
+from currents_core.finding.plan import work_as_json, work_from_json
 from currents_core.mode import Mode
 from currents_core.setup.run_request import RunRequest
 
@@ -66,14 +67,12 @@ class Shard:
 
     def as_json(self) -> dict[str, object]:
         """The shard as the plan in the state stores it."""
-        work = [{"slice": [*place], "files": [asdict(file) for file in files]} for place, files in self.work.items()]
-        return {"work": work, "mark": self.mark, "is_past": self.is_past}
+        return {"work": work_as_json(self.work), "mark": self.mark, "is_past": self.is_past}
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Shard:
         """The shard that ``as_json`` gave."""
-        work = {Slice(*each["slice"]): tuple(SourceFile(**file) for file in each["files"]) for each in raw["work"]}
-        return cls(work, raw["mark"], raw["is_past"])
+        return cls(work_from_json(raw["work"]), raw["mark"], raw["is_past"])
 
 
 def plan_shards(

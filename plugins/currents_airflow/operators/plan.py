@@ -9,14 +9,14 @@ from typing import TypedDict
 class Plan(TypedDict):
     """One mapped task's work: the key of its shard in the state, None where there is nothing to do, and a label.
 
-    ``look`` is the key of the look that the run's plans came from; None for those of a redrive.
+    ``look`` is the key of the look that the run's plans came from.
     """
 
     key: str | None
     label: str
-    look: str | None
+    look: str
 
 
-def at_least_one(plans: Sequence[Plan], look: str | None = None) -> list[Plan]:
+def at_least_one(plans: Sequence[Plan], look: str) -> list[Plan]:
     """The plans, or an empty one: Airflow skips what is mapped over nothing, and the grid would show it as skipped."""
     return [*plans] or [Plan(key=None, label="nothing to deliver", look=look)]

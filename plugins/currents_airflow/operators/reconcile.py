@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from currents_core.books.manifest import Manifest, Manifests
     from currents_core.finding.account_hours import Accounts
     from currents_core.finding.discover import Look
-    from currents_core.finding.shard import Shard
 
 
 FAILED = (TaskInstanceState.FAILED, TaskInstanceState.UPSTREAM_FAILED)
@@ -52,7 +51,7 @@ class CurrentsReconcileOperator(CurrentsOperator):
         Airflow takes the run's state from this task alone, as the last one that counts: so it must fail with the
         tasks before it, also where no hole shows in the books.
         """
-        from currents_core.finding.shard import Shard
+        from currents_core.finding.discover import Look
 
         self.addresses = parts.addresses(hour=parts.request.hours[0])
         failed = self._failed_upstream(context)
@@ -61,25 +60,17 @@ class CurrentsReconcileOperator(CurrentsOperator):
         if parts.request.is_dry:
             self.outlets = []
             return self._forecast(context, parts, failed)
-        shards = [Shard.from_json(parts.plans.read(plan["key"])) for plan in self.plans if plan["key"]]
-        return self.close(context, parts, shards, failed)
+        return self.close(context, parts, Look.from_json(parts.plans.read(self.plans[0]["look"])), failed)
 
-    def close(
-        self, context: Context, parts: RunParts, shards: Sequence[Shard], failed: Sequence[str]
-    ) -> dict[str, Any]:
-        """Accounts for the shards of the run. ``failed`` names its failed tasks."""
+    def close(self, context: Context, parts: RunParts, found: Look, failed: Sequence[str]) -> dict[str, Any]:
+        """Accounts for what the run ``found``. ``failed`` names its failed tasks."""
         from currents_core.books.account import total
         from currents_core.finding.account_hours import account
-        from currents_core.finding.discover import Look
 
         request = parts.request
         announces = bool(self.outlets) and not (request.is_partial or request.is_replay)
-        found = Look.from_json(parts.plans.read(self.plans[0]["look"]))
-        planned = [file for shard in shards for file in shard.files]
-        accounts = account(
-            request, found, planned, parts.ledger, parts.manifests, connector=self.connector, announces=announces
-        )
-        faults = accounts.complaints(request, planned, failed)
+        accounts = account(request, found, parts.ledger, parts.manifests, connector=self.connector, announces=announces)
+        faults = accounts.complaints(request, found, failed)
         complete = self._write(parts, accounts.manifests, announces=announces and not faults)
         self._remember(parts, found, accounts.manifests)
         for rule in total(each.account for each in accounts.manifests).idle_rules:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from currents_airflow.parts import RunParts
-    from currents_core.finding.shard import Shard
+    from currents_core.finding.discover import Look
 
 
 class CurrentsSelectLettersOperator(CurrentsOperator):
@@ -29,7 +29,7 @@ class CurrentsSelectLettersOperator(CurrentsOperator):
 
     def run_step(self, context: Context, parts: RunParts, /) -> list[Plan]:
         """Also checks that the destination exists, since EventBridge drops what is sent to a missing bus."""
-        from currents_core.finding.discover import with_letters
+        from currents_core.finding.discover import Look, with_letters
         from currents_core.finding.shard import plan_shards
         from currents_core.finding.window import require_stream
 
@@ -41,26 +41,26 @@ class CurrentsSelectLettersOperator(CurrentsOperator):
         work, counts = with_letters(parts.ledger, request.hours, request.wants_letter)
         found = counted(counts.total(), "matching dead letter")
         self.log.info("%s to %s: %s", request.hours[0], request.hours[-1], found)
+        hours = sorted({place.hour for place in work})
+        look = parts.plans.write(request.hours[0], Look(work, {}, hours, "").as_json())
         plans: list[Plan] = []
         for shard in plan_shards(work):
             letters = counted(sum(counts[place] for place in shard.work), "letter")
             key = parts.plans.write(shard.hour, shard.as_json())
-            plans.append(Plan(key=key, label=f"{letters} of {shard.label}", look=None))
-        return at_least_one(plans)
+            plans.append(Plan(key=key, label=f"{letters} of {shard.label}", look=look))
+        return at_least_one(plans, look)
 
 
 class CurrentsConcludeRedriveOperator(CurrentsReconcileOperator):
     """Tells what became of the letters, and rewrites the manifests of their hours."""
 
-    def close(
-        self, context: Context, parts: RunParts, shards: Sequence[Shard], failed: Sequence[str]
-    ) -> dict[str, Any]:
+    def close(self, context: Context, parts: RunParts, found: Look, failed: Sequence[str]) -> dict[str, Any]:
         """Returns what became of the letters' rows. Raises DeliveryError if some were not tried."""
         from currents_core.books.account import Counts
         from currents_core.books.manifest import reconcile
 
         self.addresses = parts.addresses(hour=parts.request.hours[0])
-        for hour in sorted({place.hour for shard in shards for place in shard.work}):
+        for hour in found.hours:
             parts.manifests.write(reconcile(self.connector, hour, [], parts.ledger), datetime.now(UTC))
         totals = sum((Counts(**each) for each in self.results(context)), Counts())
         self.log.info("%s: %s", counted(totals.read, "letter"), totals)

@@ -62,7 +62,7 @@ def test_an_hour_is_the_sum_of_its_delivered_files() -> None:
 def test_a_planned_file_that_the_ledger_does_not_hold_is_open() -> None:
     ledger = Ledger(MemoryObjects(), Layout())
     settle(ledger, file("1"), account("a", 1, 1))
-    manifest = reconcile("demo", HOUR, [file("1"), file("2"), file("3", "2026-11-23-07")], ledger)
+    manifest = reconcile("demo", HOUR, [file("1"), file("2")], ledger)
     assert not manifest.complete
     assert list(manifest.open_files) == [file("2").key]
 

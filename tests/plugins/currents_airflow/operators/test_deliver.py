@@ -149,7 +149,7 @@ def test_killing_a_task_that_has_not_begun_is_no_fault() -> None:
 
 @pytest.mark.parametrize("is_dry", [False, True])
 def test_an_empty_plan_is_done_at_once_and_asks_nobody(is_dry: bool, capsys: pytest.CaptureFixture[str]) -> None:
-    [plan] = at_least_one([])
+    [plan] = at_least_one([], "look")
     empty = CurrentsToEventBridgeOperator(task_id="deliver", connector="test", shard=plan)
     parts: Any = SimpleNamespace(request=SimpleNamespace(is_dry=is_dry))
     assert empty.run_step(cast(Any, {}), parts) is None
