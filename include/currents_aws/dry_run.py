@@ -72,6 +72,10 @@ class Overlay:
         stored = self.read_version(key)
         return stored.body if stored else None
 
+    def read_part(self, key: str, start: int, size: int) -> bytes | None:
+        """``size`` bytes of the content from ``start`` on, or None if there is no such object."""
+        return (self._written if self._is_hidden(key) else self._below).read_part(key, start, size)
+
     def write(self, key: str, body: bytes) -> None:
         """Keeps the object in memory."""
         self._written.write(key, body)
@@ -99,20 +103,26 @@ class Overlay:
 
     def has_version(self, key: str, etag: str) -> bool:
         """Whether the object is there now, with this ETag."""
-        hidden = key in self._deleted or self._written.read(key) is not None
-        return (self._written if hidden else self._below).has_version(key, etag)
+        return (self._written if self._is_hidden(key) else self._below).has_version(key, etag)
 
     def delete(self, key: str) -> None:
         """Hides the object."""
         self._written.delete(key)
         self._deleted.add(key)
 
+    def delete_version(self, key: str, etag: str) -> None:
+        """Hides the object if it has this ETag. Raises ConflictError if there is another version."""
+        stored = self.read_version(key)
+        if stored and stored.etag.strip('"') != etag:
+            raise ConflictError("another writer was first", uri=f"s3://{self.bucket}/{key}")
+        self.delete(key)
+
     def download(self, key: str, etag: str | None, into: IO[bytes]) -> None:
         """Copies the object into an open file. Raises FileError if it is gone or its ETag is no longer ``etag``.
 
         Raises TransientError if it may be gone because what this hides was replaced meanwhile.
         """
-        if key in self._deleted or self._written.read(key) is not None:
+        if self._is_hidden(key):
             self._written.download(key, etag, into)
             return
         try:
@@ -123,3 +133,6 @@ class Overlay:
             raise TransientError(
                 "a delivery replaced it while this was a dry run; clear the task to look again", uri=error.uri
             ) from error
+
+    def _is_hidden(self, key: str) -> bool:
+        return key in self._deleted or self._written.read(key) is not None

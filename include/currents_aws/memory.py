@@ -46,6 +46,11 @@ class MemoryObjects:
         """The content, or None if there is no such object."""
         return self.contents.get(key)
 
+    def read_part(self, key: str, start: int, size: int) -> bytes | None:
+        """``size`` bytes of the content from ``start`` on, or None if there is no such object."""
+        body = self.contents.get(key)
+        return None if body is None else body[start : start + size]
+
     def write(self, key: str, body: bytes) -> None:
         """Writes the whole object."""
         self.contents[key] = body
@@ -78,6 +83,13 @@ class MemoryObjects:
         """Removes the object, if it is there."""
         self.contents.pop(key, None)
 
+    def delete_version(self, key: str, etag: str) -> None:
+        """Removes the object if it has this ETag. Raises ConflictError if there is another version."""
+        with self._lock:
+            if key in self.contents and self.etag(key) != etag:
+                raise ConflictError("another writer was first", uri=f"s3://{self.bucket}/{key}")
+            self.delete(key)
+
     def download(self, key: str, etag: str | None, into: IO[bytes]) -> None:
         """Copies the object into an open file. Raises FileError if it is gone or its ETag is no longer ``etag``."""
         body = self.contents.get(key)
@@ -94,6 +106,9 @@ class MemoryObjects:
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
         """
         return hashlib.md5(self.contents[key], usedforsecurity=False).hexdigest()
+
+    def _age(self, key: str) -> float:
+        return self.clock() - self._changed.get(key, 0.0)
 
 
 class MemoryTarget:

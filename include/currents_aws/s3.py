@@ -74,6 +74,20 @@ class S3Objects:
                     return None
                 raise
 
+    def read_part(self, key: str, start: int, size: int) -> bytes | None:
+        """``size`` bytes of the content from ``start`` on, or None if there is no such object.
+
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+        """
+        with self._faults("read failed", key):
+            try:
+                part = f"bytes={start}-{start + size - 1}"
+                return self._client.get_object(Bucket=self.bucket, Key=key, Range=part)["Body"].read()
+            except ClientError as error:
+                if code_of(error) == "NoSuchKey":
+                    return None
+                raise
+
     def write(self, key: str, body: bytes) -> None:
         """Writes the whole object."""
         with self._faults("write failed", key):
@@ -138,6 +152,21 @@ class S3Objects:
         """Removes the object, if there is one."""
         with self._faults("delete failed", key):
             self._client.delete_object(Bucket=self.bucket, Key=key)
+
+    def delete_version(self, key: str, etag: str) -> None:
+        """Removes the object if it has this ETag. Raises ConflictError if there is another version.
+
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-deletes.html
+        """
+        with self._faults("delete failed", key):
+            try:
+                self._client.delete_object(Bucket=self.bucket, Key=key, IfMatch=f'"{etag}"')
+            except ClientError as error:
+                if code_of(error) == "NoSuchKey":
+                    return
+                if code_of(error) in _CONFLICTS:
+                    raise ConflictError("another writer was first", uri=self._uri(key), code=code_of(error)) from error
+                raise
 
     def download(self, key: str, etag: str | None, into: IO[bytes]) -> None:
         """Copies the object into an open file, in one request.

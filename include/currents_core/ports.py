@@ -59,6 +59,12 @@ class ObjectStore(Protocol):
     def read(self, key: str) -> bytes | None:
         """The content, or None if there is no such object."""
 
+    def read_part(self, key: str, start: int, size: int) -> bytes | None:
+        """``size`` bytes of the content from ``start`` on, or None if there is no such object.
+
+        The object must have a byte at ``start``. The part is shorter where the object ends before.
+        """
+
     def write(self, key: str, body: bytes) -> None:
         """Writes the whole object. Readers see the old content or the new, never a mixture."""
 
@@ -80,6 +86,12 @@ class ObjectStore(Protocol):
 
     def delete(self, key: str) -> None:
         """Removes the object, if there is one."""
+
+    def delete_version(self, key: str, etag: str) -> None:
+        """Removes the object if it has this ETag; nothing happens if there is no object.
+
+        Raises ConflictError if there is another version, or the store found out too late that there is none.
+        """
 
     def download(self, key: str, etag: str | None, into: IO[bytes]) -> None:
         """Copies the object into an open file. Raises FileError if it is gone or its ETag is no longer ``etag``.

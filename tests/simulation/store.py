@@ -72,6 +72,10 @@ class View:
         """The content, or None."""
         return self._read(f"read {key}", lambda: self._truth.objects.read(key))
 
+    def read_part(self, key: str, start: int, size: int) -> bytes | None:
+        """A part of the content, or None."""
+        return self._read(f"read part of {key}", lambda: self._truth.objects.read_part(key, start, size))
+
     def read_version(self, key: str) -> Version | None:
         """The content with its ETag and age, or None."""
         version = self._read(f"read {key}", lambda: self._truth.objects.read_version(key))
@@ -98,6 +102,10 @@ class View:
     def delete(self, key: str) -> None:
         """Removes the object."""
         self._write(f"delete {key}", key, lambda: self._truth.objects.delete(key))
+
+    def delete_version(self, key: str, etag: str) -> None:
+        """Removes the object if it has this ETag."""
+        self._write(f"delete version {key}", key, lambda: self._truth.objects.delete_version(key, etag))
 
     def write_version(self, key: str, body: bytes, replaces: str | None) -> str:
         """Writes the object if its ETag is still ``replaces``."""

@@ -87,6 +87,34 @@ def test_a_conditional_write_is_for_whoever_saw_the_newest_version(store: Object
     assert store.read_version("lease") is None
 
 
+def test_a_conditional_delete_spares_a_newer_version(store: ObjectStore) -> None:
+    [listed] = [each for each in store.objects("a/") if each.key == "a/4"]
+    store.write("a/4", b"newer")
+    with pytest.raises(ConflictError, match="a/4: another writer was first"):
+        store.delete_version("a/4", listed.etag)
+    assert store.read("a/4") == b"newer"
+    [listed] = [each for each in store.objects("a/") if each.key == "a/4"]
+    store.delete_version("a/4", listed.etag)
+    store.delete_version("a/4", listed.etag)
+    assert store.read("a/4") is None
+
+
+def test_a_part_of_an_object_can_be_read(store: ObjectStore) -> None:
+    store.write("a/4", b"0123456789")
+    assert store.read_part("a/4", 2, 3) == b"234"
+    assert store.read_part("a/4", 8, 30) == b"89"
+    assert store.read_part("b/5", 0, 2) == b"b/"
+    assert store.read_part("none", 0, 1) is None
+    store.delete("b/5")
+    assert store.read_part("b/5", 0, 2) is None
+
+
+def test_a_listing_tells_for_how_long_each_object_has_been_there(store: ObjectStore) -> None:
+    store.write("a/4", b"new")
+    [listed] = [each for each in store.objects("a/") if each.key == "a/4"]
+    assert 0 <= listed.age < 60
+
+
 def test_the_version_that_is_read_can_be_replaced(store: ObjectStore) -> None:
     found = store.read_version("a/4")
     assert found
