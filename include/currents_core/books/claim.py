@@ -25,8 +25,8 @@ _ATTEMPTS = 3
 class Claim:
     """The right to work on a slice. One thread at a time may use it, but for ``new_page`` and ``confirmed_at``.
 
-    ``head`` is the head as last confirmed, and ``confirmed_at`` when the swap that confirmed it began, by the clock
-    ``seconds``. ``nonce`` gives a name that was never used before.
+    ``head`` is the head as last confirmed, or as begun, and ``confirmed_at`` when the last confirmed swap began, by the
+    clock ``seconds``. ``nonce`` gives a name that was never used before.
     """
 
     def __init__(  # noqa: PLR0917 - what a claim consists of
@@ -73,6 +73,17 @@ class Claim:
         store gave no clear answer: then the same must be part of the next swap.
         """
         self._replace(self._changed(states, ids), release=release)
+
+    def begin(self, known: Head) -> None:
+        """Begins the head of a new slice with what is ``known`` of it from elsewhere; its pages are the claim's own.
+
+        Nothing of that counts before the next swap.
+        """
+        own = self.head
+        self.head = replace(
+            known, seq=own.seq, claim=own.claim, token=own.token, nonce=own.nonce, owner=own.owner, begun=True
+        )
+        self._pages.update(known.pages)
 
     def open(self) -> None:
         """Reads the states of files that lie in pages."""

@@ -6,7 +6,7 @@
     <root>ids/date=<hour>/event_type=<type>/<file id>   fingerprints of the ids that the file brought
     <root>dead_letters/date=<hour>/<file id>.jsonl.gz   the records of the file that could not be sent
 
-It counts for a slice that has no head. Whoever claims such a slice first takes it over. The swap that makes the claim
+It counts for a slice whose head has not begun. Whoever claims such a slice first takes it over. The swap that follows
 names all of it: so it is taken over whole, or not yet. The rows that a lease calls settled were sent, filtered, or
 duplicates; which of these, only the file can tell.
 """
@@ -23,7 +23,7 @@ from currents_core.books.account import Account, total
 from currents_core.books.earlier_pages import with_pages
 from currents_core.books.head import FileState, Head
 from currents_core.books.layout import Layout
-from currents_core.books.pages import Pages
+from currents_core.books.pages import NewPage, Pages
 from currents_core.books.row_set import RowSet
 from currents_core.crew import Crew
 from currents_core.errors import SetupError
@@ -89,17 +89,17 @@ class Earlier:
         """
         found = self._hour(hour)
         left = found.held_until - self._crew.seconds()
-        return (found.holder, left) if left > 0 else None
+        return (found.holder, left) if found.holder and left > 0 else None
 
-    def taken_over(self, place: Slice, pages: Pages, token: str) -> Head:
+    def taken_over(self, place: Slice, pages: Pages, new_page: NewPage) -> Head:
         """The head with which a claim of a slice begins; its letters and ids are in pages that nothing names yet.
 
-        It is a head without files if no earlier version was at the slice. ``token`` was never used before.
+        It is a head without files if no earlier version was at the slice.
         """
         head = self.heads(place.hour).get(place)
         if head is None:
             return Head(place)
-        return with_pages(head, self._store, self._layout, pages, crew=self._crew, token=token)
+        return with_pages(head, self._store, self._layout, pages, crew=self._crew, new_page=new_page)
 
     def _hour(self, hour: str) -> _Hour:
         with self._lock:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import count
 from tempfile import TemporaryFile
 
 import numpy as np
@@ -27,8 +26,8 @@ from currents_core.books.id_pages import (
     placed,
     sorted_ids,
 )
-from currents_core.books.layout import Layout, PageKind, page_name
-from currents_core.books.pages import Pages, with_small_states
+from currents_core.books.layout import Layout
+from currents_core.books.pages import NewPage, Pages, with_small_states
 from currents_core.books.row_set import RowSet
 from currents_core.crew import Crew, Job
 from currents_core.ports import ObjectStore
@@ -38,16 +37,11 @@ _AHEAD = 8
 _IN_MEMORY = 1 << 20
 
 
-def with_pages(head: Head, store: ObjectStore, layout: Layout, pages: Pages, *, crew: Crew, token: str) -> Head:
+def with_pages(head: Head, store: ObjectStore, layout: Layout, pages: Pages, *, crew: Crew, new_page: NewPage) -> Head:
     """The head with the letters and ids of its files in pages of its slice, which are written.
 
-    ``token`` was never used before. Raises PageMissingError if letters that it names are gone.
+    Raises PageMissingError if letters that it names are gone.
     """
-    numbers = count()
-
-    def new_page(kind: PageKind) -> str:
-        return page_name(head.claim, token, next(numbers), kind)
-
     waiting = _Waiting()
     taken = _with_letters(head, pages, new_page("letters"), waiting)
     taken = _with_ids(taken, _ids(taken, store, layout, crew, waiting), pages, new_page("ids"))

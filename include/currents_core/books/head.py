@@ -94,6 +94,8 @@ class Head:
     ``seq`` counts its versions and ``claim`` the claims; ``token`` is the claim's own, and ``nonce`` that of the swap.
     ``owner`` names the task that has the slice, None if none has. ``files`` has the state of each file by its id; the
     ids in ``paged`` are those whose state lies in ``file_pages``. ``ids`` are accepted ids that lie in no page.
+    ``begun`` is False until the first claim has taken over what is known of the slice from elsewhere: before, the head
+    says who has the slice, and nothing else.
     """
 
     slice: Slice
@@ -107,6 +109,7 @@ class Head:
     file_pages: tuple[str, ...] = ()
     id_pages: tuple[str, ...] = ()
     ids: Ids = field(default_factory=no_ids)
+    begun: bool = True
 
     @property
     def pages(self) -> frozenset[str]:
@@ -139,6 +142,7 @@ class Head:
                 "token": self.token,
                 "nonce": self.nonce,
                 "owner": self.owner,
+                "begun": self.begun,
                 "files": [state.as_json() for state in self.inline()],
                 "file_pages": self.file_pages,
                 "id_pages": self.id_pages,
@@ -169,4 +173,5 @@ def _head(raw: Mapping[str, Any]) -> Head:
         tuple(raw["file_pages"]),
         tuple(raw["id_pages"]),
         np.frombuffer(b64decode(raw["ids"]), "<u8").reshape(-1, 3),
+        raw["begun"],
     )

@@ -62,9 +62,11 @@ class Ledger:
         A slice that nobody claimed since an earlier version was at it has the head that a claim would begin with.
         """
         reads = [self._crew.start(self._read, key) for key in self._heads(hour)]
-        heads = [head for head in (read.result() for read in reads) if head]
-        taken = {head.slice for head in heads}
-        return [*heads, *(head for place, head in self._earlier.heads(hour).items() if place not in taken)]
+        found = {head.slice: head for head in (read.result() for read in reads) if head}
+        # What is known from elsewhere is read after the heads, since it is there before a head that says so goes.
+        known = self._earlier.heads(hour)
+        begun = {place: head for place, head in found.items() if head.begun}
+        return list((found | dict(known) | begun).values())
 
     def heads_of(self, places: Iterable[Slice]) -> list[Head]:
         """The heads of these slices, as ``heads`` gives them; of those that have one."""
@@ -73,23 +75,23 @@ class Ledger:
 
     def head(self, place: Slice) -> Head | None:
         """The head of a slice as ``heads`` gives it; None if there is none."""
-        return self._read(self._layout.head(place)) or self._earlier.heads(place.hour).get(place)
+        head = self._read(self._layout.head(place))
+        return head if head and head.begun else self._earlier.heads(place.hour).get(place, head)
 
     def claim(self, place: Slice, owner: str) -> Claim | Held:
         """Claims a slice for ``owner``, if nobody has it or who had it has shown no sign of life for long enough.
 
-        That is judged by the store's clock alone. The first claim takes over what earlier versions knew of the slice:
-        until its swap, nothing of that counts. Raises TransientError if the store gave no clear answer.
+        That is judged by the store's clock alone. The first claim takes over what is known of the slice from elsewhere,
+        and does so once it has the slice: what it looked at before could have changed in the meantime. Raises
+        TransientError if the store gave no clear answer.
         """
-        stored = self._store.read_version(self._layout.head(place)) if self._may_exist(place) else None
-        if not stored and (holder := self._earlier.holder(place.hour)):
+        key = self._layout.head(place)
+        stored = self._store.read_version(key) if self._may_exist(place) else None
+        before = self._parsed(stored, place) if stored else Head(place, begun=False)
+        if not before.begun and (holder := self._earlier.holder(place.hour)):
             return Held(*holder)
-        pages, key = self.pages(place), self._layout.head(place)
-        before = self._parsed(stored, place) if stored else self._earlier.taken_over(place, pages, self._token())
         if stored and before.owner is not None and stored.age <= self._lease:
             return Held(before.owner, self._lease - stored.age)
-        # Pages that no head names may also be those of a task that died while it took over what was there before.
-        was_left = before.owner is not None or (not stored and bool(before.files))
         began = self._crew.seconds()
         new = replace(
             before,
@@ -104,16 +106,16 @@ class Ledger:
             if stored:
                 return Held("another task", self._lease)
             # Somebody has begun the slice since the heads were listed.
-            pages.remove(sorted(before.pages))
             self._known[place.hour].add(key)
             return self.claim(place, owner)
-        claim = Claim(self._store, key, pages, new, etag, began, self._crew.seconds, self._token)
+        claim = Claim(self._store, key, self.pages(place), new, etag, began, self._crew.seconds, self._token)
         with claim.kept():
-            # What was taken over is known already.
-            if stored:
+            if before.begun:
                 claim.open()
-            if was_left:
-                pages.sweep(claim.head)
+            else:
+                claim.begin(self._earlier.taken_over(place, claim.pages, claim.new_page))
+            if before.owner is not None:
+                claim.pages.sweep(claim.head)
         return claim
 
     def pages(self, place: Slice) -> Pages:
