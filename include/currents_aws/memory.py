@@ -97,9 +97,6 @@ class MemoryObjects:
             raise FileError(CHANGED, uri=f"s3://{self.bucket}/{key}")
         into.write(body)
 
-    def _age(self, key: str) -> float:
-        return self.clock() - self._changed.get(key, 0.0)
-
     def etag(self, key: str) -> str:
         """The ETag of an object, which is the MD5 of its content, as for a plain object in S3.
 

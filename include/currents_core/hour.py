@@ -44,6 +44,11 @@ def format_hour(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime(HOUR_FORMAT)
 
 
+def date_of_hour(hour: str) -> str:
+    """The UTC date of an hour, as YYYY-MM-DD."""
+    return hour[:10]
+
+
 def hour_end(hour: str) -> datetime:
     """The end of an hour, as an aware datetime in UTC. Raises SetupError if ``hour`` is not valid."""
     return parse_hour(hour) + timedelta(hours=1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -11,21 +13,22 @@ from currents_core.errors import SetupError
 
 # A worker refuses state whose format is newer than its own.
 FORMAT = 2
+_GZIP = b"\x1f\x8b"
 
 T = TypeVar("T")
 
 
 def parsed(body: bytes, uri: str, make: Callable[[Any], T]) -> T:
-    """What ``make`` gives for the JSON of an object of state, whose place is ``uri``.
+    """What ``make`` gives for the JSON of an object of state, gzipped or not, whose place is ``uri``.
 
     Raises SetupError if a newer version of this project wrote it, or if it is damaged.
     """
     try:
-        raw = orjson.loads(body)
+        raw = orjson.loads(gzip.decompress(body) if body.startswith(_GZIP) else body)
         written = raw["format"]
         if written <= FORMAT:
             return make(raw)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OSError, EOFError, zlib.error) as error:
         raise SetupError(
             f"this state is damaged ({type(error).__name__}); restore an earlier version of the object", uri=uri
         ) from error

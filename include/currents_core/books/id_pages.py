@@ -41,11 +41,12 @@ def fingerprints(ids: pa.Array, event_type: str) -> Fingerprints:
 
 def for_type(plain: Fingerprints, event_type: str) -> Fingerprints:
     """Fingerprints of an event type, from those that know no type."""
-    return plain ^ _mask(event_type)
+    return plain ^ type_mask(event_type)
 
 
 @lru_cache(256)
-def _mask(event_type: str) -> Fingerprints:
+def type_mask(event_type: str) -> npt.NDArray[np.uint64]:
+    """What the fingerprints of an event type differ by from those that know no type: uint64 of shape (2,)."""
     return np.frombuffer(hashlib.blake2b(event_type.encode(), digest_size=16).digest(), _STORED).astype(np.uint64)
 
 

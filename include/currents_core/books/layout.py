@@ -8,6 +8,8 @@
     <root>manifests/date=<hour>.json                                    the account of an hour
     <root>index.json                                                    what runs judged, so that later ones skip it
     <root>budget/<token>-<number>-<part>-<want>                         a task that sends, and what it wants
+    <root>days/date=<date>/index.json.gz                                what became of a day that was compacted
+    <root>days/date=<date>/<version>-<token>-<number>.<kind>            its pages: as above, and the manifests
 
 A slice is `event_type=<type>`, or `unnamed` where the keys name no type. The root is `<state prefix><connector>/`.
 Below it, `replays/<run>/` is a root of its own.
@@ -26,12 +28,13 @@ from urllib.parse import quote
 
 from currents_core.file_key import Slice, SourceFile
 
-PageKind = Literal["ids", "letters", "files"]
+PageKind = Literal["ids", "letters", "files", "manifests"]
+HoursKind = Literal["slices", "plans", "manifests"]
 EarlierKind = Literal["ledger", "ids", "dead_letters"]
 
 # The name of an event type in a key, at most. It leaves most of a key's 1,024 bytes to the prefix and the run.
 _TYPE_BYTES = 200
-_HEAD = "head.json"
+_HEAD, _DAY_INDEX = "head.json", "index.json.gz"
 # Keys have fractions of the budget as whole numbers of these.
 _MILLIONTHS = 1_000_000
 
@@ -104,20 +107,55 @@ class Layout:
         part, want = (ceil(share * _MILLIONTHS) for share in (member.part, member.want))
         return f"{self.budget}{member.token}-{number}-{part}-{want}"
 
+    def hours(self, kind: HoursKind, date: str = "") -> str:
+        """What begins the keys of what is kept by the hour, of all days or of one."""
+        return f"{self.root}{kind}/date={date}-" if date else f"{self.root}{kind}/"
+
+    def day(self, date: str = "") -> str:
+        """The folder of a compacted day, or of all of them."""
+        return f"{self.root}days/date={date}/" if date else f"{self.root}days/"
+
+    def day_index(self, date: str) -> str:
+        """The key of the index of a compacted day."""
+        return f"{self.day(date)}{_DAY_INDEX}"
+
+    def day_page(self, date: str, name: str) -> str:
+        """The name of a page of a compacted day as that of a page of any of its slices."""
+        return f"{self.day(date)}{name}".removeprefix(self.root)
+
 
 def is_head(key: str) -> bool:
     """Whether this is the key of a head, rather than of a page."""
     return key.endswith(f"/{_HEAD}")
 
 
+def is_index(key: str) -> bool:
+    """Whether this is the key of the index of a day."""
+    return key.endswith(f"/{_INDEX}")
+
+
+def date_of(key: str) -> str | None:
+    """The date of what a key or a folder is kept for; None if it is not kept by the hour or by the day."""
+    found = re.findall(r"/date=(\d{4}-\d\d-\d\d)[-/]", key)
+    return found[-1] if found else None
+
+
+def hour_of_manifest(key: str) -> str:
+    """The hour of the manifest with this key."""
+    return key.rpartition("/date=")[2].removesuffix(".json")
+
+
 def page_name(claim: int, token: str, number: int, kind: PageKind) -> str:
-    """The name of a page. Nobody else can use it, as the token is the claim's own."""
+    """The name of a page. Nobody else can use it, as the token is the claim's own.
+
+    The pages of a day have the number of the version of its index that first names them in place of the claim's.
+    """
     return f"{claim:06}-{token}-{number}.{kind}"
 
 
 def claim_of_page(key: str) -> int | None:
     """The number of the claim under which a page was written; None for keys of other objects."""
-    found = re.fullmatch(r"(\d{6,})-\w+-\d+\.(ids|letters|files)", key.rpartition("/")[2])
+    found = re.fullmatch(r"(\d{6,})-\w+-\d+\.(ids|letters|files|manifests)", key.rpartition("/")[2])
     return int(found[1]) if found else None
 
 

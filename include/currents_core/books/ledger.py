@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from secrets import token_hex
 
 from currents_core.books.claim import Claim
+from currents_core.books.days import Days
 from currents_core.books.earlier import Earlier
 from currents_core.books.head import Head, parse_head
 from currents_core.books.layout import Layout, is_head
@@ -54,19 +55,21 @@ class Ledger:
         # The keys of the heads that there were when this was looked for, by hour.
         self._known: dict[str, set[str]] = {}
         self._listing = self._crew.lock()
+        self._days = Days(store, layout, self._crew)
         self._earlier = Earlier(store, layout, self._crew)
 
     def heads(self, hour: str) -> list[Head]:
         """The heads of an hour, with the states of all files.
 
-        A slice that nobody claimed since an earlier version was at it has the head that a claim would begin with.
+        A slice that nobody claimed since its day was compacted, or an earlier version was at it, has the head that a
+        claim would begin with.
         """
         reads = [self._crew.start(self._read, key) for key in self._heads(hour)]
         found = {head.slice: head for head in (read.result() for read in reads) if head}
-        # What is known from elsewhere is read after the heads, since it is there before a head that says so goes.
-        known = self._earlier.heads(hour)
+        # Only now, since the day says what a head said before that goes.
+        known = {**self._earlier.heads(hour), **self._days.heads(hour)}
         begun = {place: head for place, head in found.items() if head.begun}
-        return list((found | dict(known) | begun).values())
+        return list({**found, **known, **begun}.values())
 
     def heads_of(self, places: Iterable[Slice]) -> list[Head]:
         """The heads of these slices, as ``heads`` gives them; of those that have one."""
@@ -76,7 +79,9 @@ class Ledger:
     def head(self, place: Slice) -> Head | None:
         """The head of a slice as ``heads`` gives it; None if there is none."""
         head = self._read(self._layout.head(place))
-        return head if head and head.begun else self._earlier.heads(place.hour).get(place, head)
+        if head and head.begun:
+            return head
+        return self._days.head(place) or self._earlier.heads(place.hour).get(place, head)
 
     def claim(self, place: Slice, owner: str) -> Claim | Held:
         """Claims a slice for ``owner``, if nobody has it or who had it has shown no sign of life for long enough.
@@ -113,7 +118,7 @@ class Ledger:
             if before.begun:
                 claim.open()
             else:
-                claim.begin(self._earlier.taken_over(place, claim.pages, claim.new_page))
+                claim.begin(self._known_of(place, claim))
             if before.owner is not None:
                 claim.pages.sweep(claim.head)
         return claim
@@ -121,6 +126,11 @@ class Ledger:
     def pages(self, place: Slice) -> Pages:
         """The pages of a slice."""
         return Pages(self._store, self._layout, place)
+
+    def _known_of(self, place: Slice, claim: Claim) -> Head:
+        """What is known from elsewhere of a slice that was claimed for the first time."""
+        known = self._days.taken_over(place, claim.pages, claim.new_page)
+        return known or self._earlier.taken_over(place, claim.pages, claim.new_page)
 
     def _may_exist(self, place: Slice) -> bool:
         """Whether there may be a head. For slices that nobody began, which most are, one listing spares each a look."""

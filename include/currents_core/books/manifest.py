@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from currents_core.books.account import Account, total
+from currents_core.books.days import Days
 from currents_core.books.head import Head
 from currents_core.books.layout import Layout
 from currents_core.books.ledger import Ledger
@@ -111,22 +112,22 @@ def reconcile(connector: str, hour: str, planned: Iterable[SourceFile], ledger: 
 
 
 class Manifests:
-    """The manifests of one connector, one object per hour."""
+    """The manifests of one connector: an object for each hour, until its day is compacted."""
 
     def __init__(self, store: ObjectStore, layout: Layout) -> None:
         self._store = store
         self._layout = layout
         # The manifests that were written last, so that noting their announcement need not read them again.
         self._written: dict[str, Version] = {}
+        self._days = Days(store, layout)
 
     def key(self, hour: str) -> str:
         """The key of the manifest of an hour."""
         return self._layout.manifest(hour)
 
     def read(self, hour: str) -> dict[str, Any] | None:
-        """The manifest of an hour as it is stored; None if there is none."""
-        stored = self._store.read(self.key(hour))
-        return orjson.loads(stored) if stored else None
+        """The manifest of an hour as ``Manifest.as_json`` gave it; None if it has none."""
+        return self._parsed(self._store.read_version(self.key(hour)), hour)
 
     def first_hour(self, since: str) -> str:
         """The first hour from ``since`` on that has a manifest, or an empty text."""
@@ -153,7 +154,7 @@ class Manifests:
         key, told = self.key(manifest.hour), manifest.as_json(now)
         for attempt in range(_ATTEMPTS):
             stored = self._written.pop(key, None) or self._store.read_version(key)
-            before = orjson.loads(stored.body) if stored else {}
+            before = self._parsed(stored, manifest.hour) or {}
             is_known = _content(before) == _content(told)
             if is_announced and not is_known:
                 # More was delivered since, and is to be announced as well.
@@ -169,6 +170,11 @@ class Manifests:
                 if attempt == _ATTEMPTS - 1:
                     raise
         return told
+
+    def _parsed(self, stored: Version | None, hour: str) -> dict[str, Any] | None:
+        """The manifest that is stored, or else that of the compacted day."""
+        body = stored.body if stored else self._days.manifest(hour)
+        return dict(orjson.loads(body)) if body else None
 
 
 def _content(manifest: Mapping[str, object]) -> dict[str, object]:

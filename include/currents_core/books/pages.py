@@ -13,6 +13,7 @@ import orjson
 from currents_core.books.head import INLINE_BYTES, FileState, Head
 from currents_core.books.id_pages import IdPage
 from currents_core.books.layout import Layout, PageKind, claim_of_page
+from currents_core.books.sections import copy_section, parse_name
 from currents_core.errors import FileError, SetupError
 from currents_core.file_key import Slice
 from currents_core.ports import ObjectStore
@@ -37,6 +38,11 @@ class Pages:
         """Writes a page. Its name is its writer's own, so that writing it again changes nothing."""
         self._store.write(self._key(name), body)
 
+    def copy(self, name: str, source: str) -> None:
+        """Writes a page that is a copy of another, or of a section. Raises PageMissingError."""
+        with self.content(source) as body:
+            self.upload(name, body)
+
     def upload(self, name: str, body: IO[bytes]) -> None:
         """Writes a page from an open file, as ``write`` does."""
         self._store.upload(self._key(name), body)
@@ -47,7 +53,7 @@ class Pages:
 
     def lines(self, name: str) -> Iterator[bytes]:
         """The lines of JSON in a page of letters or of states of files. Raises PageMissingError."""
-        with self._copy(name) as body, gzip.GzipFile(fileobj=body) as lines:
+        with self.content(name) as body, gzip.GzipFile(fileobj=body) as lines:
             yield from lines
 
     def with_files(self, head: Head) -> Head:
@@ -75,15 +81,16 @@ class Pages:
         for name in names:
             self._store.delete(self._key(name))
 
-    def _mapped(self, name: str) -> IdPage:
-        # A slice may have many pages, and a process only so many open files.
-        with self._copy(name) as body:
-            return IdPage(body)
-
-    def _copy(self, name: str) -> IO[bytes]:
+    def content(self, name: str) -> IO[bytes]:
+        """The content of a page, on disk, which the caller closes. Raises PageMissingError."""
+        page, section = parse_name(name)
+        key = self._key(page)
         body = TemporaryFile()  # noqa: SIM115 - the caller closes it
         try:
-            self._store.download(self._key(name), None, body)
+            if section:
+                copy_section(self._store, key, section, body)
+            else:
+                self._store.download(key, None, body)
         except FileError as error:
             body.close()
             raise PageMissingError(
@@ -93,6 +100,11 @@ class Pages:
             ) from error
         body.seek(0)
         return body
+
+    def _mapped(self, name: str) -> IdPage:
+        # A slice may have many pages, and a process only so many open files.
+        with self.content(name) as body:
+            return IdPage(body)
 
     def _key(self, name: str) -> str:
         return self._layout.page(self._place, name)

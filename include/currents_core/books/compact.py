@@ -1,0 +1,225 @@
+"""Compacts a day: takes the heads and pages of its slices, and its manifests, into an index and a few pages.
+
+No slice is claimed for it. First the index is replaced by compare-and-swap, and says which version of each head it took
+in. Only then these go, each by a conditional delete: a head that somebody replaced meanwhile stays, and wins over what
+the day says. With its head, a task that was at a slice loses it, and can't name pages any more: then its pages go. So a
+compaction may end anywhere. The next one takes in what is new, and removes what is left.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from secrets import token_hex
+
+from currents_core.books.day import Day
+from currents_core.books.day_pages import DayPages, Taken
+from currents_core.books.days import Days
+from currents_core.books.head import parse_head
+from currents_core.books.layout import Layout, claim_of_page, date_of, hour_of_manifest, is_head
+from currents_core.books.pages import PageMissingError, Pages
+from currents_core.crew import Crew, Job, Threads
+from currents_core.errors import ConflictError, TransientError
+from currents_core.ports import ObjectStore, StoredObject, Version
+
+# For so long, in seconds, nothing of a day must have changed: the tasks of a run may still need what it planned, and
+# what came last may have more come after it.
+QUIET_SECONDS = 86_400.0
+# Heads that are read before their turn.
+_AHEAD = 16
+
+
+def days_by_the_hour(store: ObjectStore, layout: Layout, before: str) -> list[str]:
+    """The days, oldest first, of which something is kept by the hour, and all of whose hours come before an hour."""
+    folders = [*store.folders(layout.hours("slices")), *store.folders(layout.hours("plans"))]
+    keys = [*folders, *(each.key for each in store.objects(layout.hours("manifests")))]
+    dates = {date for key in keys if (date := date_of(key))}
+    return sorted(date for date in dates if f"{date}-23" < before)
+
+
+@dataclass
+class _Listed:
+    """What is kept of a day by the hour: heads and the keys of pages by the folders of their slices, and the rest."""
+
+    heads: dict[str, StoredObject] = field(default_factory=dict)
+    pages: dict[str, list[str]] = field(default_factory=dict)
+    manifests: list[StoredObject] = field(default_factory=list)
+    plans: list[str] = field(default_factory=list)
+
+
+class _ChangedError(Exception):
+    """Somebody changed the day meanwhile."""
+
+
+@dataclass
+class Compaction:
+    """Compacts days of which nothing has changed for ``quiet`` seconds, by the store's clock.
+
+    ``token`` gives a name that was never used before.
+    """
+
+    store: ObjectStore
+    layout: Layout
+    crew: Crew = field(default_factory=Threads)
+    token: Callable[[], str] = lambda: token_hex(6)
+    quiet: float = QUIET_SECONDS
+
+    def __post_init__(self) -> None:
+        self._days = Days(self.store, self.layout, self.crew)
+
+    def compact_next(self, before: str) -> str | None:
+        """Compacts the oldest day that may be, all of whose hours come before an hour. Returns its date."""
+        return next(filter(self.compact, days_by_the_hour(self.store, self.layout, before)), None)
+
+    def compact(self, date: str) -> bool:
+        """Compacts a day, or what came after it was compacted. Returns False where that is left to a later run.
+
+        So it is where something of the day has just changed, or is about to. Raises TransientError if the store gave no
+        clear answer.
+        """
+        listed = self._listed(date)
+        if listed is None:
+            return False
+        before, etag = self._days.version(date)
+        void: set[str] = set()
+        try:
+            day = self._taken_in(listed, before, void)
+            if day is not before:
+                self._write(day, etag)
+        except (_ChangedError, ConflictError):
+            return False
+        except PageMissingError:
+            if self._is_unchanged(listed, date, etag):
+                raise
+            return False
+        self._clear(day, listed, void)
+        return True
+
+    def _listed(self, date: str) -> _Listed | None:
+        """What there is of a day; None if any of it is too young."""
+        found = _Listed()
+        every = {
+            kind: list(self.store.objects(self.layout.hours(kind, date))) for kind in ("slices", "manifests", "plans")
+        }
+        if any(each.age <= self.quiet for listed in every.values() for each in listed):
+            return None
+        for each in every["slices"]:
+            folder = f"{each.key.rpartition('/')[0]}/"
+            if is_head(each.key):
+                found.heads[folder] = each
+            else:
+                found.pages.setdefault(folder, []).append(each.key)
+        found.manifests = every["manifests"]
+        found.plans = [each.key for each in every["plans"]]
+        return found
+
+    def _taken_in(self, listed: _Listed, before: Day, void: set[str]) -> Day:
+        """The day with all that is new, in pages that are written; ``before`` itself if nothing is.
+
+        ``void`` gets the folders of heads that say nothing.
+        """
+        known = {self.layout.slice(place): each for place, each in before.slices.items()}
+        new = {
+            folder: each
+            for folder, each in listed.heads.items()
+            if folder not in known or known[folder].head != each.etag
+        }
+        manifests = {hour_of_manifest(each.key): each for each in listed.manifests}
+        if not new and all(_is_known(before, hour, each) for hour, each in manifests.items()):
+            return before
+        with DayPages(self.store, self.layout, before) as pages:
+            heads = self._heads(new)
+            for folder in sorted(known.keys() | new.keys()):
+                if folder in new and (taken := next(heads)):
+                    pages.take(taken)
+                    continue
+                if folder in new:
+                    void.add(folder)
+                if folder in known:
+                    pages.keep(known[folder].slice)
+            self._take_manifests(pages, before, manifests)
+            return pages.upload(self.token(), self.token()) if pages.is_new else before
+
+    def _heads(self, new: dict[str, StoredObject]) -> Iterator[Taken | None]:
+        """The heads in the order of their folders; None for those that have not begun."""
+        rest, reading = deque(new[folder] for folder in sorted(new)), deque[tuple[StoredObject, Job[Version | None]]]()
+        while rest or reading:
+            while rest and len(reading) < _AHEAD:
+                each = rest.popleft()
+                reading.append((each, self.crew.start(self.store.read_version, each.key)))
+            listed, job = reading.popleft()
+            yield self._taken(listed, job.result())
+
+    def _taken(self, listed: StoredObject, stored: Version | None) -> Taken | None:
+        if not stored or stored.etag.strip('"') != listed.etag:
+            raise _ChangedError
+        head = parse_head(stored.body, f"s3://{self.store.bucket}/{listed.key}")
+        changed = self.crew.now() - timedelta(seconds=stored.age)
+        whole = Pages(self.store, self.layout, head.slice).with_files(head)
+        return Taken(whole, listed.etag, changed) if head.begun else None
+
+    def _take_manifests(self, pages: DayPages, before: Day, listed: dict[str, StoredObject]) -> None:
+        for hour in sorted(before.manifests.keys() | listed.keys()):
+            if hour not in listed or _is_known(before, hour, listed[hour]):
+                pages.keep_manifest(hour)
+                continue
+            stored = self.store.read_version(listed[hour].key)
+            if not stored or stored.etag.strip('"') != listed[hour].etag:
+                raise _ChangedError
+            pages.take_manifest(hour, listed[hour].etag, stored.body)
+
+    def _write(self, day: Day, replaces: str | None) -> None:
+        """Replaces the index. Raises ConflictError if another compaction was first."""
+        try:
+            self.store.write_version(self.layout.day_index(day.date), day.as_bytes(), replaces)
+        except TransientError:
+            # It may have arrived all the same.
+            if self._days.version(day.date)[0].nonce != day.nonce:
+                raise
+
+    def _is_unchanged(self, listed: _Listed, date: str, etag: str | None) -> bool:
+        """Whether a page is missing though nobody replaced what names it."""
+        heads = listed.heads.values()
+        return self._days.version(date)[1] == etag and all(
+            self.store.has_version(each.key, each.etag) for each in heads
+        )
+
+    def _clear(self, day: Day, listed: _Listed, void: set[str]) -> None:
+        """Removes what the day has taken in, and what nothing names."""
+        folder = self.layout.day(day.date)
+        for each in list(self.store.objects(folder)):
+            seq = claim_of_page(each.key)
+            # Pages of later versions are about to be named.
+            if seq is not None and seq <= day.seq and each.key.removeprefix(folder) not in day.names:
+                self.store.delete(each.key)
+        known = {self.layout.slice(place): each.head for place, each in day.slices.items()}
+        manifests = [each for each in listed.manifests if _is_known(day, hour_of_manifest(each.key), each)]
+        folders = [
+            each
+            for each in sorted(listed.heads.keys() | listed.pages.keys())
+            if each not in listed.heads or each in void or known.get(each) == listed.heads[each].etag
+        ]
+        start = self.crew.start
+        jobs = [start(self.store.delete, key) for key in listed.plans]
+        jobs += [start(self._remove, each, ()) for each in manifests]
+        jobs += [start(self._remove, listed.heads.get(each), listed.pages.get(each, ())) for each in folders]
+        for job in jobs:
+            job.result()
+
+    def _remove(self, version: StoredObject | None, pages: Iterable[str]) -> None:
+        """Removes an object in the version that was listed, and then pages; none of it if it was replaced.
+
+        Pages without a head are left over: no task writes a page before it has the slice.
+        """
+        with suppress(ConflictError):
+            if version:
+                self.store.delete_version(version.key, version.etag)
+            for key in pages:
+                self.store.delete(key)
+
+
+def _is_known(day: Day, hour: str, listed: StoredObject) -> bool:
+    return hour in day.manifests and day.manifests[hour].etag == listed.etag
