@@ -1,4 +1,4 @@
-"""The processes of a history: exports, redrives, dry runs and reconciles, each with its own settings and clock."""
+"""The processes of a history, from exports to compactions, each with its own settings and clock."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from typing import Any, Literal
 
 from currents_aws.dry_run import DryRunTarget, Overlay
 from currents_core.books import manifest
+from currents_core.books.compact import Compaction
 from currents_core.books.dead_letter import Letter
 from currents_core.books.ledger import Ledger
+from currents_core.books.manifest import Manifests
 from currents_core.delivering.deliver import Delivery
 from currents_core.errors import CurrentsError, DeliveryError, FencedError, SetupError
 from currents_core.file_key import Slice, SourceFile
@@ -28,7 +30,7 @@ from tests.simulation.oracle import Oracle, Record, head_key
 from tests.simulation.scheduler import KilledError, Process, Scheduler
 from tests.simulation.store import Bucket, View
 
-Kind = Literal["export", "redrive", "dry run", "reconcile"]
+Kind = Literal["export", "redrive", "dry run", "reconcile", "compact"]
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,7 @@ class Actor:
             "redrive": self._redrive,
             "dry run": self._dry_run,
             "reconcile": self._reconcile,
+            "compact": self._compact,
         }
         try:
             steps[self.kind]()
@@ -182,6 +185,11 @@ class Actor:
                 books = self.world.oracle.books.get(head_key(file.slice))
                 state = books.states.get(file.id) if books else None
                 require(state and state.fate == "done", f"an hour is called complete, and {file.key} is not done")
+        Manifests(self.state, LAYOUT).write(found, self.crew.now())
+
+    def _compact(self) -> None:
+        compaction = Compaction(self.state, LAYOUT, self.crew, lambda: next(self._tokens), quiet=-1.0)
+        compaction.compact_next("2026-11-24-00")
 
 
 class ReadOnly(View):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from currents_core.books.day import parse_day
+from currents_core.books.layout import is_day_index
 from currents_core.file_key import SourceFile
 from tests.simulation.actors import Settings
-from tests.simulation.books import Books, require
-from tests.simulation.files import is_damaged
+from tests.simulation.books import LAYOUT, Books, require
+from tests.simulation.files import HOUR, is_damaged
 from tests.simulation.oracle import Oracle, head_key
 from tests.simulation.source import Source
 
@@ -29,6 +33,16 @@ def check_end(oracle: Oracle, source: Source, settings: Settings) -> None:
             _check_rows(oracle, books, file)
     for (event_type, found), count in sorted(oracle.saved_ids.items()):
         require(count == 1, f"{found} of {event_type} is {count} times in the books")
+
+
+def check_small(contents: Mapping[str, bytes]) -> None:
+    """Raises ViolationError unless all that is left is a compacted day of at most 20 objects."""
+    left = [key for key in contents if not key.startswith(LAYOUT.day())]
+    require(not left, f"a compacted day leaves {left}")
+    [index] = [key for key in contents if is_day_index(key)]
+    named = {f"{LAYOUT.day(HOUR[:10])}{name}" for name in parse_day(contents[index], index).names}
+    require(contents.keys() == {index, *named}, f"a compacted day names {len(named)} pages and has {len(contents) - 1}")
+    require(len(contents) <= 20, f"a compacted day has {len(contents)} objects")
 
 
 def _check_rows(oracle: Oracle, books: Books, file: SourceFile) -> None:

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from random import Random
 from typing import Any
 
+from currents_core.books.layout import is_day_index
 from currents_core.errors import DeliveryError
 from currents_core.file_key import Slice, SourceFile
 from tests.simulation.actors import Actor, Kind, Settings, World
 from tests.simulation.books import ViolationError, require
 from tests.simulation.destination import Destination, DestinationFaults
-from tests.simulation.ending import check_end, has_damaged_files
+from tests.simulation.ending import check_end, check_small, has_damaged_files
 from tests.simulation.files import CLICK, HOUR, IDS, OPEN
 from tests.simulation.installed import installed
 from tests.simulation.odds import Odds, Summary, destination_faults, store_faults
@@ -25,8 +26,9 @@ _MOST_STEPS = 20_000
 _STALLS = (0.0, 4.0, 20.0, 61.0, 90.0)
 _EXPORT: list[Kind] = ["export"]
 _REDRIVE: list[Kind] = ["redrive"]
-_KINDS: list[Kind] = [*_EXPORT * 5, *_REDRIVE * 3, "dry run", "reconcile", "reconcile"]
-_END: list[Kind] = ["export", "redrive", "export", "redrive"]
+_KINDS: list[Kind] = [*_EXPORT * 5, *_REDRIVE * 3, "dry run", "reconcile", "reconcile", "compact", "compact", "compact"]
+_COMPACTED: list[Kind] = ["export", "compact"]
+_END: list[Kind] = ["export", "redrive", "export", "redrive", "compact", "export", "redrive", "reconcile", "compact"]
 
 
 class History:
@@ -56,6 +58,8 @@ class History:
         """Plays it to its end."""
         summary = self.summary
         try:
+            if self.odds.is_compacted:
+                self._begin_compacted()
             self._middle()
             self._end()
         except ViolationError as error:
@@ -74,12 +78,24 @@ class History:
     def _landed(self, process: Process, key: str) -> None:
         self.oracle.landed(process, key)
         if self.odds.stall and self.has_faults:
-            # The worst moments: a claim or another swap was made, and its process does not know.
-            fate, is_claim = self.random.random(), self.oracle.claimed.get(key) == self.scheduler.clock
-            if fate < 0.3 and is_claim:
+            # The worst moments: a claim or another swap was made, or a day written, and its process does not know.
+            is_claim = self.oracle.claimed.get(key) == self.scheduler.clock
+            fate = self.random.random()
+            if fate < 0.3 and (is_claim or is_day_index(key)):
                 self._stall(process, 61.0, 400)
             elif fate < 0.05:
                 self._stall(process, self.random.choice(_STALLS))
+
+    def _begin_compacted(self) -> None:
+        """Has some files delivered, and their day compacted, before anything goes wrong."""
+        state = self.world.state
+        faults, state.faults = state.faults, StoreFaults()
+        for kind in _COMPACTED:
+            work = self._work(kind)
+            self.plans.append(work)
+            self._act(kind, work, max_events=self.random.randint(1, 30) if kind == "export" else None)
+            self._run_out()
+        state.faults = faults
 
     # Faults on.
 
@@ -109,6 +125,9 @@ class History:
         self.left -= 1
         random = self.random
         kind: Kind = random.choice(_KINDS)
+        if kind == "compact" and random.random() < 0.3:
+            # Two runs at the same time.
+            self._act(kind, {})
         work = self._work(kind)
         if kind == "export":
             # A task that is cleared has the plan of then.
@@ -122,7 +141,7 @@ class History:
             rate=random.choice((None, None, 20.0)),
             chunk=random.randint(1, 5),
             beat=random.choice((0.1, 1.0)),
-            slowness=random.choice((0, 40)) if kind in {"dry run", "reconcile"} else 0,
+            slowness=random.choice((0, 40)) if kind in {"dry run", "reconcile", "compact"} else 0,
             letters=random.choice((None, tuple(random.sample(IDS, 6)))),
         )
 
@@ -211,6 +230,7 @@ class History:
             allowed = isinstance(actor.error, DeliveryError) and (is_damaged or kind == "redrive")
             require(allowed or actor.error is None, f"undisturbed, {actor.process.name} fails: {actor.error!r}")
         check_end(self.oracle, self.source, self.settings)
+        check_small(world.state.objects.contents)
 
     def _run_out(self) -> None:
         most = self.scheduler.steps + _MOST_STEPS

@@ -30,13 +30,17 @@ class Summary:
 
 @dataclass
 class Odds:
-    """How likely each fault is per step. About half are nothing, so that each kind of fault also comes alone."""
+    """How likely each fault is per step. About half are nothing, so that each kind of fault also comes alone.
+
+    ``is_compacted``: the history begins with a compacted day.
+    """
 
     kill: float
     stall: float
     stop: float
     change: float
     start: float
+    is_compacted: bool
 
     @classmethod
     def drawn(cls, random: Random) -> Odds:
@@ -47,6 +51,7 @@ class Odds:
             stop=random.choice((0.0, 0.0, 0.001)),
             change=random.choice((0.0, 0.004, 0.01, 0.03)),
             start=random.choice((0.005, 0.02)),
+            is_compacted=random.random() < 0.3,
         )
 
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import orjson
 
-from currents_core.books.layout import is_head
+from currents_core.books.head import Head, parse_head
+from currents_core.books.layout import is_day_index, is_head
 from currents_core.books.ledger import LEASE_SECONDS
 from currents_core.file_key import Slice, SourceFile
-from tests.simulation.books import LAYOUT, Books, Place, ViolationError, read_books, require
+from tests.simulation.books import LAYOUT, Books, Place, ViolationError, known_books, require, require_same
 from tests.simulation.changes import Change, Wants, check_change
 from tests.simulation.destination import Put, Watcher
 from tests.simulation.files import rows_of
@@ -50,6 +51,8 @@ class Record(Watch):
 
     def began(self, key: str, body: bytes) -> None:
         """A swap begins: it names what was known to be accepted when it was asked for."""
+        if not is_head(key):
+            return
         told = orjson.loads(body)
         self.began_at[key, body] = self.clock()
         self.last[key] = body
@@ -63,6 +66,11 @@ class Record(Watch):
             if body == self.last.get(key):
                 self.failing.discard(key)
         elif key in self.confirmed and orjson.loads(body)["token"] != self.tokens[key]:
+            self.lost.add(key)
+
+    def missed(self, key: str) -> None:
+        """The process learns that there is no head: its day has it now."""
+        if key in self.confirmed:
             self.lost.add(key)
 
 
@@ -89,6 +97,8 @@ class Oracle(Watcher):
         self.files: dict[str, tuple[SourceFile, tuple[str | None, ...]]] = {}
         # When each version of an object was there: the times at which it came and went.
         self.there: dict[str, list[list[float]]] = {}
+        # The heads that are there, and what is known of each slice from its head or from its day, by the keys of heads.
+        self.heads: dict[str, Head] = {}
         self.books: dict[str, Books] = {}
         self.settled: dict[str, dict[int, bool]] = {}
         self.violation: ViolationError | None = None
@@ -116,14 +126,35 @@ class Oracle(Watcher):
         if is_head(key):
             self._head_landed(process, key)
             return
+        if is_day_index(key):
+            self._require_unchanged("a day is compacted")
         for books in self.books.values():
             if key in books.pages:
-                require(self._contents.get(key) == books.pages[key], f"a page that the head names was changed: {key}")
+                require(self._contents.get(key) == books.pages[key], f"a page that counts was changed: {key}")
+
+    def _require_unchanged(self, why: str) -> None:
+        """Has all books read again, which must say the same as before."""
+        now = {key: known_books(self._contents, before.head.slice) for key, before in self.books.items()}
+        for key, after in now.items():
+            require_same(self.books[key], after, why)
+        self.books = {key: after for key, after in now.items() if after}
+
+    def _head_removed(self, key: str) -> None:
+        head = self.heads.pop(key, None)
+        if head:
+            is_free = head.owner is None or self._clock() - self.changed[key] > LEASE_SECONDS
+            require(is_free, "a head was removed that a task has")
+            self._require_unchanged("a head is removed")
 
     def _head_landed(self, process: Process, key: str) -> None:
-        record = self.records[process]
-        before, after = self.books.get(key), read_books(self._contents, key)
-        self._check_claim(key, before, after)
+        if key not in self._contents:
+            self._head_removed(key)
+            return
+        record, head = self.records[process], parse_head(self._contents[key], key)
+        before, after = self.books.get(key), known_books(self._contents, head.slice)
+        assert after
+        self._check_claim(key, self.heads.get(key), head)
+        self.heads[key] = head
         told = Change(before, after, record.wants, self.files, self.settled)
         for place in check_change(told):
             require(
@@ -139,17 +170,17 @@ class Oracle(Watcher):
         self.books[key] = after
         self.changed[key] = self._clock()
 
-    def _check_claim(self, key: str, before: Books | None, after: Books) -> None:
+    def _check_claim(self, key: str, before: Head | None, after: Head) -> None:
         """Whoever replaces a head has its claim, or makes one of a slice that nobody has."""
-        if before is None or after.head.token != before.head.token:
+        if before is None or after.token != before.token:
             self.claimed[key] = self._clock()
         if before is None:
             return
-        require(after.head.seq > before.head.seq, "a head does not count on")
-        if after.head.token == before.head.token:
+        require(after.seq > before.seq, "a head does not count on")
+        if after.token == before.token:
             return
-        require(after.head.claim > before.head.claim, "two claims have one number")
-        is_free = before.head.owner is None or self._clock() - self.changed[key] > LEASE_SECONDS
+        require(after.claim > before.claim, "two claims have one number")
+        is_free = before.owner is None or self._clock() - self.changed[key] > LEASE_SECONDS
         require(is_free, "a slice was claimed that another task has")
 
     def _check_gone(self, key: str, file: SourceFile) -> None:

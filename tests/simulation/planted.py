@@ -56,6 +56,8 @@ _TAKE, _PARK = "currents_core.delivering.take", "currents_core.delivering.park"
 _FILE, _SLICE = "currents_core.delivering.open_file:OpenFile", "currents_core.delivering.open_slice:OpenSlice"
 _PREPARE = "currents_core.delivering.prepare:Preparation"
 _LETTERS = "currents_core.books.dead_letter"
+_COMPACT, _DAY_PAGES = "currents_core.books.compact:Compaction", "currents_core.books.day_pages:DayPages"
+_DAYS = "currents_core.books.days:Days"
 
 FAULTS = [
     Fault(
@@ -163,5 +165,61 @@ FAULTS = [
         "currents_core.books.manifest:reconcile",
         '(not state or state.fate != "done")',
         "not state",
+    ),
+    Fault(
+        "a new head forgets what its day says",
+        f"{_LEDGER}.claim",
+        "Head(place, begun=False)",
+        "Head(place, begun=True)",
+    ),
+    Fault(
+        "what a day says is looked up before the slice is claimed",
+        f"{_LEDGER}.claim",
+        "Head(place, begun=False)",
+        "(self._days.head(place) or Head(place, begun=False))",
+    ),
+    Fault(
+        "heads of a compacted day go, whatever became of them",
+        f"{_COMPACT}._remove",
+        "self.store.delete_version(version.key, version.etag)",
+        "self.store.delete(version.key)",
+    ),
+    Fault(
+        "pages go before their head",
+        f"{_COMPACT}._remove",
+        "        if version:",
+        "        for key in pages:\n            self.store.delete(key)\n        if version:",
+    ),
+    Fault("a day takes slices from live tasks", f"{_COMPACT}._taken", "stored.age <= LEASE_SECONDS", "False"),
+    Fault("a head that has not begun counts for its day", f"{_COMPACT}._taken", "if head.begun else None", ""),
+    Fault(
+        "a day counts as written though nobody knows",
+        f"{_COMPACT}._write",
+        "nonce != day.nonce",
+        "nonce == 0",
+    ),
+    Fault(
+        "pages of a day that nothing names stay",
+        f"{_COMPACT}._clear",
+        "not in day.names",
+        "in ()",
+    ),
+    Fault(
+        "pages that another compaction is about to name go",
+        f"{_COMPACT}._clear",
+        "seq <= day.seq and each",
+        "each",
+    ),
+    Fault("a day forgets the ids in heads", f"{_DAY_PAGES}.take", "if len(head.ids)", "if False"),
+    Fault("a day keeps ids of heads that it takes in again", f"{_DAY_PAGES}._old_ids", "without=dropped", "without=()"),
+    Fault(
+        "a day forgets which files have letters",
+        f"{_DAY_PAGES}.take",
+        "_line(state, with_letters)",
+        "_line(state, set())",
+    ),
+    Fault("a head names pages of its day", f"{_DAYS}._taken_over", "replace(state, letters=(name,))", "state"),
+    Fault(
+        "ids of a day are taken for those of one slice", f"{_DAYS}._with_ids", "-found.first, bounds)", "-found.first)"
     ),
 ]

@@ -81,6 +81,8 @@ class View:
         version = self._read(f"read {key}", lambda: self._truth.objects.read_version(key))
         if version:
             self._watch.saw(key, version.body)
+        else:
+            self._watch.missed(key)
         return version
 
     def has_version(self, key: str, etag: str) -> bool:
@@ -173,6 +175,9 @@ class Watch:
 
     def saw(self, key: str, body: bytes) -> None:
         """The process knows that this is, or was, the content."""
+
+    def missed(self, key: str) -> None:
+        """The process knows that there is no such object."""
 
 
 def _no(_: object) -> None:

@@ -20,6 +20,7 @@ from currents_core.books.day_pages import DayPages, Taken
 from currents_core.books.days import Days
 from currents_core.books.head import parse_head
 from currents_core.books.layout import Layout, claim_of_page, date_of, hour_of_manifest, is_head
+from currents_core.books.ledger import LEASE_SECONDS
 from currents_core.books.pages import PageMissingError, Pages
 from currents_core.crew import Crew, Job, Threads
 from currents_core.errors import ConflictError, TransientError
@@ -51,7 +52,7 @@ class _Listed:
 
 
 class _ChangedError(Exception):
-    """Somebody changed the day meanwhile."""
+    """Somebody changed the day meanwhile, or is at it."""
 
 
 @dataclass
@@ -157,6 +158,8 @@ class Compaction:
         if not stored or stored.etag.strip('"') != listed.etag:
             raise _ChangedError
         head = parse_head(stored.body, f"s3://{self.store.bucket}/{listed.key}")
+        if head.owner is not None and stored.age <= LEASE_SECONDS:
+            raise _ChangedError
         changed = self.crew.now() - timedelta(seconds=stored.age)
         whole = Pages(self.store, self.layout, head.slice).with_files(head)
         return Taken(whole, listed.etag, changed) if head.begun else None

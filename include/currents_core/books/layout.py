@@ -129,9 +129,9 @@ def is_head(key: str) -> bool:
     return key.endswith(f"/{_HEAD}")
 
 
-def is_index(key: str) -> bool:
+def is_day_index(key: str) -> bool:
     """Whether this is the key of the index of a day."""
-    return key.endswith(f"/{_INDEX}")
+    return key.endswith(f"/{_DAY_INDEX}")
 
 
 def date_of(key: str) -> str | None:

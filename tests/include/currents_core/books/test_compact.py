@@ -15,13 +15,14 @@ from currents_core.books.claim import Claim
 from currents_core.books.compact import QUIET_SECONDS, Compaction, days_by_the_hour
 from currents_core.books.days import Days
 from currents_core.books.head import FileState, Head
+from currents_core.books.index import Index
 from currents_core.books.layout import Layout, is_head, page_name
 from currents_core.books.ledger import Held
 from currents_core.books.manifest import Manifests, reconcile
 from currents_core.books.pages import PageMissingError
 from currents_core.errors import FencedError, TransientError
 from currents_core.file_key import Slice
-from currents_core.finding.discover import undelivered, with_letters
+from currents_core.finding.discover import look, with_letters
 from currents_core.ports import SENT, Invalid
 from currents_core.setup.run_request import RunRequest
 from tests.tools.house import HOUR, NOW, OPEN, PURCHASE, House, table
@@ -112,7 +113,7 @@ def test_who_asks_for_an_hour_finds_what_was_there_before() -> None:
     }
     assert {hour: house.manifests.read(hour) for hour in (HOUR, LATER)} == manifests
     assert with_letters(house.ledger, [HOUR, LATER], lambda _: True) == redrivable
-    assert undelivered(house.connector, house.source, house.ledger, RunRequest((HOUR, LATER))) == {}
+    assert look(house.connector, house.source, house.ledger, RunRequest((HOUR, LATER)), Index()).work == {}
     assert house.deliver(*house.files) == Counts()
 
 
@@ -307,11 +308,11 @@ def test_what_a_claim_left_that_never_began_goes_and_says_nothing() -> None:
     assert isinstance(house.ledger.claim(Slice(HOUR, OPEN), "killed"), Claim)
     house.state.write(f"{Layout().slice(Slice(HOUR, PURCHASE))}{page_name(3, 'a', 1, 'ids')}", b"left over")
     house.crew.slept += QUIET_SECONDS + 1
-    before = house.state.contents[Layout().index(DATE)]
+    before = house.state.contents[Layout().day_index(DATE)]
     house.compact()
     assert house.left() == []
     assert house.told() == told
-    assert house.state.contents[Layout().index(DATE)] == before, "nothing new was there to take in"
+    assert house.state.contents[Layout().day_index(DATE)] == before, "nothing new was there to take in"
 
 
 def test_a_page_that_is_missing_is_a_fault() -> None:
