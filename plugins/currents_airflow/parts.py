@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -12,10 +13,12 @@ from currents_core.setup.settings import Connector, Location
 if TYPE_CHECKING:
     from currents_aws.event_bus import EventBus
     from currents_aws.s3 import S3Objects
+    from currents_core.books.compact import Compaction
     from currents_core.books.index import IndexObject
     from currents_core.books.layout import Layout
     from currents_core.books.ledger import Ledger
     from currents_core.books.manifest import Manifests
+    from currents_core.books.retention import Retention
     from currents_core.finding.plan import Plans
     from currents_core.ports import ObjectStore, Target
     from currents_core.setup.run_request import RunRequest
@@ -90,7 +93,25 @@ class RunParts:
         """What became of each slice. A dry run claims in a state of its own, so that it waits for nobody."""
         from currents_core.books.ledger import LEASE_SECONDS, Ledger
 
-        return Ledger(self.state, self._books, lease=-1.0 if self.request.is_dry else LEASE_SECONDS)
+        lease = -1.0 if self.request.is_dry else LEASE_SECONDS
+        # A replay has state of its own, however old its hours are.
+        first_date = "" if self.request.is_replay else self.connector.state.first_date(datetime.now(UTC))
+        return Ledger(self.state, self._books, lease=lease, first_date=first_date)
+
+    @cached_property
+    def compaction(self) -> Compaction:
+        """Compacts days that left the window."""
+        from currents_core.books.compact import Compaction
+
+        return Compaction(self.state, self._books)
+
+    @cached_property
+    def retention(self) -> Retention | None:
+        """Ends days that are older than the connector's retention, if it has one."""
+        from currents_core.books.retention import Retention
+
+        days, first_date = self.connector.state.retention_days, self.connector.state.first_date(datetime.now(UTC))
+        return Retention(self.state, self._books, first_date, days * 86_400.0) if days else None
 
     @cached_property
     def personal_data(self) -> PersonalData:

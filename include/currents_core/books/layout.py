@@ -58,7 +58,12 @@ class Layout:
 
     def of_run(self, run_id: str) -> Layout:
         """The layout of the books that a replay keeps for itself, named after its Airflow run."""
-        return Layout(f"{self.root}replays/{run_name(run_id)}/")
+        return Layout(f"{self.replays}{run_name(run_id)}/")
+
+    @property
+    def replays(self) -> str:
+        """The folder of the layouts of all replays."""
+        return f"{self.root}replays/"
 
     def slices(self, hour: str) -> str:
         """The folder of all slices of an hour."""

@@ -15,6 +15,7 @@ from currents_core.books.earlier import Earlier
 from currents_core.books.head import Head, parse_head
 from currents_core.books.layout import Layout, is_head
 from currents_core.books.pages import PageMissingError, Pages
+from currents_core.books.retention import require_kept
 from currents_core.crew import Crew, Threads
 from currents_core.errors import ConflictError, TransientError
 from currents_core.file_key import Slice
@@ -35,7 +36,8 @@ class Held:
 class Ledger:
     """The ledger of one connector. ``lease`` is how long a claim lasts without a sign of life, in seconds.
 
-    ``token`` gives a name that was never used before.
+    ``token`` gives a name that was never used before. Of hours before ``first_date`` nothing is kept, and whoever asks
+    for one is refused with a SetupError.
     """
 
     def __init__(
@@ -46,12 +48,14 @@ class Ledger:
         lease: float = LEASE_SECONDS,
         crew: Crew | None = None,
         token: Callable[[], str] = lambda: token_hex(6),
+        first_date: str = "",
     ) -> None:
         self._store = store
         self._layout = layout
         self._lease = lease
         self._crew = crew or Threads()
         self._token = token
+        self._first_date = first_date
         # The keys of the heads that there were when this was looked for, by hour.
         self._known: dict[str, set[str]] = {}
         self._listing = self._crew.lock()
@@ -64,6 +68,7 @@ class Ledger:
         A slice that nobody claimed since its day was compacted, or an earlier version was at it, has the head that a
         claim would begin with.
         """
+        require_kept(hour, self._first_date)
         reads = [self._crew.start(self._read, key) for key in self._heads(hour)]
         found = {head.slice: head for head in (read.result() for read in reads) if head}
         # Only now, since the day says what a head said before that goes.
@@ -78,6 +83,7 @@ class Ledger:
 
     def head(self, place: Slice) -> Head | None:
         """The head of a slice as ``heads`` gives it; None if there is none."""
+        require_kept(place.hour, self._first_date)
         head = self._read(self._layout.head(place))
         if head and head.begun:
             return head
@@ -90,6 +96,7 @@ class Ledger:
         and does so once it has the slice: what it looked at before could have changed in the meantime. Raises
         TransientError if the store gave no clear answer.
         """
+        require_kept(place.hour, self._first_date)
         key = self._layout.head(place)
         stored = self._store.read_version(key) if self._may_exist(place) else None
         before = self._parsed(stored, place) if stored else Head(place, begun=False)

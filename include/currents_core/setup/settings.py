@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Collection
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from difflib import get_close_matches
 from functools import cached_property
 from typing import Annotated, Any, Literal
@@ -70,6 +70,20 @@ class Location(_Model):
     bucket: Bucket
     prefix: Prefix = ""
     aws_conn_id: ConnId = "aws_default"
+
+
+class State(Location):
+    """Where the state is kept, and for how long: null for ever."""
+
+    retention_days: Annotated[
+        int | None, Field(ge=3, le=36_500, description="whole days, 3 to 36,500, or null to keep the state for ever")
+    ] = None
+
+    def first_date(self, now: datetime) -> str:
+        """The first UTC date of which the state is kept, as YYYY-MM-DD; empty if it is kept for ever."""
+        if self.retention_days is None:
+            return ""
+        return f"{now.astimezone(UTC) - timedelta(days=self.retention_days):%Y-%m-%d}"
 
 
 class LimitSettings(_Model):
@@ -277,7 +291,9 @@ class Connector(_Model):
     name: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,100}\Z", description="lower-case letters, digits and _")]
     source: Annotated[Location, Field(description="where Braze writes: bucket, prefix and aws_conn_id")]
     destination: Annotated[Destination, Field(description="where events go: kind, name, region and more")]
-    state: Annotated[Location, Field(description="where the exporter keeps its state: bucket, prefix and aws_conn_id")]
+    state: Annotated[
+        State, Field(description="where the exporter keeps its state: bucket, prefix, aws_conn_id and retention_days")
+    ]
     event_types: Annotated[EventTypes, Field(description="which event types to export: include and exclude")] = (
         EventTypes()
     )
@@ -319,6 +335,17 @@ class Connector(_Model):
     def rates(self) -> tuple[float, float | None]:
         """The whole budget: requests and entries per second. An entries rate of None is no limit."""
         return self.requests_per_second, self.budget.entries_per_second
+
+    @model_validator(mode="after")
+    def _state_outlasts_the_window(self) -> Connector:
+        # An hour runs after its end, so the oldest of its window may be a day older than the window is long.
+        least = -(-self.lookback_hours // 24) + 2
+        if self.state.retention_days is not None and self.state.retention_days < least:
+            raise ValueError(
+                f"state.retention_days is {self.state.retention_days}, but runs look back {self.lookback_hours} hours "
+                f"for late files; set it to {least} or more, or lower lookback_hours"
+            )
+        return self
 
     @model_validator(mode="after")
     def _state_is_no_source(self) -> Connector:

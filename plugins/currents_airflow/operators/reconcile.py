@@ -13,7 +13,7 @@ from airflow.sdk import TaskInstanceState
 from currents_airflow import metrics
 from currents_airflow.links import EventBusLink, HourManifestLink, SourceFilesLink
 from currents_airflow.operators.base import CurrentsOperator
-from currents_core.errors import DeliveryError, TransientError
+from currents_core.errors import CurrentsError, DeliveryError, TransientError
 from currents_core.hour import hour_end
 
 if TYPE_CHECKING:
@@ -76,6 +76,8 @@ class CurrentsReconcileOperator(CurrentsOperator):
         for rule in total(each.account for each in accounts.manifests).idle_rules:
             self.log.warning("%s: personal data: %s found nothing; check its names", self.connector, rule)
         self._measure(parts, accounts.manifests)
+        if request.looks_back:
+            self._tidy_up(parts)
         if faults:
             raise DeliveryError(f"{self.connector}: {'; '.join(faults)}")
         self._announce(context, parts.manifests, complete)
@@ -113,6 +115,16 @@ class CurrentsReconcileOperator(CurrentsOperator):
             remember(parts.index, parts.connector, parts.request, found, manifests)
         except TransientError as error:
             self.log.warning("%s: the index is as before, so that later runs look again: %s", self.connector, error)
+
+    def _tidy_up(self, parts: RunParts) -> None:
+        """Compacts a day that left the window, and ends one that is older than the retention: one of each at most."""
+        try:
+            if date := parts.compaction.compact_next(before=min((*parts.request.past, *parts.request.hours))):
+                self.log.info("%s: the state of %s is compacted", self.connector, date)
+            if parts.retention and (date := parts.retention.end_next()):
+                self.log.info("%s: the state of %s has ended, as state.retention_days demands", self.connector, date)
+        except CurrentsError as error:
+            self.log.warning("%s: tidying up is left to the next run: %s", self.connector, error)
 
     def results(self, context: Context) -> list[dict[str, Any]]:
         """What the tasks that are mapped over the plans returned; nothing of those that had nothing to do."""

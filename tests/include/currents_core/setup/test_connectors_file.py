@@ -84,6 +84,10 @@ def test_every_fault_is_reported_at_once_with_line_place_and_remedy(tmp_path: Pa
         ("state: {bucket: braze-files, prefix: currents/state}", "state is inside source"),
         (f"destination: {{kind: event_bus, name: '{ARN}', region: eu-west-1}}", "make them match"),
         ("destination: {kind: event_bus, name: 'arn:aws:sqs:us-east-1:1:q', region: us-east-1}", "not the ARN of"),
+        (
+            "state: {bucket: acme, retention_days: 4}\n    lookback_hours: 72",
+            "set it to 5 or more, or lower lookback_hours",
+        ),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(tmp_path: Path, line: str, complaint: str) -> None:
