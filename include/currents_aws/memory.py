@@ -34,8 +34,9 @@ class MemoryObjects:
     def objects(self, prefix: str, after: str = "") -> Iterator[StoredObject]:
         """Every object whose key begins with ``prefix`` and comes after ``after``, in the order of the keys."""
         for key in sorted(self.contents):
-            if key.startswith(prefix) and key > after:
-                yield StoredObject(key, self.etag(key), len(self.contents[key]), self._age(key))
+            # Somebody may remove objects meanwhile.
+            if key.startswith(prefix) and key > after and (body := self.contents.get(key)) is not None:
+                yield StoredObject(key, _etag(body), len(body), self._age(key))
 
     def folders(self, prefix: str) -> list[str]:
         """The folders one level below ``prefix``."""
@@ -102,10 +103,14 @@ class MemoryObjects:
 
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
         """
-        return hashlib.md5(self.contents[key], usedforsecurity=False).hexdigest()
+        return _etag(self.contents[key])
 
     def _age(self, key: str) -> float:
         return self.clock() - self._changed.get(key, 0.0)
+
+
+def _etag(body: bytes) -> str:
+    return hashlib.md5(body, usedforsecurity=False).hexdigest()
 
 
 class MemoryTarget:
