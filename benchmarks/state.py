@@ -10,16 +10,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+from itertools import chain
 from typing import Any
 from uuid import uuid4
 
+import pyarrow.parquet as pq
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from currents_aws.memory import MemoryObjects, MemoryTarget
 from currents_aws.s3 import S3Objects
+from currents_core.books.compact import Compaction
+from currents_core.books.days import Days
 from currents_core.books.index import IndexObject
 from currents_core.books.layout import Layout
 from currents_core.books.ledger import Ledger
@@ -34,7 +39,7 @@ from currents_core.finding.discover import Look, look
 from currents_core.finding.plan import Plans
 from currents_core.finding.shard import Shard, plan_run
 from currents_core.finding.window import enter
-from currents_core.hour import hours_back
+from currents_core.hour import format_hour, hours_back
 from currents_core.ports import ObjectStore
 from currents_core.sending.pacer import Pacer
 from currents_core.setup.run_request import run_request
@@ -42,8 +47,11 @@ from currents_core.setup.settings import Connector
 from tests.tools.local_aws import LocalAws, local_aws
 from tests.tools.sample import make_files
 
-HOUR = "2026-11-23-08"
+# A live hour, and a day that may be compacted.
+HOUR = format_hour(datetime.now(UTC) - timedelta(hours=1))
+DATE = "2026-10-02"
 TYPES, FILES, ROWS = 30, 10, 20
+DAY_TYPES = 6
 LARGE, LATE_AMONG = "users.messages.email.Open", 5_000
 
 
@@ -131,6 +139,16 @@ class House:
         """The objects of state of the hour's slices."""
         return sum(1 for _ in self.store.objects(self.layout.slices(HOUR)))
 
+    def compact(self, date: str) -> int:
+        """Compacts a day. Returns the requests that it took."""
+        self.requests.clear()
+        assert Compaction(self.store, self.layout, quiet=-1.0).compact(date)
+        return self.requests.total()
+
+    def kept(self) -> int:
+        """All objects of state."""
+        return sum(1 for _ in self.store.objects(self.layout.root))
+
 
 @contextmanager
 def house() -> Iterator[House]:
@@ -164,10 +182,44 @@ def rows() -> Iterator[tuple[str, float, str]]:
         yield f"requests of a late file among {LATE_AMONG:,}", large.run() - listings, "30"
 
 
+def rows_of_days() -> Iterator[tuple[str, float, str]]:
+    """The same of days that are compacted, and of a month of them."""
+    slices = 24 * DAY_TYPES
+    with house() as day:
+        for hour in (f"{DATE}-{number:02}" for number in range(24)):
+            for event_type in sorted(catalog())[:DAY_TYPES]:
+                day.put(event_type, 1, hour=hour)
+            day.run(hour)
+        yield f"requests to compact a day, a slice of {slices}", day.compact(DATE) / slices, "4"
+        yield "objects of a compacted day", day.kept(), "20"
+        day.put(min(catalog()), 1, first=1, hour=f"{DATE}-08")
+        yield "requests of a late file of a compacted day", day.run(f"{DATE}-08") - DAY_TYPES - 2, "25"
+    dates = [f"2026-10-{number:02}" for number in range(1, 32)]
+    with house() as month:
+        for date in dates:
+            month.put(LARGE, 1, hour=f"{date}-08")
+            month.run(f"{date}-08")
+            month.compact(date)
+        days = Days(month.store, month.layout)
+        month.requests.clear()
+        indexes = [days.version(date)[0] for date in dates]
+        yield "requests to read the indexes of a month", month.requests.total(), "31"
+        wanted = _an_id(month, dates[17])
+        month.requests.clear()
+        assert [len(days.find(index, wanted)) > 0 for index in indexes] == [date == dates[17] for date in dates]
+        yield "requests to find an id in a month, besides", month.requests.total(), "33"
+
+
+def _an_id(house: House, date: str) -> str:
+    """The id of an event of a day."""
+    [file] = [each for each in house.store.objects("in/") if f"/date={date}-" in each.key]
+    return str(pq.read_table(BytesIO(house.store.read(file.key) or b""))["id"][0])
+
+
 def main() -> None:
     """Prints one table."""
     table = Table("S3", "measured", "at most", box=box.SIMPLE_HEAD)
-    for what, figure, most in rows():
+    for what, figure, most in chain(rows(), rows_of_days()):
         table.add_row(what, f"{figure:,.2f}".rstrip("0").rstrip("."), most)
     Console().print(table)
 
