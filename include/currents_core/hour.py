@@ -49,6 +49,11 @@ def date_of_hour(hour: str) -> str:
     return hour[:10]
 
 
+def date_end(date: str) -> datetime:
+    """The end of a UTC date, as an aware datetime."""
+    return hour_end(f"{date}-23")
+
+
 def hour_end(hour: str) -> datetime:
     """The end of an hour, as an aware datetime in UTC. Raises SetupError if ``hour`` is not valid."""
     return parse_hour(hour) + timedelta(hours=1)

@@ -185,7 +185,7 @@ class Actor:
                 books = self.world.oracle.books.get(head_key(file.slice))
                 state = books.states.get(file.id) if books else None
                 require(state and state.fate == "done", f"an hour is called complete, and {file.key} is not done")
-        Manifests(self.state, LAYOUT).write(found, self.crew.now())
+        Manifests(self.state, LAYOUT, self.crew).write(found, self.crew.now())
 
     def _compact(self) -> None:
         compaction = Compaction(self.state, LAYOUT, self.crew, lambda: next(self._tokens), quiet=-1.0)

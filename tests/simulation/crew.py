@@ -11,7 +11,8 @@ from tests.simulation.scheduler import KilledError, Process, Scheduler
 
 Result = TypeVar("Result")
 
-BEGAN = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+# Late enough for the day of the files to be compacted.
+BEGAN = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
 
 
 class SimulatedSignal:

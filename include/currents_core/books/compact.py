@@ -24,11 +24,15 @@ from currents_core.books.ledger import LEASE_SECONDS
 from currents_core.books.pages import PageMissingError, Pages
 from currents_core.crew import Crew, Job, Threads
 from currents_core.errors import ConflictError, TransientError
+from currents_core.hour import date_end
 from currents_core.ports import ObjectStore, StoredObject, Version
 
 # For so long, in seconds, nothing of a day must have changed: the tasks of a run may still need what it planned, and
 # what came last may have more come after it.
 QUIET_SECONDS = 86_400.0
+# For so long after its end, no day is compacted. Others take a day for compacted no sooner than half of that, so that
+# their clocks may be wrong.
+_AFTER = timedelta(days=1)
 # Heads that are read before their turn.
 _AHEAD = 16
 
@@ -73,7 +77,11 @@ class Compaction:
 
     def compact_next(self, before: str) -> str | None:
         """Compacts the oldest day that may be, all of whose hours come before an hour. Returns its date."""
-        return next(filter(self.compact, days_by_the_hour(self.store, self.layout, before)), None)
+        dates = days_by_the_hour(self.store, self.layout, before)
+        return next((date for date in dates if self._is_old(date) and self.compact(date)), None)
+
+    def _is_old(self, date: str) -> bool:
+        return self.crew.now() >= date_end(date) + _AFTER
 
     def compact(self, date: str) -> bool:
         """Compacts a day, or what came after it was compacted. Returns False where that is left to a later run.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from tempfile import TemporaryFile
 from typing import TypeVar
@@ -21,11 +22,13 @@ from currents_core.books.pages import NewPage, PageMissingError, Pages, with_sma
 from currents_core.books.sections import Section, section_name
 from currents_core.crew import Crew, Threads
 from currents_core.file_key import Slice
-from currents_core.hour import date_of_hour
+from currents_core.hour import date_end, date_of_hour
 from currents_core.ports import ObjectStore
 
 Found = TypeVar("Found")
 _ALL_HASHES = 1 << 64
+# For so long after its end, no day is compacted whatever a worker's clock says: what is live costs no look at its day.
+_YOUNG = timedelta(hours=12)
 
 
 class Days:
@@ -34,12 +37,15 @@ class Days:
     def __init__(self, store: ObjectStore, layout: Layout, crew: Crew | None = None) -> None:
         self._store = store
         self._layout = layout
-        self._lock = (crew or Threads()).lock()
+        self._crew = crew or Threads()
+        self._lock = self._crew.lock()
         # The pages of ids of the day that was asked for last: a redrive takes over many slices of one day.
         self._mapped: dict[str, IdPage] = {}
 
     def version(self, date: str) -> tuple[Day, str | None]:
         """The index of a day and its ETag; an empty index, and None, if the day is not compacted."""
+        if self._crew.now() < date_end(date) + _YOUNG:
+            return Day(date), None
         key = self._layout.day_index(date)
         stored = self._store.read_version(key)
         if not stored:

@@ -16,6 +16,7 @@ from currents_core.books.head import Head
 from currents_core.books.layout import Layout
 from currents_core.books.ledger import Ledger
 from currents_core.counted import counted
+from currents_core.crew import Crew
 from currents_core.errors import TransientError
 from currents_core.file_key import Slice, SourceFile
 from currents_core.hour import hour_end
@@ -114,12 +115,12 @@ def reconcile(connector: str, hour: str, planned: Iterable[SourceFile], ledger: 
 class Manifests:
     """The manifests of one connector: an object for each hour, until its day is compacted."""
 
-    def __init__(self, store: ObjectStore, layout: Layout) -> None:
+    def __init__(self, store: ObjectStore, layout: Layout, crew: Crew | None = None) -> None:
         self._store = store
         self._layout = layout
         # The manifests that were written last, so that noting their announcement need not read them again.
         self._written: dict[str, Version] = {}
-        self._days = Days(store, layout)
+        self._days = Days(store, layout, crew)
 
     def key(self, hour: str) -> str:
         """The key of the manifest of an hour."""

@@ -59,11 +59,11 @@ class Day(House):
             mixed = table(["n1", "n2", "n1"], event_type=[OPEN, OPEN, PURCHASE])
             self.files.append(self.put(None, "mixed.parquet", mixed, hour))
         self.deliver(*self.files)
-        self.manifests = Manifests(self.state, Layout())
+        self.manifests = Manifests(self.state, Layout(), self.crew)
         for hour in (HOUR, LATER):
             self.manifests.write(reconcile("test", hour, [], self.ledger), NOW)
         self.state.write(f"plans/date={HOUR}/plan.json", b"{}")
-        self.crew.slept += QUIET_SECONDS + 1
+        self.crew.slept += 2 * QUIET_SECONDS
 
     def is_refused(self, detail: str) -> bool:
         return any(f'"id":"{each}"' in detail for each in self.refused)
@@ -128,7 +128,7 @@ def test_late_files_are_held_against_the_ids_of_their_slice_alone(times: int) ->
         )
         told = house.deliver(late)
         assert told == Counts(read=5, sent=2 - min(number, 1), duplicate=2 + min(number, 1), dead_lettered=1)
-        house.crew.slept += QUIET_SECONDS + 1
+        house.crew.slept += 2 * QUIET_SECONDS
         house.compact()
         assert house.left() == []
     new = {"Open17-0": 1, **{f"new{number}": 1 for number in range(times)}}
@@ -144,7 +144,7 @@ def test_letters_of_a_compacted_day_are_sent_again() -> None:
     house.refused = {"r2"}
     assert house.redrive(lambda letter: True) == Counts(read=4, sent=2, dead_lettered=2)
     assert house.ids()["r1"] == 2
-    house.crew.slept += QUIET_SECONDS + 1
+    house.crew.slept += 2 * QUIET_SECONDS
     house.compact()
     after = house.account().totals
     assert (after.sent - before.sent, before.dead_lettered - after.dead_lettered) == (2, 2)
@@ -156,21 +156,21 @@ def test_the_index_tells_a_day_by_hour_and_event_type() -> None:
     damaged = house.put(PURCHASE, "damaged.parquet", b"no Parquet", LATER)
     with pytest.raises(Exception, match="can't be read"):
         house.deliver(damaged)
-    house.crew.slept += QUIET_SECONDS + 1
+    house.crew.slept += 2 * QUIET_SECONDS
     house.compact()
-    day, _ = Days(house.state, Layout()).version(DATE)
+    day, _ = Days(house.state, Layout(), house.crew).version(DATE)
     told = {place: (each.complete, each.files, each.counts) for place, each in day.slices.items()}
     assert told[Slice(HOUR, OPEN)] == (True, 2, {OPEN: Counts(read=13, sent=9, duplicate=2, dead_lettered=2)})
     assert told[Slice(LATER, PURCHASE)][:2] == (False, 3)
     assert told[Slice(HOUR, None)][2].keys() == {OPEN, PURCHASE}
     assert day.slices[Slice(HOUR, OPEN)].lag == pytest.approx(0, abs=5), "it went when the hour ended"
-    assert day.slices[Slice(LATER, PURCHASE)].lag == pytest.approx(QUIET_SECONDS + 1 - 9 * 3600, abs=5)
+    assert day.slices[Slice(LATER, PURCHASE)].lag == pytest.approx(2 * QUIET_SECONDS - 9 * 3600, abs=5)
 
 
 def test_an_id_is_found_without_knowing_its_slice() -> None:
     house = Day()
     house.compact()
-    days = Days(house.state, Layout())
+    days = Days(house.state, Layout(), house.crew)
     day, _ = days.version(DATE)
     [(place, number, row)] = days.find(day, "hase17-6")
     assert place == Slice(LATER, PURCHASE)
@@ -183,7 +183,7 @@ def test_an_id_is_found_without_knowing_its_slice() -> None:
         (LATER, 2),
     ], "an id of two event types"
     assert days.find(day, "nothing") == []
-    assert days.find(Days(house.state, Layout()).version("2026-11-22")[0], "n1") == []
+    assert days.find(Days(house.state, Layout(), house.crew).version("2026-11-22")[0], "n1") == []
 
 
 def test_only_days_that_left_the_window_and_are_quiet_are_compacted() -> None:
@@ -193,9 +193,22 @@ def test_only_days_that_left_the_window_and_are_quiet_are_compacted() -> None:
     late = house.put(OPEN, "late.parquet", table(["new"]))
     house.deliver(late)
     assert house.compaction.compact_next(NEXT_DAY) is None, "something has just changed"
-    house.crew.slept += QUIET_SECONDS + 1
+    house.crew.slept += 2 * QUIET_SECONDS
     assert house.compaction.compact_next(NEXT_DAY) == DATE
     assert house.compaction.compact_next(NEXT_DAY) is None
+
+
+def test_a_day_is_neither_compacted_nor_looked_for_before_it_is_long_over() -> None:
+    house = Day()
+    slept = house.crew.slept
+    house.crew.slept = 15 * 3600
+    house.state.write(Layout().day_index(DATE), b"nobody must read this")
+    assert house.deliver(house.put(OPEN, "late.parquet", table(["new"]))).sent == 1
+    assert len(house.ledger.heads(HOUR)) == 3
+    assert Compaction(house.state, Layout(), house.crew, quiet=-1.0).compact_next(NEXT_DAY) is None
+    house.state.delete(Layout().day_index(DATE))
+    house.crew.slept = slept
+    assert house.compaction.compact_next(NEXT_DAY) == DATE
 
 
 def test_a_slice_that_was_claimed_meanwhile_stays_with_its_task_and_is_taken_in_later(
@@ -216,7 +229,7 @@ def test_a_slice_that_was_claimed_meanwhile_stays_with_its_task_and_is_taken_in_
     assert {key.rpartition("/")[0] for key in house.left()} == {Layout().slice(place).rstrip("/")}
     claims[0].swap(release=True)
     monkeypatch.setattr(Compaction, "_write", written)
-    house.crew.slept += QUIET_SECONDS + 1
+    house.crew.slept += 2 * QUIET_SECONDS
     house.compact()
     assert house.left() == []
     assert len(house.letters()) == 4
@@ -226,7 +239,7 @@ def test_a_task_that_was_asleep_can_not_write_to_a_slice_that_was_compacted() ->
     house = Day()
     claim = house.ledger.claim(Slice(HOUR, OPEN), "asleep")
     assert isinstance(claim, Claim)
-    house.crew.slept += QUIET_SECONDS + 1
+    house.crew.slept += 2 * QUIET_SECONDS
     house.compact()
     with pytest.raises(FencedError):
         claim.swap()
@@ -265,7 +278,7 @@ def test_wherever_it_stops_the_books_are_right_and_the_next_one_ends_it(calls: i
     assert house.letters() == letters
     late = house.put(OPEN, "late.parquet", table(["Open08-0", "new"]))
     assert house.deliver(late) == Counts(read=2, sent=1, duplicate=1)
-    house.crew.slept += QUIET_SECONDS + 1
+    house.crew.slept += 2 * QUIET_SECONDS
     house.compact()
     assert house.left() == []
     assert len(state.contents) == 8
@@ -307,7 +320,7 @@ def test_what_a_claim_left_that_never_began_goes_and_says_nothing() -> None:
     told = house.told()
     assert isinstance(house.ledger.claim(Slice(HOUR, OPEN), "killed"), Claim)
     house.state.write(f"{Layout().slice(Slice(HOUR, PURCHASE))}{page_name(3, 'a', 1, 'ids')}", b"left over")
-    house.crew.slept += QUIET_SECONDS + 1
+    house.crew.slept += 2 * QUIET_SECONDS
     before = house.state.contents[Layout().day_index(DATE)]
     house.compact()
     assert house.left() == []
@@ -333,7 +346,7 @@ def test_a_late_manifest_wins_until_it_is_taken_in() -> None:
     told = house.manifests.read(HOUR)
     assert told
     assert told["totals"]["sent"] == manifest.account.totals.sent
-    house.crew.slept += QUIET_SECONDS + 1
+    house.crew.slept += 2 * QUIET_SECONDS
     house.compact()
     assert house.manifests.read(HOUR) == told
     assert house.manifests.read("2026-11-20-00") is None
@@ -344,7 +357,7 @@ def test_an_announced_hour_is_not_announced_again_by_a_rerun_over_its_compacted_
     manifest = reconcile("test", HOUR, [], house.ledger)
     assert house.manifests.write(manifest, NOW, announce=True)
     house.manifests.announced(manifest, NOW)
-    house.crew.slept += QUIET_SECONDS + 1
+    house.crew.slept += 2 * QUIET_SECONDS
     house.compact()
     assert not house.manifests.write(reconcile("test", HOUR, [], house.ledger), NOW, announce=True)
 

@@ -29,10 +29,10 @@ class Kept(House):
         self.files = [self.put(OPEN, "a.parquet", table(["x", None]), hour) for hour in HOURS]
         self.deliver(*self.files)
         for hour in HOURS:
-            Manifests(self.state, Layout()).write(reconcile("test", hour, [], self.ledger), NOW)
+            Manifests(self.state, Layout(), self.crew).write(reconcile("test", hour, [], self.ledger), NOW)
         for kind in ("ledger", "ids", "dead_letters", "plans"):
             self.state.write(f"{kind}/date={HOURS[0]}/old", b"")
-        self.crew.slept += QUIET_SECONDS + 1
+        self.crew.slept += 2 * QUIET_SECONDS
         assert Compaction(self.state, Layout(), self.crew).compact("2026-11-21")
 
     def retention(self, first_date: str, state: MemoryObjects | None = None) -> Retention:

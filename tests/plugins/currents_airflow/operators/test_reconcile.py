@@ -29,7 +29,7 @@ def close(house: House, run_type: str = "scheduled", failed: tuple[str, ...] = (
         index=IndexObject(house.state, layout),
         state=house.state,
         ledger=house.ledger,
-        manifests=Manifests(house.state, layout),
+        manifests=Manifests(house.state, layout, house.crew),
         compaction=Compaction(house.state, layout, house.crew),
         retention=Retention(house.state, layout, first_date, 1.0, house.crew) if first_date else None,
     )
@@ -42,7 +42,7 @@ def house() -> House:
     """A house with the state of an hour that left the window."""
     found = House()
     found.deliver(found.put(OPEN, "a.parquet", table(["x"])))
-    found.crew.slept += QUIET_SECONDS + 1
+    found.crew.slept += 2 * QUIET_SECONDS
     return found
 
 
