@@ -14,6 +14,7 @@ from currents_core.books.compact import Compaction
 from currents_core.books.dead_letter import Letter
 from currents_core.books.ledger import Ledger
 from currents_core.books.manifest import Manifests
+from currents_core.books.retention import Retention
 from currents_core.delivering.deliver import Delivery
 from currents_core.errors import CurrentsError, DeliveryError, FencedError, SetupError
 from currents_core.file_key import Slice, SourceFile
@@ -30,7 +31,7 @@ from tests.simulation.oracle import Oracle, Record, head_key
 from tests.simulation.scheduler import KilledError, Process, Scheduler
 from tests.simulation.store import Bucket, View
 
-Kind = Literal["export", "redrive", "dry run", "reconcile", "compact"]
+Kind = Literal["export", "redrive", "dry run", "reconcile", "compact", "retire"]
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,7 @@ class Actor:
             "dry run": self._dry_run,
             "reconcile": self._reconcile,
             "compact": self._compact,
+            "retire": self._retire,
         }
         try:
             steps[self.kind]()
@@ -190,6 +192,9 @@ class Actor:
     def _compact(self) -> None:
         compaction = Compaction(self.state, LAYOUT, self.crew, lambda: next(self._tokens), quiet=-1.0)
         compaction.compact_next("2026-11-24-00")
+
+    def _retire(self) -> None:
+        Retention(self.state, LAYOUT, "2026-11-24", seconds=0.0, crew=self.crew).end_next()
 
 
 class ReadOnly(View):

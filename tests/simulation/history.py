@@ -27,6 +27,7 @@ _STALLS = (0.0, 4.0, 20.0, 61.0, 90.0)
 _EXPORT: list[Kind] = ["export"]
 _REDRIVE: list[Kind] = ["redrive"]
 _KINDS: list[Kind] = [*_EXPORT * 5, *_REDRIVE * 3, "dry run", "reconcile", "reconcile", "compact", "compact", "compact"]
+_ENDINGS: list[list[Kind]] = [["retire"], ["retire", "retire"], ["reconcile", "retire"]]
 _COMPACTED: list[Kind] = ["export", "compact"]
 _END: list[Kind] = ["export", "redrive", "export", "redrive", "compact", "export", "redrive", "reconcile", "compact"]
 
@@ -231,6 +232,27 @@ class History:
             require(allowed or actor.error is None, f"undisturbed, {actor.process.name} fails: {actor.error!r}")
         check_end(self.oracle, self.source, self.settings)
         check_small(world.state.objects.contents)
+        self._end_by_retention()
+
+    def _end_by_retention(self) -> None:
+        """Ends the day, by runs that meet, fail and are killed, while others read it."""
+        random, state = self.random, self.world.state
+        self.oracle.has_ended = True
+        state.faults, _ = store_faults(random)
+        for kind in random.choice(_ENDINGS):
+            self._act(kind, self._work("export"))
+        for _ in range(random.randint(0, 150)):
+            self._step()
+        if self.active and random.random() < 0.5:
+            self.scheduler.kill(self.active.pop().process)
+        self._run_out()
+        state.faults = StoreFaults()
+        while state.limbo:
+            state.land_late(0)
+        # A reconcile may have written a manifest of the day that was gone by then.
+        self._act("retire", {})
+        self._run_out()
+        require(not state.objects.contents, f"of a day that has ended there is {sorted(state.objects.contents)}")
 
     def _run_out(self) -> None:
         most = self.scheduler.steps + _MOST_STEPS

@@ -100,6 +100,8 @@ class Oracle(Watcher):
         # The heads that are there, and what is known of each slice from its head or from its day, by the keys of heads.
         self.heads: dict[str, Head] = {}
         self.books: dict[str, Books] = {}
+        # Whether the state of the day is being removed, as it is older than the retention.
+        self.has_ended = False
         self.settled: dict[str, dict[int, bool]] = {}
         self.violation: ViolationError | None = None
         self.changed: dict[str, float] = {}
@@ -123,6 +125,8 @@ class Oracle(Watcher):
     @_noted
     def landed(self, process: Process, key: str) -> None:
         """An object of the state changed."""
+        if self.has_ended:
+            return
         if is_head(key):
             self._head_landed(process, key)
             return
