@@ -162,7 +162,7 @@ def settle(ledger: Ledger, file: SourceFile, account: Account, *, fate: Fate = "
 def finish(claim: Claim, states: Sequence[FileState] = (), ids: Sequence[Ids] = ()) -> None:
     """Gives a slice back as a delivery does that is through with it."""
     if not claim.finish(states, ids):
-        claim.tidy()
+        claim.tidy(claim.tidied())
 
 
 def table(ids: list[str | None], **columns: Any) -> pa.Table:

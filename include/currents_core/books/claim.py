@@ -120,10 +120,18 @@ class Claim:
         self._replace(new, release=is_tidy)
         return is_tidy
 
-    def tidy(self) -> None:
-        """Gives the slice back with as few pages as possible, once ``finish`` did not. Raises what ``swap`` does."""
-        if not self._is_tidy(self.head):
-            self._replace(self._tidied(self.head))
+    def tidied(self) -> Head:
+        """The head with as few pages as possible, once ``finish`` did not give the slice back.
+
+        Merging pages may take long. Nothing counts before ``tidy`` names them; until then, swaps without news may show
+        that the task is alive.
+        """
+        return self.head if self._is_tidy(self.head) else self._tidied(self.head)
+
+    def tidy(self, tidied: Head) -> None:
+        """Gives the slice back with the head that ``tidied`` gave. Raises what ``swap`` does."""
+        if tidied.pages != self.head.pages:
+            self._replace(tidied)
         unnamed = self._unnamed(self.head)
         self.pages.remove(sorted(unnamed))
         self._pages -= unnamed

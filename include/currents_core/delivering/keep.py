@@ -80,10 +80,12 @@ class Keeper:
         self._open[opened] = None
         self._fresh_until = 0.0
 
-    def finish_soon(self, opened: OpenSlice) -> None:
-        """Starts to give back a slice all of whose files are through, and returns at once."""
-        if opened.begin_to_settle():
+    def finish_soon(self, opened: OpenSlice) -> bool:
+        """Starts to give back a slice all of whose files are through, and returns at once: whether it was for it to."""
+        is_free = opened.begin_to_settle()
+        if is_free:
             self._start(self._finish, opened)
+        return is_free
 
     def hold(self) -> float:
         """Seconds to wait before anything may be sent: 0 unless a slice could have been lost without knowing.
@@ -121,9 +123,9 @@ class Keeper:
             self._on_beat()
 
     def _look_at(self, opened: OpenSlice) -> None:
-        if opened.is_through:
-            self.finish_soon(opened)
-        elif opened.through() and opened.begin_to_settle():
+        if opened.is_through and self.finish_soon(opened):
+            return
+        if not opened.is_through and opened.through() and opened.begin_to_settle():
             self._start(self._settle, opened)
         elif not opened.is_saving and (opened.waits or opened.claim.age > _IDLE_SECONDS):
             opened.is_saving = True
@@ -153,25 +155,36 @@ class Keeper:
             with opened.saving:
                 if opened not in self._open:
                     return
-                # What the head has now must not be told again, whatever becomes of the rest.
-                if not self._swap(opened, pages, finish=True):
-                    self._tidy(opened)
                 # It stays marked as settling: nobody may finish it again.
-                del self._open[opened]
+                if self._swap(opened, pages, finish=True):
+                    del self._open[opened]
+                    return
+            self._tidy(opened)
         except BaseException:
             opened.is_settling = False
             raise
 
-    @staticmethod
-    def _tidy(opened: OpenSlice) -> None:
-        """Gives a slice back, tidied up if the store lets it: otherwise that is left to a later task."""
+    def _tidy(self, opened: OpenSlice) -> None:
+        """Gives a slice back, tidied up if the store lets it: otherwise that is left to a later task.
+
+        The beat goes on while its pages are merged.
+        """
         try:
-            opened.claim.tidy()
-        except FencedError:
-            raise
+            tidied = opened.claim.tidied()
         except TransientError as error:
             log.warning("%s: its pages stay as they are: %s", opened.place.name, error)
-            opened.claim.swap(release=True)
+            tidied = None
+        with opened.saving:
+            if opened not in self._open:
+                return
+            try:
+                opened.claim.tidy(tidied or opened.claim.head)
+            except FencedError:
+                raise
+            except TransientError as error:
+                log.warning("%s: some of its pages are left over: %s", opened.place.name, error)
+                opened.claim.swap(release=True)
+            del self._open[opened]
 
     def _parked(self, opened: OpenSlice, files: Sequence[OpenFile]) -> Mapping[str, tuple[str, ...]]:
         try:
