@@ -220,6 +220,12 @@ FAULTS = [
     ),
     Fault("a head names pages of its day", f"{_DAYS}._taken_over", "replace(state, letters=(name,))", "state"),
     Fault(
+        "a day ends with the pages that its heads still name",
+        "currents_core.books.retention:Retention.end_next",
+        "(naming, [key for key in keys if key not in naming])",
+        "([key for key in keys if key not in naming], naming)",
+    ),
+    Fault(
         "ids of a day are taken for those of one slice", f"{_DAYS}._with_ids", "-found.first, bounds)", "-found.first)"
     ),
 ]

@@ -14,6 +14,12 @@ from currents_core.setup.run_request import run_request
 from tests.tools.house import HOUR, connector
 from tests.tools.local_aws import LocalAws
 
+# The machine's own credentials, wherever a connection would be.
+_OWN: dict[str, Any] = {
+    "source": {"bucket": "braze", "prefix": "in", "aws_conn_id": None},
+    "destination": {"kind": "event_bus", "name": "bus", "region": "us-east-1", "aws_conn_id": None},
+}
+
 
 def s3_config(monkeypatch: pytest.MonkeyPatch, extra: dict[str, Any]) -> Any:
     """What a client is made with when the connection has this extra."""
@@ -77,3 +83,22 @@ def test_null_asks_for_the_machines_own_credentials(aws: LocalAws, monkeypatch: 
     made = parts(monkeypatch, has=[], source=None, destination=None, state=None)
     assert made.source.bucket == "braze"
     assert made.bus
+
+
+def test_hours_of_days_that_have_ended_are_refused_but_to_replays(aws: LocalAws, bucket: str) -> None:
+    settings = connector(state={"bucket": bucket, "retention_days": 5, "aws_conn_id": None}, **_OWN)
+    found = RunParts(settings, run_request({}, "2020-01-01-00", settings), "run")
+    with pytest.raises(SetupError, match=r"the state of 2020-01-01-00 has ended: state\.retention_days keeps"):
+        found.ledger.heads("2020-01-01-00")
+    assert found.retention
+    assert found.retention.end_next() is None
+    request = run_request({"replay": True, "reason": "lost"}, "2020-01-01-00", settings)
+    assert RunParts(settings, request, "run").ledger.heads("2020-01-01-00") == []
+
+
+def test_without_a_retention_nothing_ends(aws: LocalAws, bucket: str) -> None:
+    settings = connector(state={"bucket": bucket, "aws_conn_id": None}, **_OWN)
+    found = RunParts(settings, run_request({}, "2020-01-01-00", settings), "run")
+    assert found.retention is None
+    assert found.ledger.heads("2020-01-01-00") == []
+    assert found.compaction.compact_next("2020-01-01-00") is None
