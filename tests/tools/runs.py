@@ -55,13 +55,13 @@ class Run:
         self.entered = enter(self.index, self.manifests, house.connector, request, self.now)
         yield "entered"
         self.found = look(house.connector, house.source, house.ledger, request, self.entered.index)
-        self.shards = plan_run(self.found.work, request, self.entered.index, marks_backfills=True)
+        self.shards = plan_run(self.found, request, self.entered.index, marks_backfills=True)
         yield "planned"
         failed = []
         for shard in self.shards:
             try:
                 delivery = house.delivery(mode=shard.mark, waits=not shard.is_past, max_events=request.max_events)
-                delivery.deliver(shard.work)
+                delivery.deliver(shard.work, shard.new)
             except DeliveryError:
                 failed = ["deliver"]
             yield "delivered"

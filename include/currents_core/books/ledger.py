@@ -56,9 +56,6 @@ class Ledger:
         self._crew = crew or Threads()
         self._token = token
         self._first_date = first_date
-        # The keys of the heads that there were when this was looked for, by hour.
-        self._known: dict[str, set[str]] = {}
-        self._listing = self._crew.lock()
         self._days = Days(store, layout, self._crew)
         self._earlier = Earlier(store, layout, self._crew)
 
@@ -89,16 +86,17 @@ class Ledger:
             return head
         return self._days.head(place) or self._earlier.heads(place.hour).get(place, head)
 
-    def claim(self, place: Slice, owner: str) -> Claim | Held:
+    def claim(self, place: Slice, owner: str, *, is_new: bool = False) -> Claim | Held:
         """Claims a slice for ``owner``, if nobody has it or who had it has shown no sign of life for long enough.
 
         That is judged by the store's clock alone. The first claim takes over what is known of the slice from elsewhere,
-        and does so once it has the slice: what it looked at before could have changed in the meantime. Raises
-        TransientError if the store gave no clear answer.
+        and does so once it has the slice: what it looked at before could have changed in the meantime. ``is_new`` only
+        spares looking for a head: there was none, and most likely there is none. Raises TransientError if the store
+        gave no clear answer.
         """
         require_kept(place.hour, self._first_date)
         key = self._layout.head(place)
-        stored = self._store.read_version(key) if self._may_exist(place) else None
+        stored = None if is_new else self._store.read_version(key)
         before = self._parsed(stored, place) if stored else Head(place, begun=False)
         if not before.begun and (holder := self._earlier.holder(place.hour)):
             return Held(*holder)
@@ -117,8 +115,7 @@ class Ledger:
         if etag is None:
             if stored:
                 return Held("another task", self._lease)
-            # Somebody has begun the slice since the heads were listed.
-            self._known[place.hour].add(key)
+            # Somebody has begun the slice in the meantime.
             return self.claim(place, owner)
         claim = Claim(self._store, key, self.pages(place), new, etag, began, self._crew.seconds, self._token)
         with claim.kept():
@@ -138,13 +135,6 @@ class Ledger:
         """What is known from elsewhere of a slice that was claimed for the first time."""
         known = self._days.taken_over(place, claim.pages, claim.new_page)
         return known or self._earlier.taken_over(place, claim.pages, claim.new_page)
-
-    def _may_exist(self, place: Slice) -> bool:
-        """Whether there may be a head. For slices that nobody began, which most are, one listing spares each a look."""
-        with self._listing:
-            if place.hour not in self._known:
-                self._known[place.hour] = set(self._heads(place.hour))
-        return self._layout.head(place) in self._known[place.hour]
 
     def _heads(self, hour: str) -> list[str]:
         return [each.key for each in self._store.objects(self._layout.slices(hour)) if is_head(each.key)]

@@ -8,7 +8,7 @@ one that says what was accepted and which files are through.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -117,8 +117,10 @@ class Delivery:
             crew=self.crew,
         )
 
-    def deliver(self, work: Mapping[Slice, Sequence[SourceFile]]) -> Account:
+    def deliver(self, work: Mapping[Slice, Sequence[SourceFile]], new: Set[Slice] = frozenset()) -> Account:
         """Delivers every file of the slices that is not done yet, and returns the account of these.
+
+        Those that are ``new`` had not begun when somebody looked; what there is by now counts all the same.
 
         A file that can't be read is recorded as failed and does not hold up the others; DeliveryError is raised at the
         end. Any other fault ends the delivery: it waits for requests in flight, saves what was accepted, and raises the
@@ -128,7 +130,7 @@ class Delivery:
         self._progress = Progress(len(files), sum(file.size for file in files), self.crew.seconds)
         fetcher = Fetcher(
             source=self.source,
-            taker=Taker(self.source, self.ledger, self.owner, self.crew, self.wants_letter),
+            taker=Taker(self.source, self.ledger, self.owner, self.crew, new, self.wants_letter),
             crew=self.crew,
             taken=self._taken,
             meanwhile=self._sender.pump,

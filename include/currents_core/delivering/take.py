@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import cast
@@ -28,18 +28,20 @@ _UNNAMED = "unnamed"
 class Taker:
     """Takes slices for one delivery, which ``owner`` names.
 
-    ``wants_letter`` chooses the letters to send again; without it, files are delivered.
+    The ``new`` ones had not begun when somebody looked. ``wants_letter`` chooses the letters to send again; without it,
+    files are delivered.
     """
 
     source: ObjectStore
     ledger: Ledger
     owner: str
     crew: Crew
+    new: Set[Slice] = frozenset()
     wants_letter: Callable[[Letter], bool] | None = None
 
     def take(self, place: Slice, files: Sequence[SourceFile]) -> OpenSlice | Held:
         """The slice with what is to be delivered of it, or who has it instead. ``files`` are those that were listed."""
-        claim = self.ledger.claim(place, self.owner)
+        claim = self.ledger.claim(place, self.owner, is_new=place in self.new)
         if isinstance(claim, Held):
             return claim
         with claim.kept():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,15 +28,17 @@ log = logging.getLogger(__name__)
 class Look:
     """What a run found.
 
-    ``work`` are the slices in which something is open, with their open files. ``judged`` has the fingerprint of the
-    listing of each slice that is settled once its files in ``work`` are done. ``hours`` are those to account for, and
-    ``settings`` is the fingerprint of the settings under which this was judged.
+    ``work`` are the slices in which something is open, with their open files; ``new`` are those that nobody has
+    begun. ``judged`` has the fingerprint of the listing of each slice that is settled once its files in ``work``
+    are done. ``hours`` are those to account for, and ``settings`` is the fingerprint of the settings under which
+    this was judged.
     """
 
     work: Mapping[Slice, Sequence[SourceFile]]
     judged: Mapping[Slice, str]
     hours: Sequence[str]
     settings: str
+    new: Set[Slice] = frozenset()
 
     @property
     def files(self) -> list[SourceFile]:
@@ -88,7 +90,7 @@ def look(connector: Connector, source: ObjectStore, ledger: Ledger, request: Run
         _tell_changed(opened, states.values())
     open_hours = {place.hour for place in (*work, *judged)}
     to_account = [hour for hour in hours if hour in open_hours or hour not in index.accounted]
-    return Look(work, judged, to_account, connector.fingerprint)
+    return Look(work, judged, to_account, connector.fingerprint, work.keys() - heads.keys())
 
 
 def _wanted_files(

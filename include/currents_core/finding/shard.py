@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import takewhile
 from math import ceil
@@ -13,6 +13,7 @@ from currents_core.books.index import Index
 from currents_core.counted import counted
 from currents_core.errors import shown
 from currents_core.file_key import Slice, SourceFile
+from currents_core.finding.discover import Look
 from currents_core.finding.plan import work_as_json, work_from_json
 from currents_core.mode import Mode
 from currents_core.setup.run_request import RunRequest
@@ -33,12 +34,13 @@ class Shard:
     """The slices of one task, ordered by hour, with the files to deliver of each.
 
     ``mark`` is how their events are marked. ``is_past``: they are of hours before the run's own, and a slice that
-    another task has is left to it.
+    another task has is left to it. ``new`` are the slices that nobody had begun when this was planned.
     """
 
     work: Mapping[Slice, tuple[SourceFile, ...]]
     mark: Mode = "live"
     is_past: bool = False
+    new: frozenset[Slice] = frozenset()
 
     @property
     def files(self) -> tuple[SourceFile, ...]:
@@ -67,12 +69,14 @@ class Shard:
 
     def as_json(self) -> dict[str, object]:
         """The shard as the plan in the state stores it."""
-        return {"work": work_as_json(self.work), "mark": self.mark, "is_past": self.is_past}
+        new = sorted(([*place] for place in self.new), key=str)
+        return {"work": work_as_json(self.work), "mark": self.mark, "is_past": self.is_past, "new": new}
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Shard:
         """The shard that ``as_json`` gave."""
-        return cls(work_from_json(raw["work"]), raw["mark"], raw["is_past"])
+        new = frozenset(Slice(*each) for each in raw["new"])
+        return cls(work_from_json(raw["work"]), raw["mark"], raw["is_past"], new)
 
 
 def plan_shards(
@@ -81,6 +85,7 @@ def plan_shards(
     max_shards: int = MAX_SHARDS,
     mark: Mode = "live",
     is_past: bool = False,
+    new: Set[Slice] = frozenset(),
 ) -> list[Shard]:
     """Spreads slices over as few shards as keep each near SHARD_BYTES, balanced by bytes.
 
@@ -100,21 +105,20 @@ def plan_shards(
             },
             mark,
             is_past,
+            frozenset(held) & new,
         )
         for _, _, held in sorted(bins, key=lambda each: each[1])
     ]
 
 
-def plan_run(
-    work: Mapping[Slice, Sequence[SourceFile]], request: RunRequest, index: Index, *, marks_backfills: bool
-) -> list[Shard]:
+def plan_run(found: Look, request: RunRequest, index: Index, *, marks_backfills: bool) -> list[Shard]:
     """The shards of a run: those of its own hours first, then those of past hours.
 
     Past hours before the first scheduled run count as backfill, and ``marks_backfills`` says whether events show that.
     A run with a maximum of events has one shard, as that is counted by one task.
     """
     groups: dict[tuple[bool, Mode], dict[Slice, Sequence[SourceFile]]] = {(False, request.mark): {}}
-    for place, files in work.items():
+    for place, files in found.work.items():
         is_past = place.hour not in request.hours
         mark: Mode = "backfill" if is_past and place.hour < index.first and marks_backfills else request.mark
         groups.setdefault((is_past, mark), {})[place] = files
@@ -122,7 +126,7 @@ def plan_run(
     return [
         shard
         for (is_past, mark), each in sorted(groups.items())
-        for shard in plan_shards(each, max_shards=most, mark=mark, is_past=is_past)
+        for shard in plan_shards(each, max_shards=most, mark=mark, is_past=is_past, new=found.new)
     ]
 
 

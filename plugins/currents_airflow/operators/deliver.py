@@ -80,7 +80,7 @@ class CurrentsToEventBridgeOperator(CurrentsOperator):
             wants_letter=request.wants_letter if request.is_redrive else None,
         )
         try:
-            account = self._delivery.deliver(shard.work)
+            account = self._delivery.deliver(shard.work, shard.new)
         finally:
             parts.target.close()
             if not request.is_dry:

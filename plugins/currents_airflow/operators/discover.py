@@ -46,7 +46,7 @@ class CurrentsDiscoverOperator(CurrentsOperator):
         entered = enter(parts.index, parts.manifests, connector, request, datetime.now(UTC))
         self._tell(context, parts, entered)
         found = look(connector, parts.source, parts.ledger, request, entered.index)
-        shards = plan_run(found.work, request, entered.index, marks_backfills=connector.mark_backfills)
+        shards = plan_run(found, request, entered.index, marks_backfills=connector.mark_backfills)
         self._count(parts, shards)
         return _plans(parts, found, shards)
 
