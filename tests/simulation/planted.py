@@ -204,12 +204,6 @@ FAULTS = [
         "not in day.names",
         "in ()",
     ),
-    Fault(
-        "pages that another compaction is about to name go",
-        f"{_COMPACT}._clear",
-        "seq <= day.seq and each",
-        "each",
-    ),
     Fault("a day forgets the ids in heads", f"{_DAY_PAGES}.take", "if len(head.ids)", "if False"),
     Fault("a day keeps ids of heads that it takes in again", f"{_DAY_PAGES}._old_ids", "without=dropped", "without=()"),
     Fault(
@@ -219,12 +213,6 @@ FAULTS = [
         "_line(state, set())",
     ),
     Fault("a head names pages of its day", f"{_DAYS}._taken_over", "replace(state, letters=(name,))", "state"),
-    Fault(
-        "a day ends with the pages that its heads still name",
-        "currents_core.books.retention:Retention.end_next",
-        "(naming, [key for key in keys if key not in naming])",
-        "([key for key in keys if key not in naming], naming)",
-    ),
     Fault(
         "ids of a day are taken for those of one slice", f"{_DAYS}._with_ids", "-found.first, bounds)", "-found.first)"
     ),

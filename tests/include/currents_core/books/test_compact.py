@@ -314,6 +314,28 @@ def test_of_two_at_once_one_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
     assert house.left() == []
 
 
+def test_one_that_was_asleep_leaves_the_pages_that_another_is_about_to_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    house = Day()
+    cleared = Compaction._clear
+    asleep: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(Compaction, "_clear", lambda _, *given: asleep.append(given))
+    assert house.compaction.compact(DATE)
+    monkeypatch.setattr(Compaction, "_clear", cleared)
+    house.deliver(house.put(OPEN, "late.parquet", table(["new"])))
+    house.crew.slept += 2 * QUIET_SECONDS
+    written = Compaction._write
+
+    def wakes_up(compaction: Compaction, *given: Any) -> None:
+        compaction._clear(*asleep[0])
+        written(compaction, *given)
+
+    monkeypatch.setattr(Compaction, "_write", wakes_up)
+    told = house.told()
+    house.compact()
+    assert house.told() == told
+    assert house.left() == []
+
+
 def test_what_a_claim_left_that_never_began_goes_and_says_nothing() -> None:
     house = Day()
     house.compact()
