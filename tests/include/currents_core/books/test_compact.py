@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from threading import Lock
 from typing import Any
 
 import pytest
@@ -250,11 +251,13 @@ class Stopping(MemoryObjects):
     """A bucket that fails one of the calls that change it, and all after it."""
 
     left = 1_000_000
+    counting = Lock()
 
     def _count(self) -> None:
-        self.left -= 1
-        if self.left < 0:
-            raise TransientError("stopped")
+        with self.counting:
+            self.left -= 1
+            if self.left < 0:
+                raise TransientError("stopped")
 
     def write(self, key: str, body: bytes) -> None:
         self._count()
