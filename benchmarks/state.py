@@ -24,6 +24,7 @@ from rich.table import Table
 from currents_aws.memory import MemoryObjects, MemoryTarget
 from currents_aws.s3 import S3Objects
 from currents_core.books.compact import Compaction
+from currents_core.books.day_search import find
 from currents_core.books.days import Days
 from currents_core.books.index import IndexObject
 from currents_core.books.layout import Layout
@@ -208,7 +209,9 @@ def rows_of_days() -> Iterator[tuple[str, float, str]]:
         yield "requests to read the indexes of a month", month.requests.total(), "31"
         wanted = _an_id(month, dates[17])
         month.requests.clear()
-        assert [len(days.find(index, wanted)) > 0 for index in indexes] == [date == dates[17] for date in dates]
+        assert [len(find(month.store, month.layout, index, wanted)) > 0 for index in indexes] == [
+            date == dates[17] for date in dates
+        ]
         yield "requests to find an id in a month, besides", month.requests.total(), "33"
 
 

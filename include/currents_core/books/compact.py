@@ -78,10 +78,7 @@ class Compaction:
     def compact_next(self, before: str) -> str | None:
         """Compacts the oldest day that may be, all of whose hours come before an hour. Returns its date."""
         dates = days_by_the_hour(self.store, self.layout, before)
-        return next((date for date in dates if self._is_old(date) and self.compact(date)), None)
-
-    def _is_old(self, date: str) -> bool:
-        return self.crew.now() >= date_end(date) + _AFTER
+        return next((date for date in dates if date_end(date) + _AFTER <= self.crew.now() and self.compact(date)), None)
 
     def compact(self, date: str) -> bool:
         """Compacts a day, or what came after it was compacted. Returns False where that is left to a later run.

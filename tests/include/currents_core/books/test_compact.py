@@ -14,6 +14,7 @@ from currents_core.books import id_streams
 from currents_core.books.account import Counts
 from currents_core.books.claim import Claim
 from currents_core.books.compact import QUIET_SECONDS, Compaction, days_by_the_hour
+from currents_core.books.day_search import find
 from currents_core.books.days import Days
 from currents_core.books.head import FileState, Head
 from currents_core.books.index import Index
@@ -173,18 +174,18 @@ def test_an_id_is_found_without_knowing_its_slice() -> None:
     house.compact()
     days = Days(house.state, Layout(), house.crew)
     day, _ = days.version(DATE)
-    [(place, number, row)] = days.find(day, "hase17-6")
+    [(place, number, row)] = find(house.state, Layout(), day, "hase17-6")
     assert place == Slice(LATER, PURCHASE)
     [state] = [state for state in house.states(LATER).values() if state.number == number and state.file.slice == place]
     assert (state.file.key.rpartition("/")[2], row) == ("b.parquet", 2)
-    assert sorted((each[0].hour, each[2]) for each in days.find(day, "n1")) == [
+    assert sorted((each[0].hour, each[2]) for each in find(house.state, Layout(), day, "n1")) == [
         (HOUR, 0),
         (HOUR, 2),
         (LATER, 0),
         (LATER, 2),
     ], "an id of two event types"
-    assert days.find(day, "nothing") == []
-    assert days.find(Days(house.state, Layout(), house.crew).version("2026-11-22")[0], "n1") == []
+    assert find(house.state, Layout(), day, "nothing") == []
+    assert find(house.state, Layout(), days.version("2026-11-22")[0], "n1") == []
 
 
 def test_only_days_that_left_the_window_and_are_quiet_are_compacted() -> None:
