@@ -14,6 +14,7 @@ from currents_core.errors import SetupError
 HOUR_FORMAT = "%Y-%m-%d-%H"
 # Not \d, which also matches the digits of other scripts.
 HOUR_PATTERN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}-[0-9]{2}$"
+_LIVE = timedelta(hours=2)
 
 
 def parse_hour(text: str) -> datetime:
@@ -57,6 +58,14 @@ def date_end(date: str) -> datetime:
 def hour_end(hour: str) -> datetime:
     """The end of an hour, as an aware datetime in UTC. Raises SetupError if ``hour`` is not valid."""
     return parse_hour(hour) + timedelta(hours=1)
+
+
+def is_live(hour: str, now: datetime) -> bool:
+    """Whether an hour is over for less than two hours at ``now``: who runs an older one catches up.
+
+    Raises SetupError if ``hour`` is not valid.
+    """
+    return now - hour_end(hour) < _LIVE
 
 
 def hours_back(hour: str, count: int) -> list[str]:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 # `airflow.sdk` itself has it only since 3.3.2.
 from airflow.sdk.definitions.deadline import BaseDeadlineReference
 
-from currents_core.hour import hour_end
+from currents_core.hour import hour_end, is_live
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
-
-# A run for an hour that ended longer ago catches up: nobody is to be woken for that.
-_LIVE = timedelta(hours=2)
 
 
 class HourEnd(BaseDeadlineReference):
@@ -34,5 +31,5 @@ class HourEnd(BaseDeadlineReference):
         run = session.scalar(select(DagRun).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id))
         if not run or run.run_type != "scheduled" or not run.partition_key:
             return None
-        end = hour_end(run.partition_key)
-        return end if datetime.now(UTC) - end < _LIVE else None
+        # Where hours are caught up with, nobody is to be woken for that.
+        return hour_end(run.partition_key) if is_live(run.partition_key, datetime.now(UTC)) else None

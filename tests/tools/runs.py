@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import timedelta
 from typing import Any
 
 from currents_core.books.index import IndexObject
@@ -15,22 +15,23 @@ from currents_core.finding.account_hours import account, remember
 from currents_core.finding.discover import Look, look
 from currents_core.finding.shard import Shard, plan_run
 from currents_core.finding.window import Entered, enter
+from currents_core.hour import hour_end
 from currents_core.setup.run_request import RunRequest, run_request
 from tests.tools.house import House
-
-# Long after all hours of tests, so that each missed one is late.
-NOW = datetime(2030, 1, 1, tzinfo=UTC)
 
 
 @dataclass
 class Run:
-    """One run of the connector of a house. What a step finds out is there once the step was made."""
+    """One run of the connector of a house, ``minutes`` after its hour ended.
+
+    What a step finds out is there once the step was made.
+    """
 
     house: House
     hour: str
     is_scheduled: bool = True
     params: dict[str, Any] = field(default_factory=dict)
-    now: datetime = NOW
+    minutes: int = 20
     request: RunRequest = field(init=False)
     entered: Entered = field(init=False)
     found: Look = field(init=False)
@@ -39,6 +40,7 @@ class Run:
     announced: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.now = hour_end(self.hour) + timedelta(minutes=self.minutes)
         self.request = run_request(self.params, self.hour, self.house.connector, is_scheduled=self.is_scheduled)
         self.index = IndexObject(self.house.state, Layout())
         self.manifests = Manifests(self.house.state, Layout())

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from currents_core.books.index import Index, IndexObject, window_start
 from currents_core.books.manifest import Manifests
 from currents_core.errors import SetupError
-from currents_core.hour import hour_end, hours_between
+from currents_core.hour import hour_end, hours_between, is_live
 from currents_core.setup.run_request import RunRequest
 from currents_core.setup.settings import Connector
 
@@ -53,7 +53,8 @@ def enter(
         known = manifests.first_hour(start)
         before = Index(first=min(hour, known or hour), judged_by=connector.fingerprint)
     late = timedelta(minutes=connector.notify.deadline_minutes)
-    missed = [each for each in before.missed(request.past) if hour_end(each) + late < now]
+    # Where hours are caught up with, those before this one have runs that only have not begun yet.
+    missed = [each for each in before.missed(request.past) if is_live(hour, now) and hour_end(each) + late < now]
     first, judged_by = before.first, before.judged_by
 
     def step(index: Index) -> Index:

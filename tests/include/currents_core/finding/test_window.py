@@ -1,16 +1,14 @@
 from __future__ import annotations
 
-from datetime import timedelta
-
 import pytest
 
 from currents_core.books.account import Account, Counts
 from currents_core.books.index import Index
 from currents_core.books.manifest import HourAccount, Manifest
 from currents_core.errors import SetupError
-from currents_core.hour import hour_end, hours_back
+from currents_core.hour import hours_back
 from tests.tools.house import HOUR, OPEN, House, connector, table
-from tests.tools.runs import NOW, Run
+from tests.tools.runs import Run
 
 EARLIER = hours_back(HOUR, 6)
 NEXT = "2026-11-23-09"
@@ -54,7 +52,7 @@ def test_hours_before_the_first_run_are_left_to_backfills_unless_somebody_export
 def test_hours_that_an_earlier_version_exported_are_no_backfill() -> None:
     house = House()
     run = Run(house, EARLIER[2])
-    run.manifests.write(Manifest("test", EARLIER[2], HourAccount(0, Account(), []), {}), NOW)
+    run.manifests.write(Manifest("test", EARLIER[2], HourAccount(0, Account(), []), {}), run.now)
     house.put(OPEN, "a", table(["late"]), hour=EARLIER[3])
     later = Run(house, HOUR).play()
     assert house.ids().keys() == {"late"}
@@ -79,11 +77,17 @@ def test_hours_without_a_run_get_manifests_and_announcements_and_are_told_as_lat
 def test_an_hour_is_not_missed_before_its_deadline() -> None:
     house = House(notify={"deadline_minutes": 90})
     Run(house, EARLIER[0]).play()
-    now = hour_end(EARLIER[3]) + timedelta(minutes=90)
-    first = Run(house, HOUR, now=now).play()
-    assert first.entered.missed == EARLIER[1:3]
-    second = Run(house, HOUR, now=now + timedelta(seconds=1)).play()
-    assert second.entered.missed == [], "its run has accounted for it in the meantime"
+    run = Run(house, HOUR, minutes=30).play()
+    assert run.entered.missed == EARLIER[1:-1], "the last is late in no more than a minute"
+    later = Run(house, NEXT, minutes=31).play()
+    assert later.entered.missed == [], "by then it is accounted for"
+
+
+def test_a_run_that_catches_up_misses_nothing() -> None:
+    house = House()
+    Run(house, EARLIER[0]).play()
+    assert Run(house, EARLIER[-1], minutes=120).play().entered.missed == []
+    assert Run(house, HOUR).play().entered.missed == [], "the run of before has accounted for what was in between"
 
 
 def test_hours_that_leave_the_window_incomplete_are_told() -> None:
