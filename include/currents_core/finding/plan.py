@@ -25,7 +25,7 @@ class Plans:
         self._store = store
         self._layout = layout
 
-    def write(self, hour: str, content: object) -> str:
+    def write(self, hour: str, content: Mapping[str, object]) -> str:
         """Stores what can be told in JSON, as of an hour, and returns its key for ``read``."""
         body = orjson.dumps(content)
         key = self._layout.plan(hour, hashlib.sha256(body).hexdigest()[:32])
@@ -33,12 +33,14 @@ class Plans:
         return key
 
     def read(self, key: str) -> Any:
-        """What ``write`` stored under ``key``. Raises SetupError if it is gone."""
-        body = self._store.read(key)
-        if body is None:
+        """What ``write`` stored under ``key``. Raises SetupError if it is gone, or if an earlier version stored it."""
+        body = self._store.read(key) if key else None
+        found = orjson.loads(body) if body else None
+        if not isinstance(found, dict):
             uri = f"s3://{self._store.bucket}/{key}"
-            raise SetupError("the plan is gone; clear the run's `discover` task to plan again", uri=uri)
-        return orjson.loads(body)
+            what = "the plan is gone, or an earlier version of Currents Export made it"
+            raise SetupError(f"{what}; clear the run's `discover` task to plan again", uri=uri)
+        return found
 
 
 def work_as_json(work: Mapping[Slice, Sequence[SourceFile]]) -> list[dict[str, object]]:

@@ -55,12 +55,12 @@ class CurrentsReconcileOperator(CurrentsOperator):
 
         self.addresses = parts.addresses(hour=parts.request.hours[0])
         failed = self._failed_upstream(context)
-        if self.plans is None:
+        if not self.plans:
             raise DeliveryError(f"{self.connector}: nothing was planned; see the log of the first task")
         if parts.request.is_dry:
             self.outlets = []
             return self._forecast(context, parts, failed)
-        return self.close(context, parts, Look.from_json(parts.plans.read(self.plans[0]["look"])), failed)
+        return self.close(context, parts, Look.from_json(parts.plans.read(self.plans[0].get("look", ""))), failed)
 
     def close(self, context: Context, parts: RunParts, found: Look, failed: Sequence[str]) -> dict[str, Any]:
         """Accounts for what the run ``found``. ``failed`` names its failed tasks."""
