@@ -84,8 +84,8 @@ FAULTS = [
     Fault(
         "pages are removed before the swap that un-names them",
         f"{_CLAIM}.tidy",
-        "        self._replace(self._tidied(self.head))",
-        "        tidied = self._tidied(self.head)\n        self.pages.remove(sorted(self._unnamed(tidied)))\n        self._replace(tidied)",
+        "        self._replace(tidied)",
+        "        self.pages.remove(sorted(self._unnamed(tidied)))\n        self._replace(tidied)",
     ),
     Fault(
         "a swap that lost its answer is taken for another's",
@@ -163,7 +163,7 @@ FAULTS = [
     Fault(
         "an hour is complete though files failed",
         "currents_core.books.manifest:reconcile",
-        '(not state or state.fate != "done")',
+        'not state or state.fate != "done"',
         "not state",
     ),
     Fault(

@@ -79,14 +79,20 @@ def export(aws: LocalAws) -> list[dict[str, Any]]:
     console.print(f"  {len(files)} files with {rows:,} rows in s3://{connector.source.bucket}/")
     with step("Setting up Airflow's database"):
         airflow("db", "migrate", environment=aws.environment())
-    for number, hour in enumerate(hours):
-        conf = json.dumps({"hour": hour})
+    for hour in hours:
         with step(f"Exporting hour {hour} through Airflow"):
-            airflow("dags", "test", f"currents_export_{CONNECTOR}", "--conf", conf, environment=aws.environment())
-        if number == 0:
-            put_files(aws, connector, [late_file(hour, prefix=connector.source.prefix)])
-            console.print("  and wrote a late file for that hour, which the next hour's run finds")
+            export_hour(aws, hour)
+    put_files(aws, connector, [late_file(hours[0], prefix=connector.source.prefix)])
+    console.print(f"  and wrote a late file for {hours[0]}, which a scheduled run would find")
+    with step(f"Exporting hour {hours[0]} again, which sends the late file alone"):
+        export_hour(aws, hours[0])
     return [read_manifest(aws, connector, hour) for hour in hours]
+
+
+def export_hour(aws: LocalAws, hour: str) -> None:
+    """Runs the export DAG for one hour."""
+    conf = json.dumps({"hour": hour})
+    airflow("dags", "test", f"currents_export_{CONNECTOR}", "--conf", conf, environment=aws.environment())
 
 
 @contextmanager

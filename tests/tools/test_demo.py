@@ -24,6 +24,7 @@ def test_the_demo_exports_its_hours_and_accounts_for_every_row() -> None:
     )
     assert run.returncode == 0, run.stdout + run.stderr
     assert len(re.findall(r"^Exporting hour \S+ through Airflow: done", run.stdout, re.MULTILINE)) == 3
+    assert re.search(r"^Exporting hour \S+ again, which sends the late file alone: done", run.stdout, re.MULTILINE)
     [row] = re.findall(r"^ ?all hours +([\d, ]+)$", run.stdout, re.MULTILINE)
     read, sent, duplicate, filtered, dead_lettered = (int(each.replace(",", "")) for each in row.split())
     assert read == 9250 == sent + duplicate + filtered + dead_lettered
