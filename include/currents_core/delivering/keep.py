@@ -224,14 +224,14 @@ class Keeper:
         changed = [(each, *one) for each, one in zip(files, told, strict=True) if each in through or one[1]]
         gone = list(opened.gone)
         states = [*gone, *(state for _, state, _ in changed)]
-        ids = [part for _, _, parts in changed for part in parts]
+        ids = [each.ids(accepted) for each, _, accepted in changed if accepted]
         if finish:
             release = opened.claim.finish(states, ids)
         else:
             opened.claim.swap(states, ids, release=release)
         opened.gone, opened.settling = opened.gone[len(gone) :], {}
-        for each, state, parts in changed:
-            each.confirmed(state, parts)
+        for each, state, accepted in changed:
+            each.confirmed(state, accepted)
         opened.settled(through)
         for each, state, _ in changed:
             if each in through:

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from threading import Lock
 
+import numpy as np
+
 from currents_core.books.account import Account, Counts
 from currents_core.books.dead_letter import DeadLetter
 from currents_core.books.head import FileState
@@ -16,6 +18,9 @@ from currents_core.delivering.spool import Spool
 from currents_core.errors import FileError
 from currents_core.file_key import SourceFile
 from currents_core.mode import Mode
+
+# Accepted rows and the fingerprints of their ids.
+Accepted = tuple[Sequence[int], Fingerprints]
 
 
 @dataclass(eq=False)
@@ -35,7 +40,7 @@ class OpenFile:
     letters: Spool = field(default_factory=Spool)
     fault: FileError | None = None
     _rows: RowSet = field(init=False)
-    _new: list[Ids] = field(default_factory=list)
+    _new: list[Accepted] = field(default_factory=list)
     _refused: Counter[str] = field(default_factory=Counter)
     _waiting: int = 0
     _is_read: bool = False
@@ -71,7 +76,7 @@ class OpenFile:
                 self._rows.add(rows[0], rows[-1] + 1)
             else:
                 self._rows.add_rows(sorted(rows))
-            self._new.append(placed(prints, self.before.number, rows))
+            self._new.append((rows, prints))
             self._waiting -= len(rows)
             return self.is_through
 
@@ -80,7 +85,7 @@ class OpenFile:
         if len(rows):
             with self._lock:
                 self._rows.add_rows(rows)
-                self._new.append(placed(prints, self.before.number, rows))
+                self._new.append((rows, prints))
 
     def refuse(self, letter: DeadLetter) -> bool:
         """Notes the letter of a row that was refused for good. Returns whether the file is now through."""
@@ -112,33 +117,38 @@ class OpenFile:
             account.of(event_type).sent -= self._refused[event_type]
         return account
 
-    def news(self) -> tuple[FileState, list[Ids]]:
-        """The state with what was accepted so far, and the ids that the head does not have yet."""
+    def ids(self, accepted: Sequence[Accepted]) -> Ids:
+        """The ids of accepted rows, made for many at a time: an answer brings few, and must be taken in quickly."""
+        rows = [row for rows, _ in accepted for row in rows]
+        return placed(np.concatenate([prints for _, prints in accepted]), self.before.number, rows)
+
+    def news(self) -> tuple[FileState, list[Accepted]]:
+        """The state with what was accepted so far, and the rows that the head does not have yet."""
         with self._lock:
             rows = RowSet(self._rows.ranges)
             return replace(self.before, rows=rows, account=self._moved(rows)), list(self._new)
 
-    def confirmed(self, state: FileState, ids: Sequence[Ids]) -> None:
-        """Notes that the head has this state now, and these ids."""
+    def confirmed(self, state: FileState, accepted: Sequence[Accepted]) -> None:
+        """Notes that the head has this state now, and the ids of these rows."""
         with self._lock:
             self.before = state
-            del self._new[: len(ids)]
+            del self._new[: len(accepted)]
 
-    def ended(self, pages: Sequence[str]) -> tuple[FileState, list[Ids]]:
-        """The state of the file once it is through, and the ids that the head does not have yet.
+    def ended(self, pages: Sequence[str]) -> tuple[FileState, list[Accepted]]:
+        """The state of the file once it is through, and the rows that the head does not have yet.
 
         ``pages`` are those with its letters.
         """
-        state, ids = self.news()
+        state, accepted = self.news()
         if self.fault:
             # A redrive finds that the rest of a file that is done can't be read: it stays done.
             fate = state.fate if self.asked is not None else "failed"
-            return replace(state, fate=fate, reason=str(self.fault), letters=tuple(pages)), ids
+            return replace(state, fate=fate, reason=str(self.fault), letters=tuple(pages)), accepted
         account = Account()
         if self.asked is not None:
             account.add(self._without_letters(state))
         account.add(self.outcome)
-        return replace(state, fate="done", account=account, reason="", letters=tuple(pages)), ids
+        return replace(state, fate="done", account=account, reason="", letters=tuple(pages)), accepted
 
     def close(self) -> None:
         """Frees what the file takes on disk. No letters may be added after that."""
