@@ -196,7 +196,7 @@ def rows_of_days() -> Iterator[tuple[str, float, str]]:
         yield f"requests to compact a day, a slice of {slices}", day.compact(DATE) / slices, "4"
         yield "objects of a compacted day", day.kept(), "20"
         day.put(min(catalog()), 1, first=1, hour=f"{DATE}-08")
-        yield "requests of a late file of a compacted day", day.run(f"{DATE}-08") - DAY_TYPES - 2, "25"
+        yield "requests of a late file of a compacted day", day.run(f"{DATE}-08") - DAY_TYPES - 2, "35"
     dates = [f"2026-10-{number:02}" for number in range(1, 32)]
     with house() as month:
         for date in dates:
