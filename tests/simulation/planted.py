@@ -156,7 +156,7 @@ FAULTS = [
     Fault(
         "rows accepted while a swap is made are forgotten",
         f"{_FILE}.confirmed",
-        "del self._new[: len(ids)]",
+        "del self._new[: len(accepted)]",
         "self._new.clear()",
     ),
     Fault("a file that is gone loses its letters", f"{_TAKE}:gone", "account=account)", "account=account, letters=())"),
