@@ -34,9 +34,6 @@ class Job(Protocol[Result_co]):
 class Signal(Protocol):
     """Tells others that something happened, as an event of `threading` does."""
 
-    def is_set(self) -> bool:
-        """Whether it was given."""
-
     def set(self) -> None:
         """Gives it, and wakes up who waits for it."""
 

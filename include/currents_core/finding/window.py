@@ -54,7 +54,8 @@ def enter(
         before = Index(first=min(hour, known or hour), judged_by=connector.fingerprint)
     late = timedelta(minutes=connector.notify.deadline_minutes)
     # Where hours are caught up with, those before this one have runs that only have not begun yet.
-    missed = [each for each in before.missed(request.past) if is_live(hour, now) and hour_end(each) + late < now]
+    past = before.missed(request.past) if is_live(hour, now) else []
+    missed = [each for each in past if hour_end(each) + late < now]
     first, judged_by = before.first, before.judged_by
 
     def step(index: Index) -> Index:

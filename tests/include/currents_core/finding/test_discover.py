@@ -26,10 +26,6 @@ def store(*keys: str) -> MemoryObjects:
     return MemoryObjects("braze", {key: key.encode() for key in keys})
 
 
-def every(event_type: str) -> bool:
-    return True
-
-
 def files_of(work: Mapping[Slice, Sequence[SourceFile]]) -> list[SourceFile]:
     return [file for files in work.values() for file in files]
 
