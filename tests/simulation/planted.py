@@ -137,7 +137,7 @@ FAULTS = [
     Fault(
         "ids of one delivery are not compared",
         "currents_core.books.seen_ids:SeenIds.take_new",
-        "self.add(prints[new])",
+        "self._add_run(prints[order[new[order]]])",
         "pass",
     ),
     Fault(

@@ -34,7 +34,8 @@ def fingerprints(ids: pa.Array, event_type: str) -> Fingerprints:
 
     Takes an Arrow array of string or large_string without nulls; returns uint64 of shape (ids, 2), in the same order.
     """
-    values = ids.to_numpy(zero_copy_only=False)
+    # The hash is that of the UTF-8 bytes. Of text, pandas would make them anew for each key.
+    values = ids.cast(pa.large_binary()).to_numpy(zero_copy_only=False)
     plain = [pd.util.hash_array(values, hash_key=key, categorize=False) for key in _HASH_KEYS]
     return for_type(np.column_stack(plain), event_type)
 
@@ -62,9 +63,9 @@ def placed(prints: Fingerprints, number: int, rows: npt.ArrayLike) -> Ids:
 
 
 def sorted_ids(ids: Iterable[Ids]) -> Ids:
-    """All ids in the order of a page."""
+    """All ids in the order of a page. It tells nothing of ids that share their first hash."""
     every = np.concatenate((no_ids(), *ids))
-    return every[np.argsort(every[:, 0], kind="stable")]
+    return every[np.argsort(every[:, 0])]
 
 
 def page_of(ids: Ids) -> bytes:
@@ -103,18 +104,15 @@ def contains(
 def merge_pages(pages: Sequence[IdPage], into: IO[bytes]) -> None:
     """Writes one page with the ids of several, a part at a time."""
     count = sum(len(page) for page in pages)
-    into.truncate(count * _COLUMNS * _STORED.itemsize)
-    if not count:
-        return
-    merged = np.memmap(into, _STORED, "r+", shape=(_COLUMNS, count))
     at = 0
     for bounds in _parts(pages):
         part = sorted_ids(
             np.array(page.columns[:, start:stop]).T for page, (start, stop) in zip(pages, bounds, strict=True)
         )
-        merged[:, at : at + len(part)] = part.T
+        for number, column in enumerate(part.T):
+            into.seek((number * count + at) * _STORED.itemsize)
+            into.write(column.astype(_STORED).tobytes())
         at += len(part)
-    merged.flush()
 
 
 def _parts(pages: Sequence[IdPage]) -> Iterable[list[tuple[int, int]]]:

@@ -24,13 +24,8 @@ class SeenIds:
             self.add(accepted[:, :2])
 
     def add(self, found: Fingerprints) -> None:
-        """Adds fingerprints, uint64 of shape (ids, 2). Runs of similar size are merged, so there are never many."""
-        run = found[np.argsort(found[:, 0], kind="stable")]
-        while self._runs and len(self._runs[-1]) <= len(run):
-            run = np.concatenate([self._runs.pop(), run])
-            run = run[np.argsort(run[:, 0], kind="stable")]
-        if len(run):
-            self._runs.append(run)
+        """Adds fingerprints, uint64 of shape (ids, 2)."""
+        self._add_run(found[np.argsort(found[:, 0])])
 
     def contains(self, found: Fingerprints) -> npt.NDArray[np.bool_]:
         """Whether each fingerprint is in the set: takes uint64 of shape (ids, 2), returns bool of shape (ids,)."""
@@ -46,6 +41,18 @@ class SeenIds:
 
         New is what was not in the set, and the first of its kind in ``prints``.
         """
-        new = ~(self.contains(prints) | pd.DataFrame(prints).duplicated().to_numpy())
-        self.add(prints[new])
+        new = ~self.contains(prints)
+        order = np.argsort(prints[:, 0])
+        hashes = prints[order, 0]
+        if (hashes[1:] == hashes[:-1]).any():
+            new &= ~pd.DataFrame(prints).duplicated().to_numpy()
+        self._add_run(prints[order[new[order]]])
         return new
+
+    def _add_run(self, run: Fingerprints) -> None:
+        """Adds fingerprints in the order of their hashes. Runs of similar size are merged, so there are never many."""
+        while self._runs and len(self._runs[-1]) <= len(run):
+            run = np.concatenate([self._runs.pop(), run])
+            run = run[np.argsort(run[:, 0])]
+        if len(run):
+            self._runs.append(run)

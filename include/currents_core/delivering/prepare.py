@@ -116,6 +116,8 @@ class Preparation:
         replaced.
         """
         letters = list(letters)
+        if not letters:
+            return
         rows = frame.loc[[letter.row for letter in letters]]
         columns = {str(name): arrow(rows[name]).to_pylist() for name in rows.columns}
         for place, letter in enumerate(letters):
