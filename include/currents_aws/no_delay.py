@@ -13,9 +13,9 @@ from __future__ import annotations
 import os
 import socket
 from contextlib import suppress
-from pathlib import Path
+from stat import S_ISSOCK
 
-_OPEN_FILES = Path("/proc/self/fd")
+_OPEN_FILES = "/proc/self/fd"
 
 
 class NoDelay:
@@ -23,20 +23,21 @@ class NoDelay:
 
     def __init__(self, port: int) -> None:
         self._port = port
-        self._seen: set[str] = set()
+        self._seen: set[int] = set()
 
     def look(self) -> None:
         """Turns the algorithm off on each connection that was not there before. Safe to call from several threads."""
-        there: set[str] = set()
-        with suppress(OSError):
-            for path in _OPEN_FILES.iterdir():
+        there: set[int] = set()
+        with suppress(OSError), os.scandir(_OPEN_FILES) as files:
+            for file in files:
                 # The file may be closed by now. A socket that is not connected yet is looked at again next time.
                 with suppress(OSError):
-                    name = str(path.readlink())
-                    if name.startswith("socket:"):
-                        if name not in self._seen:
-                            self._set(int(path.name))
-                        there.add(name)
+                    number = int(file.name)
+                    found = os.fstat(number)
+                    if S_ISSOCK(found.st_mode):
+                        if found.st_ino not in self._seen:
+                            self._set(number)
+                        there.add(found.st_ino)
         self._seen = there
 
     def _set(self, number: int) -> None:
