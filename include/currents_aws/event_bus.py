@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -52,23 +53,15 @@ class EventBus:
 
         Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
         """
-        items = [item for span in chunk for item in self._items(span)]
-        body = orjson.dumps({"Entries": items})
-        self._transport.send("PutEvents", body, lambda answer: complete(self._results(answer, chunk, len(items))))
-
-    def _items(self, span: Span) -> list[dict[str, Any]]:
-        entries, resources = span.entries, [span.entries.resource]
-        return [
-            {
-                "EventBusName": self._name,
-                "Source": entries.source,
-                "DetailType": entries.detail_type,
-                "Detail": orjson.Fragment(detail),
-                "Time": time,
-                "Resources": resources,
-            }
-            for detail, time in span.json_details
-        ]
+        # Joined by hand: with a dictionary for each entry, the whole export was a sixteenth slower.
+        pieces: list[bytes | memoryview] = [b'{"Entries":[']
+        for span in chunk:
+            head = _head(self._name, span.entries.source, span.entries.detail_type, span.entries.resource)
+            for detail, time in span.json_details:
+                pieces += (head, detail, b',"Time":%d},' % time)
+        body = b"".join(pieces)[:-1] + b"]}"
+        count = sum(map(len, chunk))
+        self._transport.send("PutEvents", body, lambda answer: complete(self._results(answer, chunk, count)))
 
     def _results(
         self, answer: Answer | NoAnswer | CurrentsError, chunk: Sequence[Span], count: int
@@ -108,6 +101,13 @@ class EventBus:
         return f"event bus {self._name} in {self._client.meta.region_name}"
 
 
-def _result(told: Mapping[str, Any], detail: bytes) -> Result:
+@lru_cache(64)
+def _head(bus: str, source: str, detail_type: str, resource: str) -> bytes:
+    """An entry in JSON, up to its detail."""
+    fields = {"EventBusName": bus, "Source": source, "DetailType": detail_type, "Resources": [resource]}
+    return orjson.dumps(fields)[:-1] + b',"Detail":'
+
+
+def _result(told: Mapping[str, Any], detail: memoryview) -> Result:
     code, message = told.get("ErrorCode") or "", told.get("ErrorMessage") or ""
     return entry_result(scrubbed(code), scrubbed(message, orjson.loads(detail))) if code else SENT

@@ -122,14 +122,14 @@ class Entries:
         """The first place after ``start`` whose entry no longer fits into ``room`` bytes."""
         return bisect_right(self._bytes_before, self._bytes_before[start] + room) - 1
 
-    def details(self, start: int, stop: int) -> Iterator[tuple[bytes, int]]:
+    def details(self, start: int, stop: int) -> Iterator[tuple[memoryview, int]]:
         """The detail and time of each entry from ``start`` up to, but not including, ``stop``.
 
         A detail is a JSON string in UTF-8, with its quotes; a time is in seconds since the epoch.
         """
         texts, bounds = self._texts, self._bounds
         for place in range(start, stop):
-            yield bytes(texts[bounds[place] : bounds[place + 1]]), self._times[place]
+            yield texts[bounds[place] : bounds[place + 1]], self._times[place]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ class Span:
         return self.entries.size(self.start, self.stop)
 
     @property
-    def json_details(self) -> Iterator[tuple[bytes, int]]:
+    def json_details(self) -> Iterator[tuple[memoryview, int]]:
         """The detail and time of each entry; see ``Entries.details``."""
         return self.entries.details(self.start, self.stop)
 

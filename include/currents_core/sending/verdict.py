@@ -140,6 +140,8 @@ class Verdicts:
 
 def throttled(results: Sequence[Result]) -> int:
     """How many of the results say that an entry was throttled."""
+    if results.count(SENT) == len(results):
+        return 0
     return sum(isinstance(result, Failed) and result.cause == "throttled" for result in results)
 
 
