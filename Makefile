@@ -5,10 +5,11 @@ BIN := .venv/bin
 PORT ?= 8080
 SEEDS ?= 100000
 RUN := PYTHONPATH=include $(BIN)/python -m
+TESTS := $(RUN) pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 COMPILE := $(RUN) uv pip compile --quiet --no-emit-index-url --python-version 3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test matrix fuzz simulate screenshots lint format bench requirements clean
+.PHONY: help install demo up test slow matrix fuzz simulate screenshots lint format bench requirements clean
 
 help:            ## list these commands
 	@grep -E '^[a-z]+: .*##|^[a-z]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 14
@@ -30,8 +31,11 @@ demo: install    ## export sample events to a local EventBridge and print the ac
 up: install      ## Airflow UI on 127.0.0.1 with the demo connector; Ctrl-C stops everything
 	@$(RUN) tests.tools.up --port $(PORT)
 
-test: install    ## run the whole test suite
-	@$(RUN) pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+test: install    ## run the tests, but for the slow ones
+	@$(TESTS) -m "not slow"
+
+slow: install    ## run the slow tests: long and planted faults, damaged files, more of Airflow
+	@$(TESTS) -m slow
 
 matrix: install  ## test the wheel in clean environments: constraints of Airflow and MWAA, lowest and newest versions
 	@.ci/matrix

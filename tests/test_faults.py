@@ -105,6 +105,7 @@ def stage(aws: LocalAws, bucket: str, bus: str) -> Stage:
     return Stage(aws, bucket, state, bus)
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_rows_survive_a_mix_of_faults(stage: Stage) -> None:
     """Throttling, 5xx, failed entries and cut connections: nothing is lost, and repeats have a cut to blame."""
     ids = stage.put(files=20, rows=5_000)

@@ -43,6 +43,7 @@ def lowest_want(listed: Any) -> list[Member]:
     return list({each.token: each for each in sorted(alive, key=lambda each: -each.want)}.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("place", "name", "fault"),
     [

@@ -8,7 +8,10 @@ from tests.simulation.history import play
 from tests.simulation.planted import FAULTS, Fault
 
 # Processes that are killed leave their files open.
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 _MOST = 5_000
 

@@ -79,6 +79,7 @@ def test_what_wants_much_memory_does_not_get_it(name: str, tmp_path: Path) -> No
     assert 0 < found.peak < LIMIT
 
 
+@pytest.mark.slow
 def test_whatever_is_changed_in_a_file_it_meets_a_fate() -> None:
     found = fuzz(0, SEEDS)
     assert len(found) == SEEDS
