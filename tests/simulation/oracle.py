@@ -232,11 +232,13 @@ class Oracle(Watcher):
     def ended(self, process: Process, *, is_well: bool) -> None:
         """A process ended by itself: where its last swap landed, all that it knew to be accepted is in the books.
 
-        If it ``is_well``, all its swaps must have landed.
+        If it ``is_well``, all its swaps must have landed, but for those of a slice of which it sent nothing: that one
+        is free again when its claim runs out.
         """
         record = self.records[process]
         for key in record.confirmed:
-            if not is_well and (key in record.lost or key in record.failing):
+            has_failed = key in record.lost or key in record.failing
+            if has_failed and not (is_well and record.answered.get(key)):
                 continue
             require(key in record.released, f"{process.name} ended and did not give back {key}")
             unsaved = record.answered.get(key, set()) - record.saved

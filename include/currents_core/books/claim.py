@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import count
 from tempfile import TemporaryFile
@@ -17,6 +18,8 @@ from currents_core.books.pages import PageMissingError, Pages, with_paged_states
 from currents_core.books.seen_ids import SeenIds
 from currents_core.errors import CurrentsError, FencedError, TransientError
 from currents_core.ports import ObjectStore
+
+log = logging.getLogger(__name__)
 
 # How often a swap that got no answer is tried before it is left to the next one.
 _ATTEMPTS = 3
@@ -97,8 +100,10 @@ class Claim:
             with self.reading():
                 yield self
         except BaseException:
-            with suppress(CurrentsError):
+            try:
                 self.swap(release=True)
+            except CurrentsError as error:
+                log.warning("%s: not given back: %s; others wait until its claim runs out", self.head.slice.name, error)
             raise
 
     @contextmanager
