@@ -7,9 +7,10 @@ from heapq import merge
 from threading import Lock
 from typing import IO
 
+from currents_aws.json_wire import JsonWire
 from currents_aws.memory import MemoryObjects
 from currents_core.delivering.dry_run import Forecast
-from currents_core.entry import Span
+from currents_core.entry import Span, Wire
 from currents_core.errors import ConflictError, FileError, TransientError
 from currents_core.limits import Limits
 from currents_core.ports import SENT, Completion, ObjectStore, StoredObject, Version
@@ -22,6 +23,7 @@ class DryRunTarget:
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
+        self.wire: Wire = JsonWire()
         self.forecast = Forecast()
         self._lock = Lock()
 

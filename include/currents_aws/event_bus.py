@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-import orjson
 from botocore.exceptions import BotoCoreError, ClientError
 
 from currents_aws.aws_errors import THROTTLING, is_passing, remedy, translate
 from currents_aws.entry_result import entry_result
+from currents_aws.json_wire import JsonWire, body_of
 from currents_aws.scrub import scrubbed
 from currents_aws.transport import Answer, NoAnswer, Transport
-from currents_core.entry import Span
+from currents_core.entry import Span, Wire
 from currents_core.errors import CurrentsError, SetupError
 from currents_core.limits import EVENT_BUS, Limits
 from currents_core.ports import SENT, Completion, Failed, Invalid, Result
@@ -33,6 +32,7 @@ class EventBus:
         self._transport = transport
         self._name = name
         self.limits = limits
+        self.wire: Wire = JsonWire({"EventBusName": name})
         self.in_flight = transport.in_flight
         self.close = transport.close
 
@@ -53,15 +53,8 @@ class EventBus:
 
         Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
         """
-        # Joined by hand: with a dictionary for each entry, the whole export was a sixteenth slower.
-        pieces: list[bytes | memoryview] = [b'{"Entries":[']
-        for span in chunk:
-            head = _head(self._name, span.entries.source, span.entries.detail_type, span.entries.resource)
-            for detail, time in span.json_details:
-                pieces += (head, detail, b',"Time":%d},' % time)
-        body = b"".join(pieces)[:-1] + b"]}"
         count = sum(map(len, chunk))
-        self._transport.send("PutEvents", body, lambda answer: complete(self._results(answer, chunk, count)))
+        self._transport.send("PutEvents", body_of(chunk), lambda answer: complete(self._results(answer, chunk, count)))
 
     def _results(
         self, answer: Answer | NoAnswer | CurrentsError, chunk: Sequence[Span], count: int
@@ -81,12 +74,12 @@ class EventBus:
             return [Failed("InternalFailure", incomplete, "outage", maybe_accepted=True)] * count
         if not answer.output.get("FailedEntryCount"):
             return [SENT] * count
-        details = (detail for span in chunk for detail, _ in span.json_details)
-        return [_result(each, detail) for each, detail in zip(results, details, strict=True)]
+        entries = (entry for span in chunk for entry in span)
+        return [_result(each, entry.detail) for each, entry in zip(results, entries, strict=True)]
 
     def _refusal(self, answer: Answer, chunk: Sequence[Span]) -> Result | SetupError:
         """What the error of a whole request means for each of its entries, or for the sending as a whole."""
-        details = [orjson.loads(detail) for span in chunk for detail, _ in span.json_details]
+        details = [entry.detail for span in chunk for entry in span]
         code, message = scrubbed(answer.code), scrubbed(answer.message, f"[{','.join(details)}]")
         if is_passing(answer.code, answer.status):
             known = "ThrottlingException" if answer.code in THROTTLING else "InternalFailure"
@@ -101,13 +94,6 @@ class EventBus:
         return f"event bus {self._name} in {self._client.meta.region_name}"
 
 
-@lru_cache(64)
-def _head(bus: str, source: str, detail_type: str, resource: str) -> bytes:
-    """An entry in JSON, up to its detail."""
-    fields = {"EventBusName": bus, "Source": source, "DetailType": detail_type, "Resources": [resource]}
-    return orjson.dumps(fields)[:-1] + b',"Detail":'
-
-
-def _result(told: Mapping[str, Any], detail: memoryview) -> Result:
+def _result(told: Mapping[str, Any], detail: str) -> Result:
     code, message = told.get("ErrorCode") or "", told.get("ErrorMessage") or ""
-    return entry_result(scrubbed(code), scrubbed(message, orjson.loads(detail))) if code else SENT
+    return entry_result(scrubbed(code), scrubbed(message, detail)) if code else SENT

@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO
 
-from currents_core.entry import Entry, Span
+from currents_aws.json_wire import JsonWire
+from currents_core.entry import Entry, Span, Wire
 from currents_core.errors import ConflictError, FileError
 from currents_core.limits import EVENT_BUS, Limits
 from currents_core.ports import CHANGED, SENT, Completion, Result, Sent, StoredObject, Version
@@ -121,6 +122,7 @@ class MemoryTarget:
 
     def __init__(self, limits: Limits = EVENT_BUS, answer: Callable[[Entry], Result] | None = None) -> None:
         self.limits = limits
+        self.wire: Wire = JsonWire()
         self.in_flight = 8
         self.accepted: list[Entry] = []
         self.requests: list[int] = []

@@ -10,7 +10,6 @@ from itertools import accumulate
 from typing import NamedTuple, Protocol, Self
 
 import numpy as np
-import orjson
 import pyarrow as pa
 
 from currents_core.counted import counted
@@ -53,44 +52,61 @@ class Origin(Protocol):
         """The same for the entries from ``start`` up to, but not including, ``stop``; it keeps no others in memory."""
 
 
+class Common(NamedTuple):
+    """What the entries of one file and one event type have in common. ``resource`` is the ARN of the file."""
+
+    source: str
+    detail_type: str
+    resource: str
+
+
+class Wire(Protocol):
+    """How a destination takes entries: whole entries, one after the other, as they lie in a request.
+
+    ``is_nested`` tells whether it takes an envelope as a JSON string, with quotes and escapes, or as its plain text.
+    """
+
+    is_nested: bool
+
+    def written(self, common: Common, envelopes: pa.Array, times: pa.Array, ids: pa.Array) -> pa.Array:
+        """The entries as they lie in a request: an Arrow array of large_binary without nulls, one item per row.
+
+        ``envelopes`` is what ``encode`` gives in the form of ``is_nested``. ``times`` are seconds since the epoch
+        (int64), and ``ids`` are those of the events (string or large_string); neither has nulls.
+        """
+
+    def read(self, entry: memoryview) -> tuple[str, int]:
+        """The envelope of an entry that ``written`` gave, as JSON text, and its time in seconds since the epoch."""
+
+
 class Entries:
     """Entries of one file and one event type, in the order of their rows.
 
-    ``details`` is an Arrow array of large_string without nulls, one item per entry: the envelope as a JSON string, with
-    its quotes and escapes, the way it goes into a request. It stays in Arrow because a Python object per entry would
-    cost as much as all other preparation. ``rows`` (row numbers in the file, ascending), ``times`` (seconds since the
-    epoch) and ``sizes`` (bytes, as ``entry_size`` counts them) are lists of int of the same length.
+    ``written`` has them as ``Wire.written`` gives them. They stay in Arrow because a Python object per entry would cost
+    as much as all other preparation. ``rows`` (row numbers in the file, ascending) and ``sizes`` (bytes, as
+    ``entry_size`` counts them) are lists of int of the same length.
 
-    Raises TypeError if ``details`` has another type or a null, or if the lengths differ.
+    Raises TypeError if ``written`` has another type or a null, or if the lengths differ.
     """
 
-    def __init__(  # noqa: PLR0917 - one column after the other, as in Entry
-        self,
-        rows: list[int],
-        source: str,
-        detail_type: str,
-        details: pa.Array,
-        times: list[int],
-        resource: str,
-        sizes: list[int],
-        origin: Origin,
+    def __init__(  # noqa: PLR0917 - one column after the other
+        self, rows: list[int], common: Common, wire: Wire, written: pa.Array, sizes: list[int], origin: Origin
     ) -> None:
         # The buffers are read directly. Offsets of another width, or those of a null, would give wrong texts.
-        if not pa.types.is_large_string(details.type) or details.null_count:
-            nulls = counted(details.null_count, "null")
-            raise TypeError(f"details must be large_string without nulls, not {details.type} with {nulls}")
-        if not len(rows) == len(details) == len(times) == len(sizes):
-            lengths = f"{len(rows)}, {len(details)}, {len(times)} and {len(sizes)}"
-            raise TypeError(f"rows, details, times and sizes must be equally long, not {lengths}")
+        if not pa.types.is_large_binary(written.type) or written.null_count:
+            nulls = counted(written.null_count, "null")
+            raise TypeError(f"entries must be large_binary without nulls, not {written.type} with {nulls}")
+        if not len(rows) == len(written) == len(sizes):
+            raise TypeError(
+                f"rows, entries and sizes must be equally long, not {len(rows)}, {len(written)} and {len(sizes)}"
+            )
         self.rows = rows
-        self.detail_type = detail_type
-        self.resource = resource
-        self.source = source
+        self.common = common
+        self.wire = wire
         self.origin = origin
-        _, offsets, data = details.buffers()
-        self._bounds = np.frombuffer(offsets, np.int64)[details.offset : details.offset + len(details) + 1].tolist()
-        self._texts = memoryview(data or b"")
-        self._times = times
+        _, offsets, data = written.buffers()
+        self._bounds = np.frombuffer(offsets, np.int64)[written.offset : written.offset + len(written) + 1].tolist()
+        self._written = memoryview(data or b"")
         # The bytes before each entry, so that the end of a request is found by bisection.
         self._bytes_before = [0, *accumulate(sizes)]
 
@@ -106,9 +122,9 @@ class Entries:
     def part(self, start: int, stop: int) -> Entries:
         """A copy of the entries from ``start`` up to, but not including, ``stop``, which keeps no others in memory."""
         part = copy(self)
-        part.rows, part._times = self.rows[start:stop], self._times[start:stop]
+        part.rows = self.rows[start:stop]
         first, last = self._bounds[start], self._bounds[stop]
-        part._texts = memoryview(bytes(self._texts[first:last]))
+        part._written = memoryview(bytes(self._written[first:last]))
         part._bounds = [bound - first for bound in self._bounds[start : stop + 1]]
         part.origin = self.origin.part(start, stop)
         part._bytes_before = [bound - self._bytes_before[start] for bound in self._bytes_before[start : stop + 1]]
@@ -122,14 +138,9 @@ class Entries:
         """The first place after ``start`` whose entry no longer fits into ``room`` bytes."""
         return bisect_right(self._bytes_before, self._bytes_before[start] + room) - 1
 
-    def details(self, start: int, stop: int) -> Iterator[tuple[memoryview, int]]:
-        """The detail and time of each entry from ``start`` up to, but not including, ``stop``.
-
-        A detail is a JSON string in UTF-8, with its quotes; a time is in seconds since the epoch.
-        """
-        texts, bounds = self._texts, self._bounds
-        for place in range(start, stop):
-            yield texts[bounds[place] : bounds[place + 1]], self._times[place]
+    def written(self, start: int, stop: int) -> memoryview:
+        """The entries from ``start`` up to, but not including, ``stop``, as they lie in a request."""
+        return self._written[self._bounds[start] : self._bounds[stop]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +161,9 @@ class Span:
         return self.entries.size(self.start, self.stop)
 
     @property
-    def json_details(self) -> Iterator[tuple[memoryview, int]]:
-        """The detail and time of each entry; see ``Entries.details``."""
-        return self.entries.details(self.start, self.stop)
+    def written(self) -> memoryview:
+        """The entries as they lie in a request, one after the other."""
+        return self.entries.written(self.start, self.stop)
 
     @property
     def rows(self) -> list[int]:
@@ -160,9 +171,10 @@ class Span:
         return self.entries.rows[self.start : self.stop]
 
     def __iter__(self) -> Iterator[Entry]:
-        entries = self.entries
-        for row, (detail, time) in zip(self.rows, self.json_details, strict=True):
-            yield Entry(row, entries.source, entries.detail_type, orjson.loads(detail), time, entries.resource)
+        entries, (source, detail_type, resource) = self.entries, self.entries.common
+        for place, row in enumerate(self.rows, self.start):
+            detail, time = entries.wire.read(entries.written(place, place + 1))
+            yield Entry(row, source, detail_type, detail, time, resource)
 
     def apart(self) -> Span:
         """The same entries, keeping no others of their batch in memory."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Literal, NamedTuple, Protocol
 
-from currents_core.entry import Span
+from currents_core.entry import Span, Wire
 from currents_core.errors import CurrentsError
 from currents_core.limits import Limits
 
@@ -140,9 +140,13 @@ Completion = Callable[[Sequence[Result] | CurrentsError], None]
 
 
 class Target(Protocol):
-    """Where entries are sent. ``in_flight`` is the most requests that may be under way at once."""
+    """Where entries are sent. ``in_flight`` is the most requests that may be under way at once.
+
+    ``wire`` writes the entries that it takes.
+    """
 
     limits: Limits
+    wire: Wire
     in_flight: int
 
     def preflight(self) -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
+import orjson
 import pyarrow as pa
 
-from currents_core.entry import Entries
+from currents_aws.json_wire import JsonWire
+from currents_core.entry import Common, Entries, Wire
+
+_COMMON, _WIRE = Common("s", "t", "r"), JsonWire()
 
 
 class FromFile(NamedTuple):
@@ -19,15 +24,28 @@ class FromFile(NamedTuple):
         return self
 
 
+def entries_of(
+    envelopes: Sequence[str],
+    *,
+    first: int = 0,
+    time: int = 0,
+    sizes: list[int] | None = None,
+    common: Common = _COMMON,
+    wire: Wire = _WIRE,
+) -> Entries:
+    """Entries with these envelopes, of rows from ``first`` on; each is 100 bytes large, unless ``sizes`` says so."""
+    texts = [orjson.dumps(each).decode() if wire.is_nested else each for each in envelopes]
+    count = len(envelopes)
+    written = wire.written(
+        common,
+        pa.array(texts, pa.large_string()),
+        pa.array([time] * count, pa.int64()),
+        pa.array([f"id {first + place}" for place in range(count)], pa.string()),
+    )
+    rows = list(range(first, first + count))
+    return Entries(rows, common, wire, written, sizes or [100] * count, FromFile(common.resource))
+
+
 def make_entries(count: int, *, first: int = 0, sizes: list[int] | None = None, resource: str = "r") -> Entries:
     """Entries of rows from ``first`` on; each is 100 bytes large, unless ``sizes`` says otherwise."""
-    return Entries(
-        list(range(first, first + count)),
-        "s",
-        "t",
-        pa.array(['"{}"'] * count, pa.large_string()),
-        [0] * count,
-        resource,
-        sizes or [100] * count,
-        FromFile(resource),
-    )
+    return entries_of(["{}"] * count, first=first, sizes=sizes, common=Common("s", "t", resource))

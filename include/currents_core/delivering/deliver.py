@@ -98,7 +98,7 @@ class Delivery:
         self._beats = count(1)
         self._account = Account()
         self._failures: list[str] = []
-        self._preparation = Preparation(self.connector, self.target.limits, self.personal_data)
+        self._preparation = Preparation(self.connector, self.target.limits, self.target.wire, self.personal_data)
         self._keeper = Keeper(
             self.crew,
             park=self._park,

@@ -17,7 +17,7 @@ from currents_core.books.dead_letter import DeadLetter
 from currents_core.books.id_pages import Fingerprints, fingerprints
 from currents_core.books.seen_ids import SeenIds
 from currents_core.delivering.open_file import OpenFile
-from currents_core.entry import Entries, Span, entry_size
+from currents_core.entry import Common, Entries, Span, Wire, entry_size
 from currents_core.errors import FileError
 from currents_core.file_key import SourceFile
 from currents_core.limits import Limits
@@ -64,10 +64,11 @@ class Batched:
 
 @dataclass
 class Preparation:
-    """Prepares the rows of the files of one connector. ``limits`` are those of the destination."""
+    """Prepares the rows of the files of one connector. ``limits`` and ``wire`` are those of the destination."""
 
     connector: Connector
     limits: Limits
+    wire: Wire
     personal_data: PersonalData = field(default_factory=lambda: PersonalData(()))
 
     def entries(
@@ -166,11 +167,12 @@ class Preparation:
         """The entries of events without those above the limit, which are parked."""
         account = opened.account
         protected = self.personal_data.of_events(events, account.personal_data)
-        details = marked(encode(protected, account.notes), mode)
+        is_nested = self.wire.is_nested
+        envelopes = marked(encode(protected, account.notes, is_nested=is_nested), mode, is_nested=is_nested)
         rest = entry_size(self.connector.destination.source, events.event_type, 0, opened.arn)
-        sizes = pc.add(self._lengths(details, rest), rest)
+        sizes = pc.add(self._lengths(envelopes, rest), rest)
         fits = pc.less_equal(sizes, self.limits.bytes_per_entry)
-        entries = self._entries(batched, events, details, sizes)
+        entries = self._entries(batched, events, envelopes, sizes)
         if pc.all(fits).as_py():
             return entries
         oversized = [
@@ -185,31 +187,33 @@ class Preparation:
         fit = fits.to_numpy(zero_copy_only=False)
         kept = replace(events, frame=events.frame[fit])
         fitting = replace(batched, prints=batched.prints[fit])
-        return self._entries(fitting, kept, details.filter(fits), sizes.filter(fits))
+        return self._entries(fitting, kept, envelopes.filter(fits), sizes.filter(fits))
 
-    def _entries(self, batched: Batched, events: Events, details: pa.Array, sizes: pa.Array) -> Entries:
+    def _entries(self, batched: Batched, events: Events, envelopes: pa.Array, sizes: pa.Array) -> Entries:
+        frame = events.frame
+        common = Common(self.connector.destination.source, events.event_type, batched.opened.arn)
+        rows = frame.index.to_numpy()
         return Entries(
-            events.frame.index.tolist(),
-            self.connector.destination.source,
-            events.event_type,
-            details,
-            arrow(events.frame["time"]).to_pylist(),
-            batched.opened.arn,
+            rows.tolist(),
+            common,
+            self.wire,
+            self.wire.written(common, envelopes, arrow(frame["time"]), arrow(frame["id"])),
             sizes.to_pylist(),
-            replace(batched, rows=events.frame.index.to_numpy()),
+            replace(batched, rows=rows),
         )
 
-    def _lengths(self, details: pa.Array, rest: int) -> pa.Array:
+    def _lengths(self, envelopes: pa.Array, rest: int) -> pa.Array:
         """The length in bytes of each envelope, or of its JSON string where no limit is near: int64, one item per row.
 
-        ``details`` is what ``encode`` gives; ``rest`` is the size of an entry without its detail, in bytes. The string
-        is longer than the envelope, and its length is at hand. Counting the envelope only pays off near a limit.
+        ``envelopes`` is what ``encode`` gives; ``rest`` is the size of an entry without its envelope, in bytes. The
+        string is longer than the envelope, and its length is at hand. Counting the envelope only pays off near a limit.
         """
-        longest = (pc.max(pc.binary_length(details)).as_py() or 0) + rest
+        longest = (pc.max(pc.binary_length(envelopes)).as_py() or 0) + rest
         limits = self.limits
-        if longest <= min(limits.bytes_per_entry, limits.bytes_per_request // limits.entries_per_request):
-            return pc.binary_length(details)
-        return pc.subtract(nested_bytes(details), 2)
+        is_far = longest <= min(limits.bytes_per_entry, limits.bytes_per_request // limits.entries_per_request)
+        if is_far or not self.wire.is_nested:
+            return pc.binary_length(envelopes)
+        return pc.subtract(nested_bytes(envelopes), 2)
 
     def _too_large(self, size: int) -> str:
         return f"the entry is {size} bytes, over the limit of {self.limits.bytes_per_entry}"

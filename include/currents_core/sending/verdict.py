@@ -146,4 +146,4 @@ def throttled(results: Sequence[Result]) -> int:
 
 
 def _name(span: Span) -> str:
-    return f"{shown(span.entries.resource)}, row {span.entries.rows[span.start]}"
+    return f"{shown(span.entries.common.resource)}, row {span.entries.rows[span.start]}"

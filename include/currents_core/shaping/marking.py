@@ -9,10 +9,10 @@ from currents_core.mode import Mode
 from currents_core.shaping.json_text import nested
 
 
-def marked(details: pa.Array, mode: Mode) -> pa.Array:
+def marked(envelopes: pa.Array, mode: Mode, *, is_nested: bool = True) -> pa.Array:
     """The envelopes with `"currents_export":{"mode":…}` as their last key. Live ones stay exactly as Braze's.
 
-    Takes and returns what ``encode`` gives: an Arrow array of large_string without nulls, one JSON string per row.
+    Takes and returns what ``encode`` gives: an Arrow array of large_string without nulls, one envelope per row.
 
     A rule matches the marked events with `{"detail": {"currents_export": {"mode": ["backfill"]}}}`, and live ones with
     `[{"exists": false}]` in the same place.
@@ -20,7 +20,9 @@ def marked(details: pa.Array, mode: Mode) -> pa.Array:
     Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html
     """
     if mode == "live":
-        return details
-    key = nested(f',"currents_export":{{"mode":"{mode}"}}}}')
-    opened = pc.binary_replace_slice(details, -2, 2**31 - 1, f'{key}"')
-    return opened.cast(details.type)
+        return envelopes
+    key = f',"currents_export":{{"mode":"{mode}"}}}}'
+    end = f'{nested(key)}"' if is_nested else key
+    # The last brace, and the quote after a nested one, are replaced.
+    opened = pc.binary_replace_slice(envelopes, -2 if is_nested else -1, 2**31 - 1, end)
+    return opened.cast(envelopes.type)

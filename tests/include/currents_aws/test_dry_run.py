@@ -1,25 +1,21 @@
 from __future__ import annotations
 
-import json
 from io import BytesIO
 from typing import Any
 
-import pyarrow as pa
 import pytest
 
 from currents_aws.dry_run import DryRunTarget, Overlay
 from currents_aws.memory import MemoryObjects
-from currents_core.entry import Entries, Span
+from currents_core.entry import Span
 from currents_core.errors import FileError, TransientError
 from currents_core.limits import EVENT_BUS
 from currents_core.ports import SENT
-from tests.tools.entries import FromFile
+from tests.tools.entries import entries_of
 
 
-def span(*details: str) -> Span:
-    strings = pa.array([json.dumps(each) for each in details], pa.large_string())
-    count = len(details)
-    return Span(Entries(list(range(count)), "s", "a", strings, [0] * count, "r", [0] * count, FromFile("r")), 0, count)
+def span(*envelopes: str) -> Span:
+    return Span(entries_of(envelopes), 0, len(envelopes))
 
 
 def test_everything_is_accepted_and_only_counted() -> None:

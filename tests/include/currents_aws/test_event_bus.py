@@ -1,45 +1,33 @@
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 
 import orjson
-import pyarrow as pa
 import pytest
 
 from currents_aws.choose_transport import transport_for
 from currents_aws.event_bus import EventBus
 from currents_aws.transport import Answer, Completion, NoAnswer
-from currents_core.entry import Entries, Span
+from currents_core.entry import Common, Span
 from currents_core.errors import CurrentsError, SetupError
 from currents_core.ports import SENT, Failed, Invalid, Result
 from tests.tools.awaiting import Awaited
-from tests.tools.entries import FromFile
+from tests.tools.entries import entries_of
 from tests.tools.local_aws import LocalAws
 
-
-def span(*details: str) -> Span:
-    entries = Entries(
-        list(range(len(details))),
-        "braze.currents",
-        "users.messages.email.Open",
-        pa.array([json.dumps(detail) for detail in details], pa.large_string()),
-        [1_795_420_801] * len(details),
-        "arn:aws:s3:::bucket/key",
-        [100] * len(details),
-        FromFile("file"),
-    )
-    return Span(entries, 0, len(details))
+COMMON = Common("braze.currents", "users.messages.email.Open", "arn:aws:s3:::bucket/key")
 
 
 CANARY = "canary-7f3a"
-ABOUT_ANNA = span(f'{{"user":{{"user_id":"{CANARY}"}}}}', f'{{"note":"{CANARY}"}}')
-ONE, TWO = span('{"id":"é😀"}'), span("{}", "{}")
+ABOUT_ANNA = (f'{{"user":{{"user_id":"{CANARY}"}}}}', f'{{"note":"{CANARY}"}}')
+ONE, TWO = ('{"id":"é😀"}',), ("{}", "{}")
 
 
-def answer(target: EventBus, *chunk: Span) -> Sequence[Result] | CurrentsError:
+def answer(target: EventBus, *chunk: Sequence[str]) -> Sequence[Result] | CurrentsError:
+    """What becomes of a chunk with these envelopes."""
+    entries = [entries_of(each, time=1_795_420_801, common=COMMON, wire=target.wire) for each in chunk]
     awaited = Awaited[Sequence[Result] | CurrentsError]()
-    target.send(chunk, awaited)
+    target.send([Span(each, 0, len(each)) for each in entries], awaited)
     return awaited.result()
 
 
@@ -66,7 +54,7 @@ def test_an_entry_arrives_with_all_that_it_carries(aws: LocalAws, target: EventB
 
 
 def test_answers_are_told_apart_entry_by_entry(target: EventBus) -> None:
-    results = answer(target, ONE, span("[1]", "{}"))
+    results = answer(target, ONE, ("[1]", "{}"))
     assert not isinstance(results, CurrentsError)
     first, second, third = results
     assert (first, third) == (SENT, SENT)

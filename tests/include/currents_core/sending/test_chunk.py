@@ -33,7 +33,7 @@ def chunks_of(*batches: list[int], alone: Set[int] = frozenset()) -> list[Chunk]
         assert is_full or sum(map(len, found)) == sum(map(len, waiting))
         remove(found, waiting)
         sizes_of = [
-            (span.entries.resource, row, span.entries.size(row, row + 1)) for span in found for row in span.rows
+            (span.entries.common.resource, row, span.entries.size(row, row + 1)) for span in found for row in span.rows
         ]
         chunks.append(sizes_of)
     return chunks
