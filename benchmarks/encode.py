@@ -26,6 +26,7 @@ from rich.table import Table
 
 from currents_core.reading.read import read
 from currents_core.shaping.encode import encode
+from currents_core.shaping.json_text import concat
 from currents_core.shaping.normalise import by_event_type, normalise
 from tests.tools.sample import SampleFile, make_files, on_disk
 
@@ -86,7 +87,7 @@ def ours(case: Case) -> int:
         for frame, _ in read(path, case.name).batches:
             for event_type, rows in by_event_type(frame, case.event_type):
                 assert isinstance(event_type, str)
-                count += len(encode(normalise(rows, event_type, {}).events, notes))
+                count += len(concat(*encode(normalise(rows, event_type, {}).events, notes)))
     return count
 
 

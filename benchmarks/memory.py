@@ -19,6 +19,7 @@ from rich.table import Table
 from benchmarks.peak import peak
 from currents_core.reading.read import read
 from currents_core.shaping.encode import encode
+from currents_core.shaping.json_text import concat
 from currents_core.shaping.normalise import by_event_type, normalise
 from tests.tools.sample import make_files
 
@@ -35,7 +36,7 @@ def work(path: Path) -> None:
     for frame, _ in read(path, path.name).batches:
         for event_type, rows in by_event_type(frame, EVENT_TYPE):
             assert isinstance(event_type, str)
-            encode(normalise(rows, event_type, {}).events, notes)
+            concat(*encode(normalise(rows, event_type, {}).events, notes))
     print((peak() - before) / 1024)
 
 

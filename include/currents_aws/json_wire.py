@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import orjson
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from currents_core.entry import Common, Span
-from currents_core.shaping.json_text import TEXT, concat
+from currents_core.shaping.json_text import TEXT, Parts, concat
 
 
 class JsonWire:
@@ -23,13 +22,11 @@ class JsonWire:
     def __init__(self, fixed: Mapping[str, str] | None = None) -> None:
         self._fixed = dict(fixed or {})
 
-    def written(self, common: Common, envelopes: pa.Array, times: pa.Array, ids: pa.Array) -> pa.Array:  # noqa: ARG002
+    def written(self, common: Common, envelopes: Parts, times: pa.Array, ids: pa.Array) -> pa.Array:  # noqa: ARG002
         """The entries as they lie in a request; see ``Wire``."""
         members = {**self._fixed, "Source": common.source, "DetailType": common.detail_type}
         head = orjson.dumps({**members, "Resources": [common.resource]})[:-1] + b',"Detail":'
-        tails = concat(',"Time":', times.cast(TEXT), "},")
-        # The envelopes separate the two ends, which is much quicker than joining all three by nothing.
-        return pc.binary_join_element_wise(pa.scalar(head.decode(), TEXT), tails, envelopes).cast(pa.large_binary())
+        return concat(head.decode(), *envelopes, ',"Time":', times.cast(TEXT), "},").cast(pa.large_binary())
 
     def read(self, entry: memoryview) -> tuple[str, int]:
         """The envelope of an entry and its time; see ``Wire``."""

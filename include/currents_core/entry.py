@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
 from itertools import accumulate
@@ -68,7 +68,7 @@ class Wire(Protocol):
 
     is_nested: bool
 
-    def written(self, common: Common, envelopes: pa.Array, times: pa.Array, ids: pa.Array) -> pa.Array:
+    def written(self, common: Common, envelopes: Sequence[pa.Array | str], times: pa.Array, ids: pa.Array) -> pa.Array:
         """The entries as they lie in a request: an Arrow array of large_binary without nulls, one item per row.
 
         ``envelopes`` is what ``encode`` gives in the form of ``is_nested``. ``times`` are seconds since the epoch

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 import orjson
 
+from currents_aws.json_wire import JsonWire
 from currents_core.delivering.prepare import Batched
-from currents_core.entry import Entry, Span
+from currents_core.entry import Entry, Span, Wire
 from currents_core.errors import TransientError
 from currents_core.file_key import SourceFile
 from currents_core.limits import Limits
@@ -98,6 +99,7 @@ class SimulatedTarget:
 
     def __init__(self, destination: Destination, process: Process, limits: Limits, in_flight: int) -> None:
         self.limits = limits
+        self.wire: Wire = JsonWire()
         self.in_flight = in_flight
         # Whether nobody waits for answers any more.
         self.is_over: Callable[[], bool] = lambda: False

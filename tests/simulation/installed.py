@@ -31,7 +31,7 @@ _SHAPING = {
     "normalise": remembering(normalise, rows_key),
     "drift": remembering(drift, rows_key),
     "matching": remembering(matching, events_key),
-    "encode": remembering(encode, lambda events, _notes: events_key(events)),
+    "encode": remembering(encode, lambda events, _notes, mode: (events_key(events), mode)),
 }
 
 

@@ -38,7 +38,7 @@ def entries_of(
     count = len(envelopes)
     written = wire.written(
         common,
-        pa.array(texts, pa.large_string()),
+        [pa.array(texts, pa.large_string())],
         pa.array([time] * count, pa.int64()),
         pa.array([f"id {first + place}" for place in range(count)], pa.string()),
     )

@@ -30,8 +30,7 @@ from currents_core.shaping.drift import drift
 from currents_core.shaping.encode import encode
 from currents_core.shaping.envelope import Events
 from currents_core.shaping.filter import matching
-from currents_core.shaping.json_text import nested_bytes
-from currents_core.shaping.marking import marked
+from currents_core.shaping.json_text import Parts, concat, lengths, nested_bytes
 from currents_core.shaping.normalise import MISSING, NoType, by_event_type, normalise
 from currents_core.shaping.personal_data import PersonalData
 
@@ -168,7 +167,7 @@ class Preparation:
         account = opened.account
         protected = self.personal_data.of_events(events, account.personal_data)
         is_nested = self.wire.is_nested
-        envelopes = marked(encode(protected, account.notes, is_nested=is_nested), mode, is_nested=is_nested)
+        envelopes = encode(protected, account.notes, mode, is_nested=is_nested)
         rest = entry_size(self.connector.destination.source, events.event_type, 0, opened.arn)
         sizes = pc.add(self._lengths(envelopes, rest), rest)
         fits = pc.less_equal(sizes, self.limits.bytes_per_entry)
@@ -187,9 +186,10 @@ class Preparation:
         fit = fits.to_numpy(zero_copy_only=False)
         kept = replace(events, frame=events.frame[fit])
         fitting = replace(batched, prints=batched.prints[fit])
-        return self._entries(fitting, kept, envelopes.filter(fits), sizes.filter(fits))
+        fitted = [part if isinstance(part, str) else part.filter(fits) for part in envelopes]
+        return self._entries(fitting, kept, fitted, sizes.filter(fits))
 
-    def _entries(self, batched: Batched, events: Events, envelopes: pa.Array, sizes: pa.Array) -> Entries:
+    def _entries(self, batched: Batched, events: Events, envelopes: Parts, sizes: pa.Array) -> Entries:
         frame = events.frame
         common = Common(self.connector.destination.source, events.event_type, batched.opened.arn)
         rows = frame.index.to_numpy()
@@ -202,18 +202,19 @@ class Preparation:
             replace(batched, rows=rows),
         )
 
-    def _lengths(self, envelopes: pa.Array, rest: int) -> pa.Array:
+    def _lengths(self, envelopes: Parts, rest: int) -> pa.Array:
         """The length in bytes of each envelope, or of its JSON string where no limit is near: int64, one item per row.
 
         ``envelopes`` is what ``encode`` gives; ``rest`` is the size of an entry without its envelope, in bytes. The
         string is longer than the envelope, and its length is at hand. Counting the envelope only pays off near a limit.
         """
-        longest = (pc.max(pc.binary_length(envelopes)).as_py() or 0) + rest
+        found = lengths(envelopes)
+        longest = (pc.max(found).as_py() or 0) + rest
         limits = self.limits
         is_far = longest <= min(limits.bytes_per_entry, limits.bytes_per_request // limits.entries_per_request)
         if is_far or not self.wire.is_nested:
-            return pc.binary_length(envelopes)
-        return pc.subtract(nested_bytes(envelopes), 2)
+            return found
+        return pc.subtract(nested_bytes(concat(*envelopes)), 2)
 
     def _too_large(self, size: int) -> str:
         return f"the entry is {size} bytes, over the limit of {self.limits.bytes_per_entry}"

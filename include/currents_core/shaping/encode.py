@@ -10,10 +10,12 @@ from collections import Counter
 
 import pyarrow as pa
 
+from currents_core.mode import Mode
 from currents_core.shaping.columns import arrow
 from currents_core.shaping.envelope import USER_FIELDS, Events
 from currents_core.shaping.json_text import (
     TEXT,
+    Parts,
     concat,
     join_members,
     json_text,
@@ -23,14 +25,16 @@ from currents_core.shaping.json_text import (
     nested_texts,
     quote,
 )
+from currents_core.shaping.marking import mark
 
 
-def encode(events: Events, notes: Counter[str], *, is_nested: bool = True) -> pa.Array:
-    """The envelopes of ``events``: an Arrow array of large_string without nulls, one item per row, in their order.
+def encode(events: Events, notes: Counter[str], mode: Mode = "live", *, is_nested: bool = True) -> Parts:
+    """The envelopes of ``events`` in parts, one item per row, in their order; without nulls.
 
     An envelope is the compact JSON text `{"event_type", "id", "time", "user": {…}, "properties": {…}}`, without null
-    fields. If it ``is_nested``, an item is a JSON string with its quotes and escapes that contains this text, else the
-    text itself. ``notes`` counts the values that JSON can't express, under ``json_text.NOT_FINITE``.
+    fields, and with the mark of ``mode`` as its last member. If it ``is_nested``, an item is a JSON string with its
+    quotes and escapes that contains this text, else the text itself. ``notes`` counts the values that JSON can't
+    express, under ``json_text.NOT_FINITE``.
 
     Source: https://www.braze.com/docs/partners/data_and_analytics/data_warehouses/amazon_eventbridge
     """
@@ -41,7 +45,7 @@ def encode(events: Events, notes: Counter[str], *, is_nested: bool = True) -> pa
         name: _member(events, name, notes, is_nested=is_nested) for name in frame.columns if name not in ("id", "time")
     }
     user = [members.pop(name) for name in USER_FIELDS if name in members]
-    return concat(
+    return (
         around + form(f'{{"event_type":{quote(events.event_type)},'),
         _named("id", arrow(frame["id"]), notes, is_nested=is_nested),
         form(',"time":'),
@@ -50,7 +54,7 @@ def encode(events: Events, notes: Counter[str], *, is_nested: bool = True) -> pa
         join_members(user, len(frame)),
         form('},"properties":{'),
         join_members(list(members.values()), len(frame)),
-        form("}}") + around,
+        form(f"}}{mark(mode)}}}") + around,
     )
 
 

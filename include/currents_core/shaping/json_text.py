@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import reduce
+from itertools import chain, groupby
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +20,8 @@ import pyarrow.compute as pc
 
 from currents_core.shaping.columns import is_text
 
+# Texts in parts, which are joined row by row: a text is the same in each row, an array of large_string has one a row.
+Parts = Sequence[pa.Array | str]
 TEXT = pa.large_string()
 NOT_FINITE = "not_finite"
 _EMPTY, _COMMA = pa.scalar("", TEXT), pa.scalar(",", TEXT)
@@ -69,8 +73,17 @@ def nested_member(name: str, values: pa.Array, notes: Counter[str]) -> pa.Array:
 
 def concat(*parts: pa.Array | str) -> pa.Array:
     """Joins texts and arrays of large_string row by row, as large_string; null where one of the arrays is null."""
-    values = (pa.scalar(part, TEXT) if isinstance(part, str) else part for part in parts)
+    # Each part costs time for each row, so texts that follow each other become one.
+    runs = groupby(parts, lambda part: isinstance(part, str))
+    values = chain.from_iterable([pa.scalar("".join(run), TEXT)] if is_plain else run for is_plain, run in runs)
     return pc.binary_join_element_wise(*values, _EMPTY)
+
+
+def lengths(parts: Parts) -> pa.Array:
+    """The length in UTF-8 bytes of each text that ``concat`` would give: int64, null where it would give null."""
+    plain = sum(len(part.encode()) for part in parts if isinstance(part, str))
+    arrays = (pc.binary_length(part) for part in parts if not isinstance(part, str))
+    return reduce(pc.add, arrays, pa.scalar(plain, pa.int64()))
 
 
 def join_members(members: Sequence[pa.Array], rows: int) -> pa.Array:

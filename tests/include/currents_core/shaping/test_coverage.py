@@ -10,6 +10,7 @@ import pytest
 from currents_core.setup.settings import PersonalDataRule
 from currents_core.shaping.coverage import Coverage, rule_name
 from currents_core.shaping.encode import encode
+from currents_core.shaping.json_text import concat
 from currents_core.shaping.normalise import normalise
 from currents_core.shaping.personal_data import PersonalData
 
@@ -27,7 +28,7 @@ def sent(rules: PersonalData, event_type: str, hits: Counter[str] | None = None,
         {"id": ["a"], "time": [1], **{n: v if isinstance(v, pa.Array) else [v] for n, v in columns.items()}}
     )
     events = normalise(table.to_pandas(types_mapper=pd.ArrowDtype), event_type, {}).events
-    return str(encode(rules.of_events(events, hits), Counter()).to_pylist())
+    return str(concat(*encode(rules.of_events(events, hits), Counter())).to_pylist())
 
 
 @pytest.mark.parametrize("columns", ["email_address", "properties", "blob"])

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from currents_core.mode import Mode
 from currents_core.shaping.encode import encode
+from currents_core.shaping.json_text import concat, lengths
 from currents_core.shaping.normalise import normalise
 from tests.include.currents_core.shaping.reference import envelope
 
@@ -53,7 +55,7 @@ def frame_of(arrow: pa.Table) -> pd.DataFrame:
 def details(arrow: pa.Table, event_type: str) -> list[str]:
     normalised = normalise(frame_of(arrow), event_type, {})
     assert normalised.rejections == []
-    return [json.loads(each) for each in encode(normalised.events, Counter()).to_pylist()]
+    return [json.loads(each) for each in concat(*encode(normalised.events, Counter())).to_pylist()]
 
 
 @given(rows, st.sampled_from([PURCHASE, OPEN]))
@@ -62,6 +64,19 @@ def test_the_encoded_text_says_what_the_obvious_reference_says(records: list[dic
     encoded = details(arrow, event_type)
     expected = [envelope(event_type, row) for row in arrow.to_pylist()]
     assert [as_32_bit(json.loads(text)) for text in encoded] == [as_32_bit(each) for each in expected]
+
+
+@pytest.mark.parametrize("mode", ["live", "backfill"])
+@given(rows, st.sampled_from([PURCHASE, OPEN]))
+def test_a_plain_envelope_is_what_the_json_string_holds(
+    mode: Mode, records: list[dict[str, Any]], event_type: str
+) -> None:
+    events = normalise(frame_of(table(records)), event_type, {}).events
+    plain = encode(events, Counter(), mode, is_nested=False)
+    texts = concat(*plain).to_pylist()
+    assert texts == [json.loads(each) for each in concat(*encode(events, Counter(), mode)).to_pylist()]
+    assert lengths(plain).to_pylist() == [len(each.encode()) for each in texts]
+    assert all(("currents_export" in json.loads(each)) == (mode != "live") for each in texts)
 
 
 @given(rows, st.sampled_from([PURCHASE, OPEN]))

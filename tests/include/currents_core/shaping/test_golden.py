@@ -21,6 +21,7 @@ import pytest
 from currents_core.catalog import RENAMED, catalog
 from currents_core.reading.read import read
 from currents_core.shaping.encode import encode
+from currents_core.shaping.json_text import concat
 from currents_core.shaping.normalise import by_event_type, normalise
 from tests.include.currents_core.shaping.reference import envelope
 from tests.tools.sample import SampleFile, make_files, on_disk
@@ -41,7 +42,7 @@ def encoded(body: bytes, event_type: str) -> list[dict[str, Any]]:
             assert name == event_type
             normalised = normalise(rows, name, {"event_type": event_type, "date": HOUR, "version": "1"})
             assert normalised.rejections == []
-            texts += map(json.loads, encode(normalised.events, Counter()).to_pylist())
+            texts += map(json.loads, concat(*encode(normalised.events, Counter())).to_pylist())
     return [json.loads(text) for text in texts]
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from currents_core.catalog import RENAMED
 from currents_core.shaping.encode import encode
+from currents_core.shaping.json_text import concat
 from currents_core.shaping.normalise import MISSING, NOT_UTF8, TOO_LONG, Normalised, Rejection, by_event_type, normalise
 
 CUSTOM = "users.behaviors.CustomEvent"
@@ -75,7 +76,7 @@ def test_own_properties_in_a_dictionary_are_what_they_are_without(texts: list[st
         table = frame(id=[f"id{row}" for row in range(len(own))], time=list(range(len(own))), properties=own)
         normalised = normalise(table, CUSTOM, {}, keep_broken=keep_broken)
         nulls = normalised.events.frame["custom_properties"].isna().tolist()
-        envelopes = encode(normalised.events, Counter()).to_pylist()
+        envelopes = concat(*encode(normalised.events, Counter())).to_pylist()
         both.append((normalised.rejections, normalised.notes, nulls, envelopes))
     assert both[0] == both[1]
 
@@ -176,7 +177,7 @@ def test_bytes_inside_a_value_that_are_not_utf8_cost_their_row(name: str, column
     found = normalise(rows, CUSTOM, {"version": "1"})
     assert [(each.row, each.code) for each in found.rejections] == [(1, "not_utf8")]
     assert found.events.frame.index.tolist() == [0, 2]
-    assert "\ufffd" not in str(encode(found.events, Counter()).to_pylist())
+    assert "\ufffd" not in str(concat(*encode(found.events, Counter())).to_pylist())
 
 
 @pytest.mark.parametrize("as_dictionary", [False, True])
@@ -191,7 +192,7 @@ def test_rows_of_a_slice_become_what_they_become_in_the_whole(as_dictionary: boo
     def encoded(part: pa.RecordBatch) -> list[str]:
         named = zip(part.schema.names, map(pd.arrays.ArrowExtensionArray, part.columns), strict=True)
         events = normalise(pd.DataFrame(dict(named)), CUSTOM, {}).events
-        return list(encode(events, Counter()).to_pylist())
+        return list(concat(*encode(events, Counter())).to_pylist())
 
     whole = encoded(batch)
     assert len(set(whole)) == 12

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from currents_core.setup.settings import PersonalDataRule, PersonalDataSettings
 from currents_core.shaping.encode import encode
+from currents_core.shaping.json_text import concat
 from currents_core.shaping.normalise import normalise
 from currents_core.shaping.personal_data import PersonalData
 from currents_core.shaping.pointer import steps
@@ -35,7 +36,7 @@ def hashed(text: str) -> str:
 def envelope(rules: PersonalData, event_type: str = OPEN, **columns: Any) -> dict[str, Any]:
     table = pa.table({"id": ["a"], "time": [1], **{name: [value] for name, value in columns.items()}})
     events = normalise(table.to_pandas(types_mapper=pd.ArrowDtype), event_type, {}).events
-    [text] = map(json.loads, encode(rules.of_events(events), Counter()).to_pylist())
+    [text] = map(json.loads, concat(*encode(rules.of_events(events), Counter())).to_pylist())
     found: dict[str, Any] = json.loads(text)
     return found
 
@@ -61,7 +62,7 @@ def test_numbers_and_dictionaries_are_hashed_by_their_text() -> None:
     rules = protect({"action": "hash", "fields": ["n", "d"]})
     table = pa.table({"id": ["a"], "time": [1], "n": [7], "d": pa.array(["x"]).dictionary_encode()})
     events = normalise(table.to_pandas(types_mapper=pd.ArrowDtype), OPEN, {}).events
-    assert json.loads(json.loads(encode(rules.of_events(events), Counter())[0].as_py()))["properties"] == {
+    assert json.loads(json.loads(concat(*encode(rules.of_events(events), Counter()))[0].as_py()))["properties"] == {
         "n": hashed("7"),
         "d": hashed("x"),
     }

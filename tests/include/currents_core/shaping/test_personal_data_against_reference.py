@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from currents_core.setup.settings import PersonalDataRule
 from currents_core.shaping.encode import encode
+from currents_core.shaping.json_text import concat
 from currents_core.shaping.normalise import normalise
 from currents_core.shaping.personal_data import PersonalData
 from tests.include.currents_core.shaping.personal_data_reference import BANNERS, KEY, VARIATION, left, loaded
@@ -130,7 +131,7 @@ def test_events_are_what_the_reference_leaves(case: tuple[list[PersonalDataRule]
     rules, event_type, table = case
     hits: Counter[str] = Counter()
     events = normalise(table.to_pandas(types_mapper=pd.ArrowDtype), event_type, {}).events
-    encoded = encode(PersonalData(rules, KEY).of_events(events, hits), Counter()).to_pylist()
+    encoded = concat(*encode(PersonalData(rules, KEY).of_events(events, hits), Counter())).to_pylist()
     expected, counted = [], Counter[int]()
     for row in plain_rows(table):
         kept, of_row = left(rules, event_type, row)
