@@ -29,7 +29,7 @@ COPY requirements.lock requirements-dev.lock ./
 RUN pip install --no-cache-dir \
         --constraint requirements.lock \
         --constraint requirements-dev.lock \
-        "moto[events,s3,server,sqs]" httpx orjson starlette uvicorn
+        "moto[events,s3,server,sqs]" cbor2 httpx orjson starlette uvicorn
 COPY tests/__init__.py tests/
 COPY tests/tools tests/tools
 USER nobody

@@ -151,7 +151,8 @@ def serve(host: str, port: int, *, forever: bool) -> None:
     import uvicorn
     from moto.server import ThreadedMotoServer
 
-    from tests.tools.front import CuttableProtocol, make_front
+    from tests.tools.front import make_front
+    from tests.tools.front_cut import CuttableProtocol
 
     for sign in (signal.SIGTERM, signal.SIGINT):
         signal.signal(sign, lambda *_: sys.exit(0))

@@ -27,14 +27,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tools.fault_plan import FaultPlan
-from tests.tools.front import (
+from tests.tools.front import make_front
+from tests.tools.front_rules import (
     Limits,
     bus_name,
     check_entry,
     check_request,
     entry_size,
     is_detail,
-    make_front,
     read_entries,
 )
 from tests.tools.local_aws import LocalAws
@@ -235,6 +235,8 @@ def test_results_are_merged_by_index_and_moto_delivers_under_the_ids_told(aws: L
         "requests": 1,
         "rejected": 2,
         "lost": 1,
+        "deduplicated": 0,
+        "undelivered": 0,
         "by_bus": {bus: 3},
         "by_detail_type": {"t": 3},
         "faults": {},
