@@ -18,10 +18,12 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tests.tools.fault_plan import FaultCourse, FaultPlan, read_plan
+from tests.tools.front_clock import Clock
 from tests.tools.front_moto import Moto
 from tests.tools.front_put import BusPut, Puts
 from tests.tools.front_record import Record
 from tests.tools.front_rules import Limits
+from tests.tools.front_services import Services
 
 PUT_EVENTS = "AWSEvents.PutEvents"
 DELETE_BUS = "AWSEvents.DeleteEventBus"
@@ -37,6 +39,8 @@ class Front:
         self._moto = moto
         self._limits = limits
         self._puts = Puts()
+        self._clock = Clock()
+        self._services = Services(self._clock, moto, self._puts)
 
     async def counts(self, _request: Request) -> Response:
         """The record in numbers, as JSON."""
@@ -55,9 +59,18 @@ class Front:
         return Response(orjson.dumps(self._puts.record.arrivals), media_type="application/json")
 
     async def reset(self, _request: Request) -> Response:
-        """Begins the record anew; numbers begin with 1 again, and nothing goes wrong by plan any more."""
+        """Begins the record anew, with number 1; nothing goes wrong by plan any more, and the clock tells the time."""
         self._puts.record = Record()
         self._puts.course = FaultCourse(FaultPlan())
+        self._clock.reset()
+        return Response(status_code=204)
+
+    async def move_clock(self, request: Request) -> Response:
+        """Moves the clock of all that is modelled forward by the seconds in the body."""
+        try:
+            self._clock.forward(float(await request.body()))
+        except ValueError as error:
+            return Response(str(error), 400)
         return Response(status_code=204)
 
     async def set_faults(self, request: Request) -> Response:
@@ -85,6 +98,9 @@ class Front:
     async def _answer(self, request: Request, body: bytes, target: str | None) -> ASGIApp:
         if target == PUT_EVENTS:
             return await self._puts.befall(BusPut(request, body, self._moto, self._limits))
+        modelled = await self._services.answer(request, body)
+        if modelled:
+            return modelled
         if target is None and self._puts.course.next_s3(request.method, request.scope["path"]):
             self._puts.record.faults["s3_unavailable"] += 1
             return Response(SLOW_DOWN, 503, media_type="application/xml")
@@ -104,9 +120,10 @@ def make_front(moto_url: str, *, max_entry_bytes: int = 1_000_000, max_request_b
     - GET /_front/counts
     - GET /_front/accepted?after=N&limit=M
     - GET /_front/arrivals
-    - DELETE /_front/accepted, which clears the plan of faults as well
+    - DELETE /_front/accepted, which clears the plan of faults and sets the clock right as well
     - POST /_front/faults, with a FaultPlan as JSON
     - DELETE /_front/faults
+    - POST /_front/clock, with a number of seconds
     """
     moto = Moto(moto_url)
     front = Front(moto, Limits(max_entry_bytes=max_entry_bytes, max_request_bytes=max_request_bytes))
@@ -124,6 +141,7 @@ def make_front(moto_url: str, *, max_entry_bytes: int = 1_000_000, max_request_b
             Route("/_front/arrivals", front.arrivals),
             Route("/_front/faults", front.set_faults, methods=["POST"]),
             Route("/_front/faults", front.clear_faults, methods=["DELETE"]),
+            Route("/_front/clock", front.move_clock, methods=["POST"]),
         ],
         lifespan=lifespan,
     )

@@ -31,7 +31,7 @@ class Moto:
     """The moto server at ``url``."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        self.url = url
         self._client = httpx.AsyncClient(trust_env=False, limits=httpx.Limits(max_connections=256))
         self._timeout = httpx.Timeout(120).as_dict()
         self._buses: dict[BusKey, float] = {}
@@ -49,7 +49,7 @@ class Moto:
         if target:
             headers = [(name, target.encode() if name == b"x-amz-target" else value) for name, value in headers]
         extensions = {"target": path, "timeout": self._timeout}
-        sent = httpx.Request(request.method, self._url, headers=headers, content=body, extensions=extensions)
+        sent = httpx.Request(request.method, self.url, headers=headers, content=body, extensions=extensions)
         found = await self._client.send(sent, stream=True)
         content = b"".join([part async for part in found.aiter_raw()])
         await found.aclose()
@@ -70,7 +70,7 @@ class Moto:
             "content-type": "application/x-amz-json-1.1",
             "x-amz-target": target,
         }
-        return await self._client.post(self._url, headers=headers, content=orjson.dumps(content), timeout=120)
+        return await self._client.post(self.url, headers=headers, content=orjson.dumps(content), timeout=120)
 
     async def has_bus(self, request: Request, name: str) -> bool:
         """Whether a bus exists in the region, and for the credentials, of a request."""

@@ -58,6 +58,9 @@ class Fault(NamedTuple):
     planned: str | None = None
 
 
+NOT_AUTHORIZED = Fault("NotAuthorizedForSourceException", "Not authorized for the source.")
+
+
 def read_entries(body: bytes) -> list[Entry]:
     """The entries of a request's body. Raises ValueError where its JSON or the types in it are wrong."""
     request = orjson.loads(body)
@@ -108,19 +111,38 @@ def check_entry(entry: Entry, limits: Limits) -> Fault | None:
     The service answers sources that begin with `aws.` with NotAuthorizedForSourceException, not with InvalidArgument.
     https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html
     """
+    return check_required(entry) or check_source(entry) or check_content(entry, limits)
+
+
+def check_required(entry: Entry) -> Fault | None:
+    """Why an entry that lacks something is refused, or None."""
     for name in REQUIRED:
         if not entry.get(name):
-            return _invalid(name, f"{name} is a required argument.")
-    if entry["Source"].startswith("aws."):
-        return Fault("NotAuthorizedForSourceException", "Not authorized for the source.")
+            return invalid(name, f"{name} is a required argument.")
+    return None
+
+
+def check_source(entry: Entry) -> Fault | None:
+    """Why an entry from a source of AWS's is refused, or None."""
+    return NOT_AUTHORIZED if entry["Source"].startswith("aws.") else None
+
+
+def check_content(entry: Entry, limits: Limits) -> Fault | None:
+    """Why an entry is refused for its type, resources or Detail, or None."""
     if len(entry["DetailType"]) > limits.max_detail_type:
-        return _invalid("DetailType", f"It is longer than {limits.max_detail_type} characters.")
+        return invalid("DetailType", f"It is longer than {limits.max_detail_type} characters.")
     if any(len(resource or "") > limits.max_resource for resource in entry.get("Resources") or []):
-        return _invalid("Resources", f"One is longer than {limits.max_resource} characters.")
-    return None if is_detail(entry["Detail"], limits) else Fault("MalformedDetail", "Detail is malformed.")
+        return invalid("Resources", f"One is longer than {limits.max_resource} characters.")
+    return check_detail(entry["Detail"], limits)
 
 
-def _invalid(name: str, reason: str) -> Fault:
+def check_detail(detail: str, limits: Limits) -> Fault | None:
+    """Why a Detail is refused, or None."""
+    return None if is_detail(detail, limits) else Fault("MalformedDetail", "Detail is malformed.")
+
+
+def invalid(name: str, reason: str) -> Fault:
+    """An argument is refused."""
     return Fault("InvalidArgument", f"Parameter {name} is not valid. Reason: {reason}")
 
 

@@ -71,14 +71,18 @@ class LocalAws:
         return dict(self._ask("GET", "/_front/counts").json())
 
     def accepted(self, after: int = 0) -> list[dict[str, Any]]:
-        """The accepted entries as they were sent, in order; the first ``after`` are left out."""
-        return [line["entry"] for line in self.accepted_lines(after)]
+        """The accepted entries as they were sent, in order; the first ``after`` lines are left out.
+
+        What a custom bus had before is not among them.
+        """
+        lines = self.accepted_lines(after)
+        return [line["entry"] for line in lines if line.get("success_code") != "DEDUPLICATED"]
 
     def accepted_lines(self, after: int = 0) -> list[dict[str, Any]]:
         """The accepted entries, each with its number and bus.
 
         Where the sender may not have learned of it, the line also has ``"cut": true`` (the connection was closed
-        without an answer) or ``"slow": true`` (the answer came late).
+        without an answer) or ``"slow": true`` (the answer came late). Those of a custom bus have a ``"success_code"``.
         """
         found: list[dict[str, Any]] = []
         while True:
@@ -97,8 +101,12 @@ class LocalAws:
         """Has happen from here on what a plan tells; its requests are counted from 1. An empty plan ends it."""
         self._ask("POST", "/_front/faults", content=json.dumps(asdict(plan)))
 
+    def forward(self, seconds: float) -> None:
+        """Moves the clock of what the front models forward, until the next reset."""
+        self._ask("POST", "/_front/clock", content=str(seconds))
+
     def reset(self) -> None:
-        """Begins the front's record anew, without any faults."""
+        """Begins the front's record anew, without any faults, and with its clock set right."""
         self._ask("DELETE", "/_front/accepted")
 
     def _ask(self, method: str, path: str, content: str | None = None) -> httpx.Response:
