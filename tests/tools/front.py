@@ -59,10 +59,11 @@ class Front:
         return Response(orjson.dumps(self._puts.record.arrivals), media_type="application/json")
 
     async def reset(self, _request: Request) -> Response:
-        """Begins the record anew, with number 1; nothing goes wrong by plan any more, and the clock tells the time."""
+        """Begins the record anew, with number 1; nothing goes wrong by plan, and every switch is back."""
         self._puts.record = Record()
         self._puts.course = FaultCourse(FaultPlan())
         self._clock.reset()
+        self._services.reset()
         return Response(status_code=204)
 
     async def move_clock(self, request: Request) -> Response:
@@ -71,6 +72,11 @@ class Front:
             self._clock.forward(float(await request.body()))
         except ValueError as error:
             return Response(str(error), 400)
+        return Response(status_code=204)
+
+    async def register_partner(self, request: Request) -> Response:
+        """Has the account be a registered partner from here on, or no longer."""
+        self._services.partners.is_registered = request.method == "POST"
         return Response(status_code=204)
 
     async def set_faults(self, request: Request) -> Response:
@@ -93,6 +99,8 @@ class Front:
         answer = await self._answer(request, body, target)
         if target == DELETE_BUS:
             self._moto.forget_buses()
+            if isinstance(answer, Response) and answer.status_code == 200:
+                self._services.bus_deleted(request, body)
         await answer(scope, receive, send)
 
     async def _answer(self, request: Request, body: bytes, target: str | None) -> ASGIApp:
@@ -120,10 +128,11 @@ def make_front(moto_url: str, *, max_entry_bytes: int = 1_000_000, max_request_b
     - GET /_front/counts
     - GET /_front/accepted?after=N&limit=M
     - GET /_front/arrivals
-    - DELETE /_front/accepted, which clears the plan of faults and sets the clock right as well
+    - DELETE /_front/accepted, which clears the plan of faults and sets every switch back as well
     - POST /_front/faults, with a FaultPlan as JSON
     - DELETE /_front/faults
     - POST /_front/clock, with a number of seconds
+    - POST and DELETE /_front/partner
     """
     moto = Moto(moto_url)
     front = Front(moto, Limits(max_entry_bytes=max_entry_bytes, max_request_bytes=max_request_bytes))
@@ -142,6 +151,7 @@ def make_front(moto_url: str, *, max_entry_bytes: int = 1_000_000, max_request_b
             Route("/_front/faults", front.set_faults, methods=["POST"]),
             Route("/_front/faults", front.clear_faults, methods=["DELETE"]),
             Route("/_front/clock", front.move_clock, methods=["POST"]),
+            Route("/_front/partner", front.register_partner, methods=["POST", "DELETE"]),
         ],
         lifespan=lifespan,
     )

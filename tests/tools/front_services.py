@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import orjson
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
 from tests.tools.front_clock import Clock
 from tests.tools.front_custom_put import CustomPuts
 from tests.tools.front_moto import Moto
+from tests.tools.front_partners import Partners
 from tests.tools.front_put import Puts
+from tests.tools.front_signature import region_of
 
+EVENTS = "AWSEvents"
 CUSTOM_BUSES = "/service/AWSEventsV2/operation/"
 
 
@@ -18,10 +22,30 @@ class Services:
 
     def __init__(self, clock: Clock, moto: Moto, course: Puts) -> None:
         self._custom_buses = CustomPuts(clock, moto, course).api()
+        self.partners = Partners(clock, moto, course)
+        self._events = self.partners.api()
 
     async def answer(self, request: Request, body: bytes) -> ASGIApp | None:
         """The answer to a request; None where it is of nothing that is modelled."""
         path = request.scope["path"]
         if path.startswith(CUSTOM_BUSES) and "smithy-protocol" in request.headers:
             return await self._custom_buses.answer(request, body, path.removeprefix(CUSTOM_BUSES), {})
+        service, _, operation = request.headers.get("x-amz-target", "").partition(".")
+        if service == EVENTS and self._is_of_partners(operation, body):
+            return await self._events.answer(request, body, operation, {})
         return None
+
+    def _is_of_partners(self, operation: str, body: bytes) -> bool:
+        """Whether a call of EventBridge's is about partner event sources. Other buses are moto's."""
+        is_modelled = operation in self._events.handlers or operation in self._events.puts
+        return is_modelled and (operation != "CreateEventBus" or b'"EventSourceName"' in body)
+
+    def reset(self) -> None:
+        """Sets every switch back; what was created stays."""
+        self.partners.is_registered = False
+
+    def bus_deleted(self, request: Request, body: bytes) -> None:
+        """Tells a partner event source that moto has deleted its bus."""
+        region = region_of(request)
+        if region:
+            self.partners.sources.bus_deleted(str(orjson.loads(body).get("Name")), region)

@@ -105,8 +105,12 @@ class LocalAws:
         """Moves the clock of what the front models forward, until the next reset."""
         self._ask("POST", "/_front/clock", content=str(seconds))
 
+    def register_partner(self, *, is_partner: bool = True) -> None:
+        """Has the account be one that may create partner event sources, until the next reset, or no longer."""
+        self._ask("POST" if is_partner else "DELETE", "/_front/partner")
+
     def reset(self) -> None:
-        """Begins the front's record anew, without any faults, and with its clock set right."""
+        """Begins the front's record anew, without any faults, with its clock set right and every switch back."""
         self._ask("DELETE", "/_front/accepted")
 
     def _ask(self, method: str, path: str, content: str | None = None) -> httpx.Response:
@@ -168,6 +172,7 @@ def serve(host: str, port: int, *, forever: bool) -> None:
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     # moto reads a Detail of 1,000 levels, which is allowed, with a parser that recurses.
     sys.setrecursionlimit(5_000)
+    _mend_bus_names()
     moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     moto.start()
     app = make_front("http://{}:{}".format(*moto.get_host_and_port()))
@@ -185,6 +190,19 @@ def serve(host: str, port: int, *, forever: bool) -> None:
             threading.Thread(target=_end_with_stdin, args=[server], daemon=True).start()
         print(json.dumps({"endpoint": f"http://{host}:{listening.getsockname()[1]}"}), flush=True)
         server.run([listening])
+
+
+def _mend_bus_names() -> None:
+    """Has moto find buses with slashes in their names, as those of partners have: it looks for what is after the last.
+
+    So it makes such a bus, and then finds neither its rules nor its targets.
+    """
+    from moto.events.models import EventsBackend
+
+    def name_of(_backend: object, name_or_arn: str | None) -> str:
+        return (name_or_arn or "default").rpartition(":event-bus/")[2]
+
+    EventsBackend._normalize_event_bus_arn = name_of  # type: ignore[method-assign, assignment]
 
 
 def _end_with_stdin(server: Any) -> None:
