@@ -79,6 +79,14 @@ class Front:
         self._services.partners.is_registered = request.method == "POST"
         return Response(status_code=204)
 
+    async def set_quota(self, request: Request) -> Response:
+        """Has a region have the quota of PutEvents requests a second that the body tells, until the next reset."""
+        try:
+            self._services.quotas.apply(request.path_params["region"], float(await request.body()))
+        except ValueError as error:
+            return Response(str(error), 400)
+        return Response(status_code=204)
+
     async def set_faults(self, request: Request) -> Response:
         """Has happen from here on what the plan in the body tells; the record goes on."""
         try:
@@ -133,6 +141,7 @@ def make_front(moto_url: str, *, max_entry_bytes: int = 1_000_000, max_request_b
     - DELETE /_front/faults
     - POST /_front/clock, with a number of seconds
     - POST and DELETE /_front/partner
+    - POST /_front/quotas/REGION, with a number of requests a second
     """
     moto = Moto(moto_url)
     front = Front(moto, Limits(max_entry_bytes=max_entry_bytes, max_request_bytes=max_request_bytes))
@@ -151,6 +160,7 @@ def make_front(moto_url: str, *, max_entry_bytes: int = 1_000_000, max_request_b
             Route("/_front/faults", front.set_faults, methods=["POST"]),
             Route("/_front/faults", front.clear_faults, methods=["DELETE"]),
             Route("/_front/clock", front.move_clock, methods=["POST"]),
+            Route("/_front/quotas/{region}", front.set_quota, methods=["POST"]),
             Route("/_front/partner", front.register_partner, methods=["POST", "DELETE"]),
         ],
         lifespan=lifespan,

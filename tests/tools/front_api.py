@@ -87,6 +87,15 @@ class Api:
             return self.wire.refuse(refused.fault, refused.status)
         return found if callable(found) else self.wire.answer(found, model.http.get("responseCode", 200))
 
+    async def answer_path(self, request: Request, body: bytes) -> ASGIApp:
+        """The answer to a request whose operation is told by its method and path."""
+        path = request.scope["raw_path"].decode("latin-1")
+        try:
+            operation, place = rest_place(service_model(self.service), request.method, path, request.query_params)
+        except Refused as refused:
+            return self.wire.refuse(refused.fault, refused.status)
+        return await self.answer(request, body, operation, place)
+
     def _operation(self, name: str) -> OperationModel:
         model = service_model(self.service)
         if name not in model.operation_names:

@@ -11,9 +11,13 @@ from tests.tools.front_custom_put import CustomPuts
 from tests.tools.front_moto import Moto
 from tests.tools.front_partners import Partners
 from tests.tools.front_put import Puts
+from tests.tools.front_quotas import Quotas, is_of_events
+from tests.tools.front_schemas import schemas_api
 from tests.tools.front_signature import region_of
 
 EVENTS = "AWSEvents"
+QUOTAS = "ServiceQuotasV20190624"
+SCHEMAS = ("/v1/registries", "/v1/discoverers")
 CUSTOM_BUSES = "/service/AWSEventsV2/operation/"
 
 
@@ -24,6 +28,9 @@ class Services:
         self._custom_buses = CustomPuts(clock, moto, course).api()
         self.partners = Partners(clock, moto, course)
         self._events = self.partners.api()
+        self.quotas = Quotas()
+        self._quotas = self.quotas.api()
+        self._schemas = schemas_api(clock)
 
     async def answer(self, request: Request, body: bytes) -> ASGIApp | None:
         """The answer to a request; None where it is of nothing that is modelled."""
@@ -33,6 +40,11 @@ class Services:
         service, _, operation = request.headers.get("x-amz-target", "").partition(".")
         if service == EVENTS and self._is_of_partners(operation, body):
             return await self._events.answer(request, body, operation, {})
+        if service == QUOTAS and is_of_events(body):
+            return await self._quotas.answer(request, body, operation, {})
+        # No bucket has so short a name as v1.
+        if path.startswith(SCHEMAS):
+            return await self._schemas.answer_path(request, body)
         return None
 
     def _is_of_partners(self, operation: str, body: bytes) -> bool:
@@ -43,6 +55,7 @@ class Services:
     def reset(self) -> None:
         """Sets every switch back; what was created stays."""
         self.partners.is_registered = False
+        self.quotas.reset()
 
     def bus_deleted(self, request: Request, body: bytes) -> None:
         """Tells a partner event source that moto has deleted its bus."""

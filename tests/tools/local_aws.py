@@ -109,6 +109,10 @@ class LocalAws:
         """Has the account be one that may create partner event sources, until the next reset, or no longer."""
         self._ask("POST" if is_partner else "DELETE", "/_front/partner")
 
+    def set_quota(self, value: float, region: str = CREDENTIALS["AWS_DEFAULT_REGION"]) -> None:
+        """Has Service Quotas tell so many PutEvents requests a second of a region, until the next reset."""
+        self._ask("POST", f"/_front/quotas/{region}", content=str(value))
+
     def reset(self) -> None:
         """Begins the front's record anew, without any faults, with its clock set right and every switch back."""
         self._ask("DELETE", "/_front/accepted")
