@@ -5,7 +5,6 @@ A model of local AWS, since moto has only VPC's: https://docs.aws.amazon.com/gen
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from tests.tools.front_api import ACCOUNT, Api, Call, page, wire_of
@@ -27,11 +26,6 @@ OTHER = 400.0
 def default_of(region: str) -> float:
     """The quota of a region where none is applied for."""
     return next((value for value, regions in DEFAULTS.items() if region in regions), OTHER)
-
-
-def is_of_events(body: bytes) -> bool:
-    """Whether a request is about EventBridge's quotas; those of other services are moto's."""
-    return re.search(rb'"ServiceCode"\s*:\s*"events"', body) is not None
 
 
 class Quotas:

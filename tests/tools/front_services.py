@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import orjson
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
@@ -11,9 +10,10 @@ from tests.tools.front_custom_put import CustomPuts
 from tests.tools.front_moto import Moto
 from tests.tools.front_partners import Partners
 from tests.tools.front_put import Puts
-from tests.tools.front_quotas import Quotas, is_of_events
+from tests.tools.front_quotas import SERVICE_CODE, Quotas
 from tests.tools.front_schemas import schemas_api
 from tests.tools.front_signature import region_of
+from tests.tools.front_wire import member
 
 EVENTS = "AWSEvents"
 QUOTAS = "ServiceQuotasV20190624"
@@ -40,7 +40,7 @@ class Services:
         service, _, operation = request.headers.get("x-amz-target", "").partition(".")
         if service == EVENTS and self._is_of_partners(operation, body):
             return await self._events.answer(request, body, operation, {})
-        if service == QUOTAS and is_of_events(body):
+        if service == QUOTAS and member(body, "ServiceCode") == SERVICE_CODE:
             return await self._quotas.answer(request, body, operation, {})
         # No bucket has so short a name as v1.
         if path.startswith(SCHEMAS):
@@ -50,7 +50,7 @@ class Services:
     def _is_of_partners(self, operation: str, body: bytes) -> bool:
         """Whether a call of EventBridge's is about partner event sources. Other buses are moto's."""
         is_modelled = operation in self._events.handlers or operation in self._events.puts
-        return is_modelled and (operation != "CreateEventBus" or b'"EventSourceName"' in body)
+        return is_modelled and bool(operation != "CreateEventBus" or member(body, "EventSourceName"))
 
     def reset(self) -> None:
         """Sets every switch back; what was created stays."""
@@ -61,4 +61,4 @@ class Services:
         """Tells a partner event source that moto has deleted its bus."""
         region = region_of(request)
         if region:
-            self.partners.sources.bus_deleted(str(orjson.loads(body).get("Name")), region)
+            self.partners.sources.bus_deleted(str(member(body, "Name")), region)

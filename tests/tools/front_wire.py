@@ -60,6 +60,15 @@ def _json(body: bytes) -> dict[str, Any]:
         raise Refused("SerializationException", str(error)) from error
 
 
+def member(body: bytes, name: str) -> Any:
+    """A member of the content of a body in JSON; None where there is none, also of a body that is no JSON."""
+    try:
+        found = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    return found.get(name) if isinstance(found, dict) else None
+
+
 class JsonWire:
     """AWS JSON 1.1: times are seconds since 1970."""
 
