@@ -1,7 +1,8 @@
 """A strict front before moto: holds the limits of PutEvents that moto does not, and records every accepted entry.
 
-It is a test double. What it does not know goes to moto as it came. What it has seen is told under `/_front/`. By a
-plan, it also does what a service far away does at times: throttles, fails, is slow, and closes connections.
+It is a test double. What moto lacks it models, in the modules that front_services names: custom buses, partner event
+sources, schemas and quotas. What it does not know goes to moto as it came. What it has seen is told under `/_front/`.
+By a plan, it also does what a service far away does at times: throttles, fails, is slow, and closes connections.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ class Call:
 
 
 Handler = Callable[[Call], Awaitable[dict[str, Any] | ASGIApp]]
-PutMaker = Callable[[Request, bytes, str], Put]
+PutMaker = Callable[[bytes, str], Put]
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Api:
         try:
             region = check_signature(request, body, self.signing_name)
             if operation in self.puts and self.course:
-                return await self.course.befall(self.puts[operation](request, body, region))
+                return await self.course.befall(self.puts[operation](body, region))
             model = self._operation(operation)
             parameters = self.wire.read(body) | place
             check_shape(parameters, model, self.wire, self.invalid)

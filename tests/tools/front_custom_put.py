@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from starlette.requests import Request
 
 from tests.tools.front_api import ACCOUNT, Api, wire_of
 from tests.tools.front_clock import Clock
@@ -43,9 +42,17 @@ class CustomPuts:
     def api(self) -> Api:
         """The service."""
         handlers = self.buses.handlers() | self.subscribers.handlers()
-        return Api(SERVICE, "events", wire_of(SERVICE), INVALID, handlers, self.course, {"PutEvents": self.put})
+        return Api(
+            service=SERVICE,
+            signing_name="events",
+            wire=wire_of(SERVICE),
+            invalid=INVALID,
+            handlers=handlers,
+            course=self.course,
+            puts={"PutEvents": self.put},
+        )
 
-    def put(self, _request: Request, body: bytes, region: str) -> CustomPut:
+    def put(self, body: bytes, region: str) -> CustomPut:
         """A request that puts events."""
         return CustomPut(body, region, self)
 

@@ -1,39 +1,22 @@
-"""The operations on partner event sources, of the partner and of the customer, and PutPartnerEvents.
+"""The operations on partner event sources, of the partner and of the customer.
 
 A model of local AWS: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_CreatePartnerEventSource.html
 """
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import Any
 
-import orjson
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from tests.tools.front_api import ACCOUNT, Api, Call, Handler, page, wire_of
 from tests.tools.front_clock import Clock
 from tests.tools.front_moto import Moto
+from tests.tools.front_partner_put import SERVICE, PartnerPut
 from tests.tools.front_partner_sources import Source, Sources
-from tests.tools.front_put import Puts, json_entries
-from tests.tools.front_record import Result, success
-from tests.tools.front_rules import (
-    NOT_AUTHORIZED,
-    REQUIRED,
-    Entry,
-    Fault,
-    Limits,
-    check_content,
-    check_request,
-    check_required,
-)
+from tests.tools.front_put import Puts
 from tests.tools.front_wire import Refused
 
-SERVICE = "events"
-LIMITS = Limits(max_entries=20)
-MOTO_ENTRIES = 10
 # No page tells what an account that is no partner is answered; it is what an action without permission is answered.
 NO_PARTNER = "Account {} is not registered as an event source partner."
 
@@ -51,11 +34,14 @@ class Partners:
     def api(self) -> Api:
         """The operations of the service that are modelled."""
         return Api(
-            SERVICE, "events", wire_of(SERVICE), "ValidationException", self._handlers(), self._course, self._puts()
+            service=SERVICE,
+            signing_name="events",
+            wire=wire_of(SERVICE),
+            invalid="ValidationException",
+            handlers=self._handlers(),
+            course=self._course,
+            puts={"PutPartnerEvents": self.put},
         )
-
-    def _puts(self) -> dict[str, Any]:
-        return {"PutPartnerEvents": self.put}
 
     def _handlers(self) -> dict[str, Handler]:
         return {
@@ -67,9 +53,9 @@ class Partners:
             **Customer(self._clock, self._moto, self.sources).handlers(),
         }
 
-    def put(self, _request: Request, body: bytes, region: str) -> PartnerPut:
+    def put(self, body: bytes, region: str) -> PartnerPut:
         """A request that puts events."""
-        return PartnerPut(body, region, self, self._moto)
+        return PartnerPut(body, region, self.sources, self._moto, check=self.check_registered)
 
     def check_registered(self) -> None:
         """Raises Refused where the account is no partner."""
@@ -173,65 +159,3 @@ class Customer:
         if answer.status_code == 200:
             self._sources.associate(source)
         return answer
-
-
-class PartnerPut:
-    """One PutPartnerEvents request.
-
-    https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutPartnerEvents.html
-    """
-
-    def __init__(self, body: bytes, region: str, partners: Partners, moto: Moto) -> None:
-        self.wire = wire_of(SERVICE)
-        self._body = body
-        self._region = region
-        self._partners = partners
-        self._moto = moto
-
-    def read(self) -> list[Entry]:
-        """Its entries. Raises Refused where the body is no such request, or the account is no partner."""
-        self._partners.check_registered()
-        return json_entries(self._body)
-
-    def check(self, entries: list[Entry]) -> Fault | None:
-        """Why it is refused as a whole, or None: also where no entry has all that it needs."""
-        fault = check_request(entries, LIMITS)
-        if fault or not all(map(check_required, entries)):
-            return fault
-        return Fault("ValidationException", f"No entry has each of {', '.join(REQUIRED)}.")
-
-    def check_entry(self, entry: Entry) -> Fault | None:
-        """Why a single entry is refused, or None: its source must be one of the partner's that is not gone."""
-        if fault := check_required(entry):
-            return fault
-        if self._partners.sources.live(entry["Source"], self._region) is None:
-            return NOT_AUTHORIZED
-        return check_content(entry, LIMITS)
-
-    def bus_of(self, entry: Entry) -> str:
-        """The name of the bus that an entry is for: that of its source."""
-        return str(entry["Source"])
-
-    async def take(self, kept: dict[int, Entry], *, hold: bool) -> dict[int, Result] | Response:
-        """The results of entries whose source is ACTIVE; those of a PENDING one go nowhere."""
-        taken = {index: entry for index, entry in kept.items() if self._is_active(entry)}
-        if hold:
-            return {index: success() for index in taken}
-        found: dict[int, Result] = {}
-        left = iter(taken.items())
-        while some := dict(islice(left, MOTO_ENTRIES)):
-            answer = await self._hand_on(list(some.values()))
-            if answer.status_code != 200:
-                return answer
-            found |= zip(some, orjson.loads(answer.body)["Entries"], strict=True)
-        return found
-
-    def _is_active(self, entry: Entry) -> bool:
-        source = self._partners.sources.live(entry["Source"], self._region)
-        return source is not None and source.pending_since is None
-
-    async def _hand_on(self, entries: list[Entry]) -> Response:
-        """Has moto put events to the customer's bus, as events of the customer's own."""
-        content = {"Entries": [{**entry, "EventBusName": entry["Source"]} for entry in entries]}
-        answer = await self._moto.call("events", self._region, "AWSEvents.PutEvents", content)
-        return Response(answer.content, answer.status_code)

@@ -1,11 +1,10 @@
-"""EventBridge's schema registries and discoverers, as far as exports need them.
+"""EventBridge's schema registries, as far as exports need them.
 
 A model of local AWS, since moto has none: https://docs.aws.amazon.com/eventbridge/latest/schema-reference/index.html
 """
 
 from __future__ import annotations
 
-import uuid
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,16 +13,13 @@ import orjson
 
 from tests.tools.front_api import ACCOUNT, Api, Call, Handler, only, page, wire_of
 from tests.tools.front_clock import Clock
+from tests.tools.front_discoverers import Discoverers, absent
 from tests.tools.front_wire import Refused
 
 SERVICE = "schemas"
 # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html#eb-schemas-limits
 MAX_SCHEMAS = 100
 KEPT = ("Description", "tags")
-
-
-def _absent(kind: str, name: str) -> Refused:
-    return Refused("NotFoundException", f"{kind} with name {name} does not exist.")
 
 
 @dataclass
@@ -44,7 +40,7 @@ class Schema:
         """All that is told of a version, or of the last. Raises Refused where there is no such version."""
         found = next((each for each in reversed(self.versions) if number in (None, each["SchemaVersion"])), None)
         if found is None:
-            raise _absent("Schema version", f"{self.name} {number}")
+            raise absent("Schema version", f"{self.name} {number}")
         changed = {"LastModified": self.versions[-1]["VersionCreatedDate"]}
         return {"SchemaArn": self.arn, "SchemaName": self.name, **self.told, **found, **changed}
 
@@ -152,7 +148,7 @@ class Registries:
     def _schema(self, call: Call) -> Schema:
         found = self._registry(call).schemas.get(call["schemaName"])
         if found is None:
-            raise _absent("Schema", call["schemaName"])
+            raise absent("Schema", call["schemaName"])
         return found
 
 
@@ -170,82 +166,6 @@ def _without_content(schema: Schema) -> dict[str, Any]:
     told = schema.describe()
     del told["Content"]
     return told
-
-
-class Discoverers:
-    """The discoverers of every region: told apart, started and stopped; they discover nothing."""
-
-    def __init__(self) -> None:
-        self._discoverers: dict[tuple[str, str], dict[str, Any]] = {}
-
-    def handlers(self) -> dict[str, Handler]:
-        """The operations, by name."""
-        return {
-            "CreateDiscoverer": self.create,
-            "DescribeDiscoverer": self.describe,
-            "ListDiscoverers": self.list,
-            "StartDiscoverer": self.start,
-            "StopDiscoverer": self.stop,
-            "DeleteDiscoverer": self.delete,
-        }
-
-    async def create(self, call: Call) -> dict[str, Any]:
-        """CreateDiscoverer: it is STARTED. A source has one at most."""
-        arn = call["SourceArn"]
-        if any(each["SourceArn"] == arn for (region, _), each in self._discoverers.items() if region == call.region):
-            raise Refused("ConflictException", f"A discoverer of {arn} already exists.")
-        unique = str(uuid.uuid4())
-        told = {
-            "DiscovererArn": f"arn:aws:schemas:{call.region}:{ACCOUNT}:discoverer/{unique}",
-            "DiscovererId": unique,
-            "SourceArn": arn,
-            "State": "STARTED",
-            "CrossAccount": True,
-            **call.chosen("Description", "CrossAccount", "tags"),
-        }
-        self._discoverers[call.region, unique] = told
-        return told
-
-    async def describe(self, call: Call) -> dict[str, Any]:
-        """DescribeDiscoverer."""
-        return self._find(call)
-
-    async def list(self, call: Call) -> dict[str, Any]:
-        """ListDiscoverers."""
-        names = ("DiscovererArn", "DiscovererId", "SourceArn", "State", "CrossAccount", "tags")
-        found = [
-            only(each, names)
-            for (region, unique), each in self._discoverers.items()
-            if region == call.region
-            and unique.startswith(call.get("discovererIdPrefix") or "")
-            and each["SourceArn"].startswith(call.get("sourceArnPrefix") or "")
-        ]
-        discoverers, more = page(found, call, "limit", "nextToken")
-        return {"Discoverers": discoverers, **more}
-
-    async def start(self, call: Call) -> dict[str, Any]:
-        """StartDiscoverer."""
-        return self._turn(call, "STARTED")
-
-    async def stop(self, call: Call) -> dict[str, Any]:
-        """StopDiscoverer."""
-        return self._turn(call, "STOPPED")
-
-    async def delete(self, call: Call) -> dict[str, Any]:
-        """DeleteDiscoverer."""
-        del self._discoverers[call.region, self._find(call)["DiscovererId"]]
-        return {}
-
-    def _turn(self, call: Call, state: str) -> dict[str, Any]:
-        found = self._find(call)
-        found["State"] = state
-        return only(found, ("DiscovererId", "State"))
-
-    def _find(self, call: Call) -> dict[str, Any]:
-        found = self._discoverers.get((call.region, call["discovererId"]))
-        if found is None:
-            raise _absent("Discoverer", call["discovererId"])
-        return found
 
 
 def schemas_api(clock: Clock) -> Api:
