@@ -6,7 +6,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-import orjson
 from botocore import xform_name
 from botocore.client import BaseClient
 from botocore.exceptions import (
@@ -20,7 +19,7 @@ from botocore.exceptions import (
 )
 
 from currents_aws.aws_errors import code_of, translate
-from currents_aws.aws_json import UNREADABLE
+from currents_aws.aws_protocol import UNREADABLE, parameters
 from currents_aws.transport import Answer, Completion, NoAnswer
 from currents_core.errors import CurrentsError
 
@@ -56,7 +55,7 @@ class Boto3Transport:
         self._client.close()
 
     def _call(self, operation: str, body: bytes) -> Answer | NoAnswer:
-        output = getattr(self._client, xform_name(operation))(**orjson.loads(body))
+        output = getattr(self._client, xform_name(operation))(**parameters(self._client.meta.service_model, body))
         about = output.pop("ResponseMetadata", {})
         shape = self._client.meta.service_model.operation_model(operation).output_shape
         # botocore reads a response that is not JSON as an empty output.

@@ -6,7 +6,7 @@ from typing import Any
 
 from awscrt.http import HttpClientConnection, HttpRequest
 
-from currents_aws.aws_json import Operation, read
+from currents_aws.aws_protocol import Operation, read
 from currents_aws.transport import Answer, Completion, NoAnswer
 
 

@@ -17,6 +17,7 @@ from awscrt.io import ClientTlsContext, SocketOptions, TlsContextOptions
 from botocore.client import BaseClient
 from botocore.httpsession import URLLib3Session, get_cert_path
 
+from currents_aws.aws_protocol import PROTOCOLS
 from currents_core.errors import SetupError
 
 # The timeout in seconds if botocore is told to wait forever.
@@ -34,8 +35,8 @@ def crt_refusal(client: BaseClient) -> str | None:
 def _refusals(client: BaseClient) -> Iterator[str]:
     model, session = client.meta.service_model, _session(client)
     config: Any = client.meta.config
-    if model.resolved_protocol != "json":
-        yield f"{model.service_name} speaks {model.resolved_protocol}, not JSON"
+    if model.resolved_protocol not in PROTOCOLS:
+        yield f"{model.service_name} speaks {model.resolved_protocol}, neither JSON nor CBOR"
     if config.signature_version != "v4":
         yield f"requests are signed with {config.signature_version}, not Signature Version 4 (signature_version)"
     if config.client_cert:
@@ -73,7 +74,8 @@ class CrtSettings:
         default = 443 if self.secure else 80
         name = f"[{self.host}]" if ":" in self.host else self.host
         self.host_header = name if self.port == default else f"{name}:{self.port}"
-        self.path = url.path or "/"
+        # An operation of CBOR's protocol has a path of its own, below this.
+        self.path = f"{url.path.rstrip('/')}/"
         self.connect_timeout = float(config.connect_timeout or _WITHOUT_END)
         self.read_timeout = float(config.read_timeout or _WITHOUT_END)
         self.tls = _tls(client) if self.secure else None

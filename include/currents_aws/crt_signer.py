@@ -11,7 +11,7 @@ from awscrt.http import HttpHeaders, HttpRequest
 from botocore.client import BaseClient
 from botocore.exceptions import NoCredentialsError
 
-from currents_aws.aws_json import Operation
+from currents_aws.aws_protocol import Operation
 from currents_aws.crt_settings import CrtSettings
 
 
@@ -39,7 +39,7 @@ class CrtSigner:
         """A signed request. Raises botocore's error if there are no credentials, or if they can't be renewed."""
         provider = self._provider()
         headers = HttpHeaders([*self._headers, *operation.headers, ("Content-Length", str(len(body)))])
-        request = HttpRequest("POST", self._path, headers, BytesIO(body))
+        request = HttpRequest("POST", self._path + operation.path, headers, BytesIO(body))
         config = AwsSigningConfig(
             credentials_provider=provider,
             region=self._region,

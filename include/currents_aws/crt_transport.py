@@ -17,7 +17,7 @@ from botocore.client import BaseClient
 from botocore.exceptions import BotoCoreError, ClientError
 
 from currents_aws.aws_errors import translate
-from currents_aws.aws_json import Operation, operation_of
+from currents_aws.aws_protocol import Operation, operation_of
 from currents_aws.crt_connections import Connections
 from currents_aws.crt_exchange import Exchange, reason
 from currents_aws.crt_settings import CrtSettings

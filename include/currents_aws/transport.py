@@ -43,7 +43,8 @@ class Transport(Protocol):
     def send(self, operation: str, body: bytes, complete: Completion) -> None:
         """Starts one request and returns at once. ``complete`` is called once, from any thread, with the outcome.
 
-        ``body`` has the parameters of the operation as JSON, with times in seconds since the epoch.
+        ``body`` has the parameters of the operation in the protocol of the service, with times in seconds since the
+        epoch.
 
         Nothing is retried: a response of any status is an ``Answer``. A CurrentsError means that no request could be
         made, for example without credentials.

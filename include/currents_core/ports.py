@@ -102,7 +102,12 @@ class ObjectStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """The entry was accepted."""
+    """The entry was accepted.
+
+    ``is_deduplicated``: the destination said that it has the event already, and hands it to nobody again.
+    """
+
+    is_deduplicated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +138,7 @@ class Invalid:
     by_policy: bool = False
 
 
-SENT = Sent()
+SENT, DEDUPLICATED = Sent(), Sent(is_deduplicated=True)
 Result = Sent | Failed | Invalid
 # How a request completes: with one result per entry, in order, or with the error that ends all sending.
 Completion = Callable[[Sequence[Result] | CurrentsError], None]

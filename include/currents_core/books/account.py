@@ -7,6 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+# The note of accepted rows that the destination said it had already, and handed to nobody again.
+DEDUPLICATED = "deduplicated by the bus"
+
 
 @dataclass(slots=True)
 class Counts:

@@ -36,6 +36,7 @@ class FileState:
     kept while it is open: all other rows are decided anew by whoever resumes, under the settings of then.
     ``account`` is that of a file that is done or gone. ``reason`` says why it failed. ``letters`` are the pages with
     its dead letters. ``settled_before`` are rows that an earlier version of this project settled, one way or another.
+    ``deduplicated`` counts the accepted rows that the destination said it had already.
     """
 
     file: SourceFile
@@ -46,6 +47,7 @@ class FileState:
     reason: str = ""
     letters: tuple[str, ...] = ()
     settled_before: RowSet = field(default_factory=RowSet)
+    deduplicated: int = 0
 
     def require_true(self) -> None:
         """Raises CurrentsError if the books of a file that is done don't balance, or tell of more than was accepted."""
@@ -68,6 +70,7 @@ class FileState:
             "reason": self.reason,
             "letters": self.letters,
             "settled_before": self.settled_before.ranges,
+            "deduplicated": self.deduplicated,
         }
         place = {"bucket": file.bucket, "key": file.key, "etag": file.etag, "size": file.size, "number": self.number}
         return place | {name: value for name, value in told.items() if value}
@@ -84,6 +87,7 @@ class FileState:
             raw.get("reason", ""),
             tuple(raw.get("letters", ())),
             RowSet(raw.get("settled_before", ())),
+            raw.get("deduplicated", 0),
         )
 
 

@@ -45,7 +45,7 @@ from currents_core.errors import (
 )
 from currents_core.file_key import Slice, SourceFile
 from currents_core.mode import Mode
-from currents_core.ports import ObjectStore, Target
+from currents_core.ports import ObjectStore, Sent, Target
 from currents_core.reading.read import Batch, read
 from currents_core.sending.figures import SendFigures
 from currents_core.sending.pacer import Pacer
@@ -252,9 +252,10 @@ class Delivery:
             self._sender.put(entries.first(rest))
         raise _EnoughError
 
-    def _accept(self, span: Span) -> None:
-        batched = _batched(span)
-        batched.opened.accept(span.rows, batched.prints[span.start : span.stop])
+    def _accept(self, span: Span, result: Sent) -> None:
+        batched, rows = _batched(span), span.rows
+        deduplicated = len(rows) if result.is_deduplicated else 0
+        batched.opened.accept(rows, batched.prints[span.start : span.stop], deduplicated)
 
     def _refuse(self, refused: Refused) -> None:
         [entry], batched = refused.span, _batched(refused.span)

@@ -9,7 +9,7 @@ from threading import Lock
 
 import numpy as np
 
-from currents_core.books.account import Account, Counts
+from currents_core.books.account import DEDUPLICATED, Account, Counts
 from currents_core.books.dead_letter import DeadLetter
 from currents_core.books.head import FileState
 from currents_core.books.id_pages import Fingerprints, Ids, placed
@@ -42,12 +42,15 @@ class OpenFile:
     _rows: RowSet = field(init=False)
     _new: list[Accepted] = field(default_factory=list)
     _refused: Counter[str] = field(default_factory=Counter)
+    _deduplicated: int = field(init=False)
+    _deduplicated_before: int = field(init=False)
     _waiting: int = 0
     _is_read: bool = False
     _lock: Lock = field(default_factory=Lock)
 
     def __post_init__(self) -> None:
         self._rows = RowSet(self.before.rows.ranges)
+        self._deduplicated = self._deduplicated_before = self.before.deduplicated
 
     @property
     def file(self) -> SourceFile:
@@ -69,9 +72,13 @@ class OpenFile:
         with self._lock:
             self._waiting += entries
 
-    def accept(self, rows: Sequence[int], prints: Fingerprints) -> bool:
-        """Notes accepted rows, and the fingerprints of their ids. Returns whether the file is now through."""
+    def accept(self, rows: Sequence[int], prints: Fingerprints, deduplicated: int = 0) -> bool:
+        """Notes accepted rows, and the fingerprints of their ids. Returns whether the file is now through.
+
+        ``deduplicated`` is of how many the destination said that it has them already.
+        """
         with self._lock:
+            self._deduplicated += deduplicated
             if rows[-1] - rows[0] == len(rows) - 1:
                 self._rows.add(rows[0], rows[-1] + 1)
             else:
@@ -115,6 +122,8 @@ class OpenFile:
         for event_type, letters in self.letters.event_types.items():
             account.of(event_type).dead_lettered += letters
             account.of(event_type).sent -= self._refused[event_type]
+        if deduplicated := self._deduplicated - self._deduplicated_before:
+            account.notes[DEDUPLICATED] = deduplicated
         return account
 
     def ids(self, accepted: Sequence[Accepted]) -> Ids:
@@ -126,7 +135,8 @@ class OpenFile:
         """The state with what was accepted so far, and the rows that the head does not have yet."""
         with self._lock:
             rows = RowSet(self._rows.ranges)
-            return replace(self.before, rows=rows, account=self._moved(rows)), list(self._new)
+            state = replace(self.before, rows=rows, account=self._moved(rows), deduplicated=self._deduplicated)
+            return state, list(self._new)
 
     def confirmed(self, state: FileState, accepted: Sequence[Accepted]) -> None:
         """Notes that the head has this state now, and the ids of these rows."""
@@ -148,6 +158,8 @@ class OpenFile:
         if self.asked is not None:
             account.add(self._without_letters(state))
         account.add(self.outcome)
+        if state.deduplicated:
+            account.notes[DEDUPLICATED] = state.deduplicated
         return replace(state, fate="done", account=account, reason="", letters=tuple(pages)), accepted
 
     def close(self) -> None:

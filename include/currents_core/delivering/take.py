@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import cast
 
-from currents_core.books.account import Account, Counts
+from currents_core.books.account import DEDUPLICATED, Account, Counts
 from currents_core.books.claim import Claim
 from currents_core.books.dead_letter import Letter, letters_of, row_of
 from currents_core.books.head import FileState
@@ -99,6 +99,8 @@ def gone(state: FileState, letters: Iterable[Letter] = ()) -> FileState:
     account = Account()
     if sent := len(state.rows):
         account.event_types[state.file.event_type or _UNNAMED] = Counts(read=sent, sent=sent)
+    if state.deduplicated:
+        account.notes[DEDUPLICATED] = state.deduplicated
     for letter in letters:
         counts = account.of(str(letter["event_type"]))
         counts.read += 1

@@ -18,7 +18,7 @@ from typing import NamedTuple, Self
 from currents_core.crew import Crew, Threads
 from currents_core.entry import Entries, Span
 from currents_core.errors import CurrentsError, TransientError
-from currents_core.ports import Result, Target
+from currents_core.ports import Result, Sent, Target
 from currents_core.sending.chunk import next_chunk, remove
 from currents_core.sending.circuit import Circuit
 from currents_core.sending.figures import SendFigures
@@ -50,9 +50,9 @@ class _Answered(NamedTuple):
 class Sender:
     """Sends to one target, for one caller. A context manager: leaving it stops the sending.
 
-    ``acknowledge`` is called with accepted entries, and ``refuse`` with each entry that never will be accepted. These
-    two, the target, the pacer and the circuit are used from any thread, but only from one at a time. Nothing is sent
-    while ``hold`` gives seconds to wait for.
+    ``acknowledge`` is called with accepted entries and how they were, and ``refuse`` with each entry that never will
+    be accepted. These two, the target, the pacer and the circuit are used from any thread, but only from one at a time.
+    Nothing is sent while ``hold`` gives seconds to wait for.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Sender:
         target: Target,
         pacer: Pacer,
         *,
-        acknowledge: Callable[[Span], None],
+        acknowledge: Callable[[Span, Sent], None],
         refuse: Callable[[Refused], None],
         backoff: Backoff | None = None,
         circuit: Circuit | None = None,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from currents_core.entry import Span
 from currents_core.errors import SetupError, TransientError, shown
-from currents_core.ports import SENT, Failed, Invalid, Result
+from currents_core.ports import SENT, Failed, Invalid, Result, Sent
 from currents_core.sending.circuit import Circuit
 from currents_core.sending.figures import SendFigures
 from currents_core.sending.retry import Backoff
@@ -38,14 +38,15 @@ class Refused:
 class Verdicts:
     """Judges answers: counts in ``figures``, and schedules in ``tries`` what to try again.
 
-    ``acknowledge`` is called with accepted entries, and ``refuse`` with each entry that never will be accepted.
+    ``acknowledge`` is called with accepted entries and how they were, and ``refuse`` with each entry that never will
+    be accepted.
     """
 
     figures: SendFigures
     tries: Tries
     backoff: Backoff
     circuit: Circuit
-    acknowledge: Callable[[Span], None]
+    acknowledge: Callable[[Span, Sent], None]
     refuse: Callable[[Refused], None]
     _policy_refusals: int = 0
 
@@ -55,12 +56,12 @@ class Verdicts:
         Raises TransientError or SetupError if the answer ends the sending.
         """
         if results.count(SENT) == len(results):
-            self._accepted(chunk, len(results))
+            self._accepted([(span, SENT) for span in chunk], len(results))
             return sum(span.size for span in chunk)
         each = [one for span in chunk for one in span.each()]
-        accepted = [span for span, result in zip(each, results, strict=True) if result == SENT]
+        accepted = [(span, result) for span, result in zip(each, results, strict=True) if isinstance(result, Sent)]
         self._accepted(accepted, len(accepted))
-        through = sum(span.size for span in accepted)
+        through = sum(span.size for span, _ in accepted)
         for span, result in zip(each, results, strict=True):
             if isinstance(result, Failed):
                 through += self._failed(span, result) * span.size
@@ -69,15 +70,15 @@ class Verdicts:
         self._tell_circuit(each[0], results)
         return through
 
-    def _accepted(self, spans: Sequence[Span], count: int) -> None:
+    def _accepted(self, accepted: Sequence[tuple[Span, Sent]], count: int) -> None:
         if not count:
             return
         self.circuit.succeeded()
         self._policy_refusals = 0
         self.figures.sent += count
-        for span in spans:
+        for span, result in accepted:
             self.tries.forget(span)
-            self.acknowledge(span)
+            self.acknowledge(span, result)
 
     def _failed(self, span: Span, result: Failed) -> bool:
         """Whether the entry is through."""

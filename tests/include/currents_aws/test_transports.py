@@ -662,7 +662,7 @@ def test_settings_that_only_boto3_can_follow_are_named(
 
 
 def test_a_service_of_another_protocol_goes_through_boto3() -> None:
-    assert crt_refusal(client_of(None, service="eventbridgev2")) == "eventbridgev2 speaks smithy-rpc-v2-cbor, not JSON"
+    assert crt_refusal(client_of(None, service="s3")) == "s3 speaks rest-xml, neither JSON nor CBOR"
 
 
 def test_an_http_session_of_the_clients_own_is_kept() -> None:

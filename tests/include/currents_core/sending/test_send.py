@@ -38,7 +38,7 @@ def sender(
     return Sender(
         target,
         Pacer(None, None),
-        acknowledge=lambda span: told.accepted.extend(span.rows),
+        acknowledge=lambda span, _result: told.accepted.extend(span.rows),
         refuse=told.refused.append,
         backoff=Backoff(attempts=attempts, base=0.0001, cap=0.001),
         circuit=circuit,
@@ -266,7 +266,7 @@ def test_nothing_is_sent_while_the_sender_is_held() -> None:
     with Sender(
         target,
         Pacer(None, None),
-        acknowledge=lambda span: told.accepted.extend(span.rows),
+        acknowledge=lambda span, _result: told.accepted.extend(span.rows),
         refuse=told.refused.append,
         hold=lambda: held.pop() if held else 0.0,
     ) as sending:

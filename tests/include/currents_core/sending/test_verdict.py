@@ -31,7 +31,7 @@ class Bench:
             self.tries,
             Backoff(attempts=self.attempts, base=0.0),
             Circuit(),
-            acknowledge=lambda span: self.accepted.extend(span.rows),
+            acknowledge=lambda span, _result: self.accepted.extend(span.rows),
             refuse=self.refused.append,
         )
 

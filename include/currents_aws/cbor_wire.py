@@ -1,0 +1,105 @@
+"""Entries as PutEvents of a custom bus takes them, in CBOR.
+
+Source: https://docs.aws.amazon.com/eventbridgev2/latest/APIReference/API_PutEvents.html and
+https://www.rfc-editor.org/rfc/rfc8949#section-3
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import cbor2
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from currents_aws.aws_protocol import from_cbor
+from currents_core.entry import Common, Span
+from currents_core.shaping.json_text import TEXT, Parts, concat, lengths
+
+# The most bytes of a DeduplicationId. AWS counts characters, of which there are no more than bytes.
+# Source: https://docs.aws.amazon.com/eventbridgev2/latest/APIReference/API_PutEventsSystemMetadata.html
+_MOST_ID = 128
+_BYTES = pa.large_binary()
+# The first bytes of values: a map of six pairs, one of one pair, an array of one byte's length, a text whose length
+# takes four bytes and one byte, a number of eight bytes at or above zero and below, and "seconds since the epoch".
+_MAP_6, _MAP_1, _MAP_2, _ARRAY, _LONG_TEXT, _SHORT_TEXT = b"\xa6", b"\xa1", b"\xa2", 0x98, 0x7A, 0x78
+_NUMBER, _NEGATIVE, _EPOCH = 0x1B, 0x3B, b"\xc1"
+_SALT_BYTES = 8
+
+
+class CborWire:
+    """A ``Wire`` whose entries are CBOR maps, each with a DeduplicationId.
+
+    That is the event type and the event's id, or their hash where they are longer than 128 bytes. A ``salt`` makes them
+    differ from those of the same events that were sent before, so that the bus takes on purpose what it took already.
+    """
+
+    is_nested = False
+
+    def __init__(self, salt: str = "") -> None:
+        self._salt = f":{hashlib.blake2b(salt.encode(), digest_size=_SALT_BYTES).hexdigest()}" if salt else ""
+
+    def written(self, common: Common, envelopes: Parts, times: pa.Array, ids: pa.Array) -> pa.Array:
+        """The entries as they lie in a request; see ``Wire``."""
+        fixed = {"Source": common.source, "DetailType": common.detail_type, "Resources": [common.resource]}
+        head = _MAP_6 + b"".join(map(cbor2.dumps, [each for pair in fixed.items() for each in pair]))
+        once = self.deduplication_ids(common.detail_type, ids)
+        return pc.binary_join_element_wise(
+            pa.scalar(head + cbor2.dumps("Detail"), _BYTES),
+            _prefixed(_LONG_TEXT, lengths(envelopes), ">u4"),
+            *(_binary(part) for part in envelopes),
+            pa.scalar(cbor2.dumps("Time") + _EPOCH, _BYTES),
+            _numbers(times),
+            pa.scalar(cbor2.dumps("SystemMetadata") + _MAP_1 + cbor2.dumps("DeduplicationId"), _BYTES),
+            _prefixed(_SHORT_TEXT, pc.binary_length(once), ">u1"),
+            once.cast(_BYTES),
+            pa.scalar(b"", _BYTES),
+        )
+
+    def deduplication_ids(self, event_type: str, ids: pa.Array) -> pa.Array:
+        """The DeduplicationId of each event of a type: large_string of up to 128 bytes."""
+        plain = concat(f"{event_type}:", ids.cast(TEXT), self._salt)
+        long = pc.greater(pc.binary_length(plain), _MOST_ID)
+        if not pc.any(long).as_py():
+            return plain
+        hashed = [hashlib.sha256(each.encode()).hexdigest() for each in plain.filter(long).to_pylist()]
+        return pc.replace_with_mask(plain, long, pa.array(hashed, TEXT))
+
+    def read(self, entry: memoryview) -> tuple[str, int]:
+        """The envelope of an entry and its time; see ``Wire``."""
+        told = from_cbor(entry)
+        return told["Detail"], told["Time"]
+
+
+def body_of(bus: str, chunk: Sequence[Span]) -> bytes:
+    """The body of a request to the bus with this ARN, with these entries, which are those of a ``CborWire``."""
+    count = sum(map(len, chunk))
+    head = _MAP_2 + cbor2.dumps("EventBusArn") + cbor2.dumps(bus) + cbor2.dumps("Entries") + bytes((_ARRAY, count))
+    return b"".join((head, *(span.written for span in chunk)))
+
+
+def _binary(part: pa.Array | str) -> pa.Array | pa.Scalar:
+    return pa.scalar(part.encode(), _BYTES) if isinstance(part, str) else part.cast(_BYTES)
+
+
+def _numbers(values: pa.Array) -> pa.Array:
+    """Each of some int64 as a CBOR number of nine bytes."""
+    numbers = values.cast(pa.int64()).to_numpy()
+    # Of a negative number, CBOR keeps how far it is below -1: all its bits the other way round.
+    return _joined(np.where(numbers < 0, _NEGATIVE, _NUMBER), np.where(numbers < 0, ~numbers, numbers), ">u8")
+
+
+def _prefixed(first: int, values: pa.Array, width: str) -> pa.Array:
+    """Each of some numbers as a whole number of this width, after one byte that is the same for all."""
+    numbers = values.to_numpy()
+    return _joined(np.full(len(numbers), first), numbers, width)
+
+
+def _joined(first: npt.NDArray[np.int64], numbers: npt.NDArray[np.int64], width: str) -> pa.Array:
+    packed = np.empty(len(numbers), np.dtype([("first", "u1"), ("number", width)]))
+    packed["first"], packed["number"] = first, numbers
+    offsets = np.arange(len(numbers) + 1, dtype=np.int64) * packed.itemsize
+    return pa.LargeBinaryArray.from_buffers(_BYTES, len(numbers), [None, pa.py_buffer(offsets), pa.py_buffer(packed)])
