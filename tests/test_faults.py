@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from currents_aws.s3 import S3Objects
-from currents_core.books.account import Counts
+from currents_core.books.account import DEDUPLICATED, Counts
 from currents_core.books.head import Head
 from currents_core.books.layout import Layout
 from currents_core.books.ledger import Ledger
@@ -168,6 +168,29 @@ def test_after_sigkill_nothing_is_lost_and_only_what_was_not_saved_is_repeated(s
     assert set(accepted) == ids
     assert accepted.total() - len(ids) <= repeats_allowed
     assert stage.totals() == Counts(read=30_000, sent=30_000)
+
+
+def test_after_kills_nobody_behind_a_custom_bus_sees_an_event_twice(stage: Stage) -> None:
+    stage.bus = stage.aws.client("eventbridgev2").create_event_bus(Name=stage.bus)["EventBusArn"]
+    # The bus is being created for a moment.
+    stage.aws.forward(1)
+    ids = stage.put(files=6, rows=2_000)
+    rng = random.Random(12)
+    for kill in range(8):
+        before = stage.aws.counts()["accepted"]
+        with stage.start(rate=20.0, lease=1, owner=f"try {kill}") as process:
+            stage.wait_for_accepted(before + 1)
+            time.sleep(rng.uniform(0.05, 1.2))
+            process.kill()
+    code, said = stage.run(lease=1)
+    assert code == 0, said
+    accepted = stage.ids()
+    assert (set(accepted), accepted.total()) == (ids, len(ids))
+    assert stage.totals() == Counts(read=12_000, sent=12_000)
+    repeated = stage.aws.counts()["deduplicated"]
+    assert repeated > 0, "a kill left something that no checkpoint had"
+    # What a killed task was told and could not save is in no book.
+    assert 0 < hour_account(stage.heads()).account.notes[DEDUPLICATED] <= repeated
 
 
 def test_a_zombie_that_wakes_up_is_fenced(stage: Stage) -> None:

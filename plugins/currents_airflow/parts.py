@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from currents_airflow.aws_connections import require_connections
 from currents_core.errors import SetupError
 from currents_core.setup.settings import Connector, Location
 
 if TYPE_CHECKING:
-    from currents_aws.event_bus import EventBus
     from currents_aws.s3 import S3Objects
     from currents_core.books.compact import Compaction
     from currents_core.books.index import IndexObject
@@ -27,6 +26,10 @@ if TYPE_CHECKING:
 # As many as threads share a client. Each one above botocore's ten would be opened and closed for every request, and
 # tell so in the log.
 _S3_CONNECTIONS = 24
+# The services of boto3 that send, by kind of destination.
+_SERVICES = {"event_bus": "events", "custom_bus": "eventbridgev2"}
+# The first release of boto3 that has the service `eventbridgev2`.
+_CUSTOM_BUS_SINCE = "1.43.102"
 # How long a conditional write may take. Whoever makes it would rather know, and look what became of it.
 _SWAP_SECONDS = 4
 
@@ -72,21 +75,42 @@ class RunParts:
         return DryRunTarget(self.connector.destination.request_limits) if self.request.is_dry else self.bus
 
     @cached_property
-    def bus(self) -> EventBus:
+    def bus(self) -> Target:
         """The connector's destination."""
-        from airflow.providers.amazon.aws.hooks.eventbridge import EventBridgeHook
-        from botocore.config import Config
-
         from currents_aws.choose_transport import transport_for
+        from currents_aws.custom_bus import CustomBus
         from currents_aws.event_bus import EventBus
 
         destination = self._connected.destination
-        hook = EventBridgeHook(  # type: ignore[no-untyped-call]
-            aws_conn_id=destination.aws_conn_id, region_name=destination.region, verify=self._verify
+        client = self._sending_client(_SERVICES[destination.kind])
+        transport, limits = transport_for(client), destination.request_limits
+        if destination.kind == "event_bus":
+            return EventBus(client, transport, destination.name, limits)
+        # What is sent again on purpose differs from what was sent before, and not from its own retries.
+        salt = self._run_id if self.request.is_replay or self.request.is_redrive else ""
+        return CustomBus(client, transport, destination.name, limits, salt=salt)
+
+    def _sending_client(self, service: str) -> Any:
+        from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+        from botocore import __version__ as version
+        from botocore.config import Config
+        from botocore.exceptions import UnknownServiceError
+
+        destination = self._connected.destination
+        hook: Any = AwsBaseHook(
+            aws_conn_id=destination.aws_conn_id,
+            region_name=destination.region,
+            verify=self._verify,
+            client_type=service,
         )
         # The sender has its own retries, which know single entries; two layers of them would multiply.
-        client = hook.get_client_type(config=hook.config.merge(Config(retries={"total_max_attempts": 1})))
-        return EventBus(client, transport_for(client), destination.name, destination.request_limits)
+        try:
+            return hook.get_client_type(config=hook.config.merge(Config(retries={"total_max_attempts": 1})))
+        except UnknownServiceError:
+            raise SetupError(
+                f"{self.connector.name}: botocore {version} does not know {destination.kind}; install boto3 "
+                f"{_CUSTOM_BUS_SINCE} or newer, or send to an event_bus"
+            ) from None
 
     @cached_property
     def ledger(self) -> Ledger:

@@ -13,11 +13,13 @@ import signal
 import subprocess
 import sys
 from _thread import start_new_thread
+from typing import Any
 
 import boto3
 from botocore.config import Config
 
 from currents_aws.choose_transport import transport_for
+from currents_aws.custom_bus import CustomBus
 from currents_aws.event_bus import EventBus
 from currents_aws.s3 import S3Objects
 from currents_core.books.layout import Layout
@@ -25,6 +27,7 @@ from currents_core.books.ledger import Ledger
 from currents_core.delivering.deliver import Delivery
 from currents_core.errors import CurrentsError
 from currents_core.file_key import SourceFile, by_slice
+from currents_core.ports import Target
 from currents_core.sending.pacer import Pacer
 from currents_core.setup.settings import Connector
 from tests.tools.airflow_env import PYTHONPATH, ROOT
@@ -33,23 +36,24 @@ ENDED_EARLY = 3
 
 
 def main(source: str, state: str, bus: str, *, rate: float, lease: float, owner: str) -> int:
-    """Delivers what is below `in/` of the source bucket."""
+    """Delivers what is below `in/` of the source bucket. The ARN of a custom bus tells itself from other names."""
+    kind = "custom_bus" if ":event-busv2/" in bus else "event_bus"
     connector = Connector.model_validate(
         {
             "name": "faults",
             "source": {"bucket": source, "prefix": "in"},
-            "destination": {"kind": "event_bus", "name": bus, "region": "us-east-1"},
+            "destination": {"kind": kind, "name": bus, "region": "us-east-1"},
             "state": {"bucket": state},
+            "budget": {"entries_per_second": 10_000},
         }
     )
-    events = boto3.client("events", config=Config(retries={"total_max_attempts": 1}))
     s3 = boto3.client("s3")
     once = boto3.client("s3", config=Config(retries={"total_max_attempts": 1}, read_timeout=4))
     files, store = S3Objects(s3, source), S3Objects(s3, state, once)
     delivery = Delivery(
         connector=connector,
         source=files,
-        target=EventBus(events, transport_for(events), bus),
+        target=target_of(kind, bus),
         pacer=Pacer(rate, None),
         ledger=Ledger(store, Layout(), lease=lease),
         owner=owner,
@@ -62,6 +66,13 @@ def main(source: str, state: str, bus: str, *, rate: float, lease: float, owner:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return ENDED_EARLY
     return 0
+
+
+def target_of(kind: str, bus: str) -> Target:
+    """The bus as a destination."""
+    service = {"event_bus": "events", "custom_bus": "eventbridgev2"}[kind]
+    client: Any = boto3.Session().client(service, config=Config(retries={"total_max_attempts": 1}))  # type: ignore[call-overload]
+    return (EventBus if kind == "event_bus" else CustomBus)(client, transport_for(client), bus)
 
 
 def start(

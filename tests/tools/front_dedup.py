@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Hashable
 from hashlib import sha256
+from math import inf
 from typing import Generic, TypeVar
 
 import orjson
@@ -29,7 +30,9 @@ class Window(Generic[Value]):
     def find(self, key: Hashable) -> Value | None:
         """What was noted of a key, unless its time is over."""
         self._forget()
-        return self._noted[key][1] if key in self._noted else None
+        noted, value = self._noted.get(key, (-inf, None))
+        # A clock that was set back may have left what is noted out of order.
+        return value if noted > self._clock.seconds() - self._seconds else None
 
     def note(self, key: Hashable, value: Value) -> None:
         """Keeps a value from here on."""

@@ -57,14 +57,17 @@ class Forecast:
 
     def report(self, connector: Connector, pace: float) -> dict[str, Any]:
         """The report for people: rows, events, size, requests, time and price. ``pace`` is a fraction of the budget."""
-        rate = connector.requests_per_second * pace
+        requests_rate, entries_rate = connector.rates
+        seconds = max(
+            self.requests / requests_rate if requests_rate else 0.0, self.events / entries_rate if entries_rate else 0.0
+        )
         price = self.billed / 1e6 * connector.budget.price_per_million_events
         return {
             "rows": asdict(self.account.totals),
             "events": self.events,
             "megabytes": round(self.bytes / 1e6, 3),
             "requests": self.requests,
-            "minutes_at_the_budget": round(self.requests / rate / 60, 2),
+            "minutes_at_the_budget": round(seconds / pace / 60, 2),
             "estimated_price_in_dollars": round(price, 4),
             "dead_letters": dict(sorted(self.dead_letters.items())),
             "drift": self.account.as_json()["drift"],

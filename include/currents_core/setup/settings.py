@@ -14,12 +14,21 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from currents_core.catalog import catalog, documented_fields
-from currents_core.limits import EVENT_BUS, Limits, put_events_quota
+from currents_core.limits import CUSTOM_BUS, EVENT_BUS, Limits, put_events_quota
 from currents_core.setup.patterns import matches_any, require_pattern
 
 # arn:partition:events:region:account:event-bus/name
 # Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html
-_BUS_ARN = re.compile(r"^arn:[\w-]+:events:(?P<region>[\w-]+):\d{12}:event-bus/[\w./-]+\Z")
+# Source of the second: https://docs.aws.amazon.com/eventbridgev2/latest/APIReference/API_PutEvents.html
+_BUS_ARNS = {
+    "event_bus": re.compile(r"^arn:[\w-]+:events:(?P<region>[\w-]+):\d{12}:event-bus/[\w./-]+\Z"),
+    "custom_bus": re.compile(r"^arn:[\w-]+:events:(?P<region>[\w-]+):\d{12}:event-busv2/[\w.-]+/[a-z0-9]{25}\Z"),
+}
+_ARN_FORMS = {
+    "event_bus": "arn:aws:events:<region>:<account>:event-bus/<name>",
+    "custom_bus": "arn:aws:events:<region>:<account>:event-busv2/<name>/<25 characters>",
+}
+_LIMITS = {"event_bus": EVENT_BUS, "custom_bus": CUSTOM_BUS}
 
 # How alike two names are, from 0 to 1, where one is taken for a misspelling of the other.
 _NEAR_MISS = 0.85
@@ -89,9 +98,10 @@ class State(Location):
 class LimitSettings(_Model):
     """Limits below EventBridge's own, for regions and emulators that still enforce older ones. Sizes are in bytes."""
 
-    entries_per_request: Annotated[int | None, Field(ge=1, le=EVENT_BUS.entries_per_request, description="1 to 10")] = (
-        None
-    )
+    entries_per_request: Annotated[
+        int | None,
+        Field(ge=1, le=CUSTOM_BUS.entries_per_request, description="1 to 10, or to 100 for a custom bus"),
+    ] = None
     bytes_per_request: Annotated[
         int | None, Field(ge=1_000, le=EVENT_BUS.bytes_per_request, description="1,000 to 1,000,000")
     ] = None
@@ -103,7 +113,7 @@ class LimitSettings(_Model):
 class Destination(_Model):
     """Where events are sent, and the `source` that consumers match in their rules."""
 
-    kind: Annotated[Literal["event_bus"], Field(description="event_bus")]
+    kind: Annotated[Literal["event_bus", "custom_bus"], Field(description="event_bus or custom_bus")]
     name: Annotated[str, Field(pattern=r"^[\w./:-]+\Z", max_length=1600, description="the name of the bus, or its ARN")]
     region: Annotated[str, Field(pattern=r"^[a-z]{2,}(-[a-z]+)+-\d\Z", description="an AWS region such as us-east-1")]
     aws_conn_id: ConnId = "aws_default"
@@ -117,17 +127,31 @@ class Destination(_Model):
     def request_limits(self) -> Limits:
         """The limits of one request and of one entry: the settings, or else EventBridge's own."""
         told = {name: value for name, value in self.limits if value is not None}
-        limits = replace(EVENT_BUS, **told)
+        limits = replace(_LIMITS[self.kind], **told)
         # An entry must fit into a request.
         return replace(limits, bytes_per_entry=min(limits.bytes_per_entry, limits.bytes_per_request))
 
     @model_validator(mode="after")
+    def _name_is_of_the_kind(self) -> Destination:
+        for kind, pattern in _BUS_ARNS.items():
+            if kind != self.kind and pattern.match(self.name):
+                raise ValueError(f"name is the ARN of another kind of bus; set kind to {kind}")
+        if self.kind == "custom_bus" and not self.name.startswith("arn:"):
+            raise ValueError(f"a custom bus is named by its ARN; expected {_ARN_FORMS[self.kind]}")
+        return self
+
+    @model_validator(mode="after")
+    def _requests_are_within_the_limits_of_the_kind(self) -> Destination:
+        told, most = self.limits.entries_per_request, _LIMITS[self.kind].entries_per_request
+        if told and told > most:
+            raise ValueError(f"limits.entries_per_request is {told}, but {self.kind} takes {most}; lower it")
+        return self
+
+    @model_validator(mode="after")
     def _arn_is_of_the_region(self) -> Destination:
-        arn = _BUS_ARN.match(self.name)
+        arn = _BUS_ARNS[self.kind].match(self.name)
         if self.name.startswith("arn:") and not arn:
-            raise ValueError(
-                "name is not the ARN of an event bus; expected arn:aws:events:<region>:<account>:event-bus/<name>"
-            )
+            raise ValueError(f"name is not the ARN of such a bus; expected {_ARN_FORMS[self.kind]}")
         if arn and arn["region"] != self.region:
             raise ValueError(f"name is a bus in {arn['region']}, but region is {self.region}; make them match")
         return self
@@ -326,15 +350,24 @@ class Connector(_Model):
         return hashlib.sha256(deciding.encode()).hexdigest()[:24]
 
     @property
-    def requests_per_second(self) -> float:
-        """The connector's budget in requests per second: the setting, or else its share of the region's quota."""
-        told = self.budget.requests_per_second
-        return told or self.budget.share_of_quota * put_events_quota(self.destination.region)
+    def rates(self) -> tuple[float | None, float | None]:
+        """The whole budget: requests and entries per second. None is no limit, and one of the two always is one.
 
-    @property
-    def rates(self) -> tuple[float, float | None]:
-        """The whole budget: requests and entries per second. An entries rate of None is no limit."""
-        return self.requests_per_second, self.budget.entries_per_second
+        Without a setting, the requests are a share of the quota of the region, which only classic buses have.
+        """
+        requests, entries = self.budget.requests_per_second, self.budget.entries_per_second
+        if requests is None and self.destination.kind == "event_bus":
+            requests = self.budget.share_of_quota * put_events_quota(self.destination.region)
+        return requests, entries
+
+    @model_validator(mode="after")
+    def _custom_bus_has_a_budget(self) -> Connector:
+        if self.destination.kind == "custom_bus" and self.budget.entries_per_second is None:
+            raise ValueError(
+                "budget.entries_per_second is missing: AWS publishes no quota of custom buses that a share could be "
+                "taken of; set it to the events per second that this connector may send"
+            )
+        return self
 
     @model_validator(mode="after")
     def _state_outlasts_the_window(self) -> Connector:

@@ -43,7 +43,7 @@ def test_defaults_are_what_the_documentation_says(tmp_path: Path) -> None:
     good = load_connectors(write(tmp_path, f"connectors:{GOOD}")).valid["good"]
     assert good.source.prefix == "currents/"
     assert (good.source.aws_conn_id, good.state.aws_conn_id) == (None, "aws_default")
-    assert (good.lookback_hours, good.requests_per_second, good.destination.source) == (72, 600, "braze.currents")
+    assert (good.lookback_hours, good.rates, good.destination.source) == (72, (600, None), "braze.currents")
     assert (good.rates, good.budget.all_slots) == ((600, None), 6)
     assert good.destination.request_limits == EVENT_BUS
     assert good.event_types.wants("anything.at.All")

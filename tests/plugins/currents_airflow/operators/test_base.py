@@ -50,5 +50,5 @@ def test_the_client_of_the_bus_verifies_as_it_is_told(
     monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
     settings = CurrentsDiscoverOperator(task_id="t", connector="orders", aws_conn_id="theirs").settings()
     parts = RunParts(settings, run_request({}, "2026-11-23-08", settings), "run", verify)
-    client: Any = parts.bus._client
-    assert client._endpoint.http_session._verify == used
+    bus: Any = parts.bus
+    assert bus._client._endpoint.http_session._verify == used
