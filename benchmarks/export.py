@@ -25,7 +25,7 @@ from io import BytesIO
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal
 
 import boto3
 import pandas as pd
@@ -39,6 +39,7 @@ from benchmarks.encode import envelope
 from benchmarks.peak import peak
 from benchmarks.sink import ENTRIES, Sink, delayed, sink
 from currents_aws.choose_transport import transport_for
+from currents_aws.custom_bus import CustomBus
 from currents_aws.event_bus import EventBus
 from currents_aws.memory import MemoryObjects
 from currents_core.books.layout import Layout
@@ -51,11 +52,13 @@ from currents_core.setup.settings import Connector
 from tests.tools.sample import make_files
 
 ROUNDS = 3
+Kind = Literal["event_bus", "custom_bus"]
 THREADS = 8
 # Events of 1 KB in 34 columns, and of 0.3 KB in 7.
 WIDE, NARROW = "users.messages.email.Click", "users.behaviors.Uninstall"
 FILE_ROWS = 50_000
-FILES = {"ours": 6, "stock": 1}
+FILES = {"ours": 6, "custom": 6, "stock": 1}
+CUSTOM_BUS = "arn:aws:events:us-east-1:123456789012:event-busv2/bus/abcdefghijklmnopqrstuvwxy"
 HELD_RATE, HELD_SECONDS = 5_000.0, 60
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "benchmark",
@@ -81,7 +84,7 @@ class Run:
         return self.cpu / self.events * 1e6
 
 
-def ours(event_type: str, files: list[bytes], rate: float | None) -> tuple[int, int]:
+def ours(event_type: str, files: list[bytes], rate: float | None, *, kind: Kind = "event_bus") -> tuple[int, int]:
     """Delivers each file under an hour of its own; returns events and requests."""
     # As the operator does.
     gc.freeze()
@@ -92,13 +95,17 @@ def ours(event_type: str, files: list[bytes], rate: float | None) -> tuple[int, 
         key = f"event_type={event_type}/date={hour}/0.parquet"
         source.write(key, body)
         listed.append(SourceFile("source", key, source.etag(key), len(body)))
-    client = boto3.client("events", config=Config(retries={"total_max_attempts": 1}))
-    target = EventBus(client, transport_for(client), "bus")
+    service = {"event_bus": "events", "custom_bus": "eventbridgev2"}[kind]
+    session: Any = boto3
+    client = session.client(service, config=Config(retries={"total_max_attempts": 1}))
+    name = {"event_bus": "bus", "custom_bus": CUSTOM_BUS}[kind]
+    target = (EventBus if kind == "event_bus" else CustomBus)(client, transport_for(client), name)
     settings = {
         "name": "benchmark",
         "source": {"bucket": "source"},
-        "destination": {"kind": "event_bus", "name": "bus", "region": "us-east-1"},
+        "destination": {"kind": kind, "name": name, "region": "us-east-1"},
         "state": {"bucket": "state"},
+        "budget": {"entries_per_second": 1_000_000},
     }
     delivery = Delivery(
         connector=Connector.model_validate(settings),
@@ -110,6 +117,11 @@ def ours(event_type: str, files: list[bytes], rate: float | None) -> tuple[int, 
     sent = delivery.deliver(by_slice(listed)).totals.sent
     target.close()
     return sent, delivery.figures.requests
+
+
+def custom(event_type: str, files: list[bytes], rate: float | None) -> tuple[int, int]:
+    """The same to a custom bus."""
+    return ours(event_type, files, rate, kind="custom_bus")
 
 
 def stock(event_type: str, files: list[bytes], _rate: float | None) -> tuple[int, int]:
@@ -142,7 +154,7 @@ def _entry(event_type: str, row: dict[Hashable, Any]) -> dict[str, Any]:
 
 def child(sender: str, folder: Path, event_type: str, count: int, rate: float | None) -> None:
     """Warms up, sends the file so many times, and prints what that took."""
-    run = ours if sender == "ours" else stock
+    run = {"ours": ours, "custom": custom, "stock": stock}[sender]
     run(event_type, [(folder / f"{event_type}.small").read_bytes()], None)
     body = (folder / event_type).read_bytes()
     wall, cpu = time.perf_counter(), _cpu()
@@ -189,7 +201,7 @@ def compare(folder: Path) -> Table:
     for name, (event_type, started) in sinks.items():
         with started as where:
             bench = Bench(folder, event_type, where)
-            runs = [[bench.measure(way, FILES[way]) for way in FILES] for _ in range(ROUNDS)]
+            runs = [[bench.measure(way, FILES[way]) for way in ("ours", "stock")] for _ in range(ROUNDS)]
         rates = [[run.rate for run in pair] for pair in runs]
         costs = [[run.cpu_per_million for run in pair] for pair in runs]
         table.add_row(
@@ -199,6 +211,22 @@ def compare(folder: Path) -> Table:
             *(f"{statistics.median(each):,.0f}" for each in zip(*costs, strict=True)),
             _ratio([theirs / mine for mine, theirs in costs]),
         )
+    return table
+
+
+def kinds(folder: Path) -> Table:
+    """A custom bus against a classic one."""
+    names = ("wide events, HTTP", "events/s", "requests/s", "CPU s per million")
+    table = Table(*names, title="Kinds of destinations", box=box.SIMPLE_HEAD)
+    with sink() as where:
+        bench = Bench(folder, WIDE, where)
+        runs = [{way: bench.measure(way, FILES[way]) for way in ("ours", "custom")} for _ in range(ROUNDS)]
+    for way, kind in {"ours": "event_bus", "custom": "custom_bus"}.items():
+        told = [(run[way].rate, run[way].requests, run[way].cpu_per_million) for run in runs]
+        table.add_row(kind, *(f"{statistics.median(each):,.0f}" for each in zip(*told, strict=True)))
+    rates = [run["custom"].rate / run["ours"].rate for run in runs]
+    costs = [run["ours"].cpu_per_million / run["custom"].cpu_per_million for run in runs]
+    table.add_row("ratio", _ratio(rates), "", _ratio(costs))
     return table
 
 
@@ -222,7 +250,7 @@ def held(folder: Path) -> Table:
 
 
 def main() -> None:
-    """Prints two tables."""
+    """Prints three tables."""
     with TemporaryDirectory() as name:
         folder = Path(name)
         for event_type in (WIDE, NARROW):
@@ -231,6 +259,7 @@ def main() -> None:
                 (folder / f"{event_type}{suffix}").write_bytes(file.body)
         console = Console()
         console.print(compare(folder))
+        console.print(kinds(folder))
         console.print(held(folder))
 
 

@@ -20,9 +20,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import cast
 
-ENTRIES = 10
+import cbor2
+
+ENTRIES, CUSTOM_ENTRIES = 10, 100
 _EVENT = '{"EventId":"11710aed-b79e-4468-a20b-bb3c0c3b4860"}'
 ANSWER = f'{{"FailedEntryCount":0,"Entries":[{",".join([_EVENT] * ENTRIES)}]}}'
+_PUBLISHED = {"EventId": "11710aed-b79e-4468-a20b-bb3c0c3b4860", "SequenceNumber": "1", "SuccessCode": "PUBLISHED"}
+CUSTOM_ANSWER = cbor2.dumps({"FailedEntryCount": 0, "Entries": [_PUBLISHED] * CUSTOM_ENTRIES})
 START_SECONDS = 10
 
 _CONFIG = """
@@ -45,6 +49,10 @@ http {{
     default_type application/x-amz-json-1.1;
     server {{
         listen 127.0.0.1:{port}{tls};
+        location /service/ {{ return 405; }}
+        # nginx has no other way to answer a POST with a file, and a longer answer must be one.
+        error_page 405 =200 /custom;
+        location = /custom {{ root {folder}; }}
         location / {{ return 200 '{answer}'; }}
     }}
 }}
@@ -74,6 +82,9 @@ def sink(*, tls: bool = False) -> Iterator[Sink]:
             _make_certificate(folder)
         secure = _TLS.format(folder=folder) if tls else ""
         config = folder / "nginx.conf"
+        # nginx reads it as another user, if it is started by root.
+        folder.chmod(0o755)
+        (folder / "custom").write_bytes(CUSTOM_ANSWER)
         config.write_text(_CONFIG.format(folder=folder, port=port, tls=secure, answer=ANSWER))
         with _running([nginx, "-p", name, "-e", f"{name}/error.log", "-c", str(config)], port):
             yield (
