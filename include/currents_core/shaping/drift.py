@@ -48,6 +48,11 @@ def _fits(documented: str, name: str, found: pa.DataType) -> bool:
     return any(matches(found) for matches in _FITTING[documented])
 
 
+def _is_list_of_text(found: pa.DataType) -> bool:
+    is_list = _is.is_list(found) or _is.is_large_list(found)
+    return is_list and any(matches(found.value_type) for matches in (*_TEXT, _is.is_null))
+
+
 _TEXT = (is_text, _is.is_binary, _is.is_large_binary)
 _FITTING: dict[str, tuple[Callable[[pa.DataType], bool], ...]] = {
     "string": _TEXT,
@@ -56,5 +61,5 @@ _FITTING: dict[str, tuple[Callable[[pa.DataType], bool], ...]] = {
     "long": (_is.is_integer,),
     "float": (_is.is_floating, _is.is_decimal),
     "boolean": (_is.is_boolean,),
-    "array<string>": (_is.is_list, _is.is_large_list),
+    "array<string>": (_is_list_of_text,),
 }

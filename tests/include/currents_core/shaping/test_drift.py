@@ -44,3 +44,14 @@ def test_a_timestamp_is_what_converters_make_of_time() -> None:
     table = make_rows(OPEN, 1, hour=HOUR)
     place = table.column_names.index("time")
     assert found(table.set_column(place, "time", pa.array([0], pa.timestamp("us")))) == []
+
+
+def test_a_list_of_something_else_than_text_is_told() -> None:
+    inbound = "users.messages.whatsapp.InboundReceive"
+    table = make_rows(inbound, 1, hour=HOUR)
+    place = table.column_names.index("media_urls")
+    for kind in (pa.large_list(pa.binary()), pa.list_(pa.null())):
+        assert found(table.set_column(place, "media_urls", pa.array([None], kind)), inbound) == []
+    for numbers in (pa.array([[1]]), pa.array(["a"])):
+        [line] = found(table.set_column(place, "media_urls", numbers), inbound)
+        assert line == f"field media_urls is {numbers.type}, but documented as array<string>"
