@@ -9,7 +9,7 @@ TESTS := $(RUN) pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 COMPILE := $(RUN) uv pip compile --quiet --no-emit-index-url --python-version 3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test slow matrix fuzz simulate screenshots lint format bench requirements clean
+.PHONY: help install demo up test slow matrix fuzz simulate schemas screenshots lint format bench requirements clean
 
 help:            ## list these commands
 	@grep -E '^[a-z]+: .*##|^[a-z]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 14
@@ -45,6 +45,9 @@ fuzz: install    ## deliver SEEDS damaged files, and show those that met no fate
 
 simulate: install  ## play SEEDS histories of workers and faults, and show those that break a promise
 	@$(RUN) tests.simulation 0 $(SEEDS)
+
+schemas: install  ## write the JSON Schemas of the events to docs/schemas/
+	@$(RUN) tests.tools.schemas
 
 screenshots: install  ## retake the pictures in the docs
 	@CURRENTS_SCREENSHOTS=docs/images $(RUN) pytest tests/dags/test_browser.py
