@@ -1,0 +1,151 @@
+"""The IAM policies in docs/iam, against the calls that whole runs really make."""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from botocore import xform_name
+from botocore.session import Session
+
+from currents_core.errors import DeliveryError
+from currents_core.hour import format_hour
+from currents_core.setup.settings import Connector
+from tests.tools.airflow_env import ROOT
+from tests.tools.aws_calls import ACCOUNT, needs_of, record
+from tests.tools.fault_plan import FaultPlan
+from tests.tools.iam import IAM, Need, filled, grants, needless, unmet
+from tests.tools.linting import complaints
+from tests.tools.local_aws import LocalAws
+from tests.tools.sample import make_files
+from tests.tools.stage import put_files
+from tests.tools.tasks import Tasks
+
+EVENT_TYPES = ("users.messages.email.Open", "users.behaviors.Purchase")
+ADAPTERS = ROOT / "include" / "currents_aws"
+SOURCE_PREFIX, STATE_PREFIX = "currents/", "export/"
+
+
+def encrypted_bucket(aws: LocalAws, key: str) -> str:
+    name, s3 = f"bucket-{uuid.uuid4()}", aws.client("s3")
+    s3.create_bucket(Bucket=name)
+    encryption = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}}
+    s3.put_bucket_encryption(Bucket=name, ServerSideEncryptionConfiguration={"Rules": [encryption]})
+    return name
+
+
+@pytest.fixture
+def values(aws: LocalAws, bus: str) -> dict[str, str]:
+    """What the placeholders of the exporter's policy stand for: buckets that are encrypted with keys, and a bus."""
+    kms = aws.client("kms")
+    source_key, state_key = (kms.create_key()["KeyMetadata"]["Arn"] for _ in range(2))
+    return {
+        "Partition": "aws",
+        "SourceBucket": encrypted_bucket(aws, source_key),
+        "SourcePrefix": SOURCE_PREFIX,
+        "SourceKeyArn": source_key,
+        "StateBucket": encrypted_bucket(aws, state_key),
+        "StatePrefix": STATE_PREFIX,
+        "StateKeyArn": state_key,
+        "BusArn": f"arn:aws:events:us-east-1:{ACCOUNT}:event-bus/{bus}",
+    }
+
+
+def connector(values: Mapping[str, str], bus: str, **state: Any) -> Connector:
+    return Connector.model_validate(
+        {
+            "name": "orders",
+            "source": {"bucket": values["SourceBucket"], "prefix": SOURCE_PREFIX, "aws_conn_id": None},
+            "destination": {"kind": "event_bus", "name": bus, "region": "us-east-1", "aws_conn_id": None},
+            "state": {"bucket": values["StateBucket"], "prefix": STATE_PREFIX, "aws_conn_id": None, **state},
+            "lookback_hours": 24,
+        }
+    )
+
+
+def ago(**told: float) -> str:
+    return format_hour(datetime.now(UTC) - timedelta(**told))
+
+
+def run_everything(aws: LocalAws, values: Mapping[str, str], bus: str) -> None:
+    """All that runs of a connector do to AWS: what is new, refused, late, damaged, gone, compacted and ended."""
+    settings = connector(values, bus)
+    tasks, old, recent = Tasks(settings), ago(days=10), ago(days=5)
+    s3, damaged = aws.client("s3"), f"{SOURCE_PREFIX}event_type={EVENT_TYPES[0]}/date={old}/damaged.parquet"
+
+    put_files(aws, settings, make_files([old, recent], EVENT_TYPES, rows=40))
+    aws.set_faults(FaultPlan(entry_refusal=0.5))
+    tasks.export(old)
+    aws.set_faults(FaultPlan())
+    assert tasks.redrive(old)["sent"] > 0
+    tasks.export(old, dry_run=True)
+    tasks.export(old, replay=True, reason="the consumer lost it")
+
+    s3.put_object(Bucket=settings.source.bucket, Key=damaged, Body=b"PAR1")
+    with pytest.raises(DeliveryError):
+        tasks.export(old)
+    s3.delete_object(Bucket=settings.source.bucket, Key=damaged)
+    tasks.export(old)
+
+    tasks.export(recent, is_scheduled=True)
+    assert state_of(aws, settings, old) == {"days"}
+    put_files(aws, settings, make_files([old], EVENT_TYPES, rows=40, first=1))
+    tasks.export(old)
+
+    Tasks(connector(values, bus, retention_days=7)).export(ago(hours=3), is_scheduled=True)
+    assert state_of(aws, settings, old) == set()
+
+
+def state_of(aws: LocalAws, settings: Connector, hour: str) -> set[str]:
+    """The folders of the state that hold anything of the day of an hour."""
+    root = f"{STATE_PREFIX}{settings.name}/"
+    listed = aws.client("s3").list_objects_v2(Bucket=settings.state.bucket, Prefix=root)["Contents"]
+    keys = [each["Key"].removeprefix(root) for each in listed]
+    return {key.partition("/")[0] for key in keys if f"/date={hour[:10]}" in key and not key.startswith("replays/")}
+
+
+def operations_of_the_adapters() -> set[str]:
+    """The operations of S3 and EventBridge that the code of the adapters names."""
+    words = {word for path in ADAPTERS.glob("*.py") for word in re.findall(r"\w+", path.read_text("utf-8"))}
+    known = [name for service in ("s3", "events") for name in Session().get_service_model(service).operation_names]
+    return {name for name in known if {name, xform_name(name)} & words}
+
+
+def test_the_exporter_is_granted_what_its_runs_need_and_nothing_else(
+    aws: LocalAws, values: dict[str, str], bus: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = record(monkeypatch)
+    run_everything(aws, values, bus)
+    granted = grants(filled("exporter-event-bus.json", values))
+    assert sum(call.operation == "PutEvents" for call in calls) == aws.counts()["requests"] > 0
+    assert {call.operation for call in calls} == operations_of_the_adapters(), "the runs leave something out"
+    needs = needs_of(calls)
+    assert unmet(needs, granted) == []
+    assert needless(needs, granted) == []
+    # With a condition on the prefix, S3 would answer 403 for what is not there.
+    for bucket in (values["SourceBucket"], values["StateBucket"]):
+        assert Need("s3:ListBucket", f"arn:aws:s3:::{bucket}") in needs
+
+
+# What stands for a placeholder where a policy is only looked at.
+EXAMPLES = {
+    "Partition": "aws",
+    "SourceBucket": "braze",
+    "SourcePrefix": "currents/",
+    "SourceKeyArn": f"arn:aws:kms:us-east-1:{ACCOUNT}:key/1",
+    "StateBucket": "state",
+    "StatePrefix": "",
+    "StateKeyArn": f"arn:aws:kms:us-east-1:{ACCOUNT}:key/2",
+    "BusArn": f"arn:aws:events:us-east-1:{ACCOUNT}:event-bus/braze-events",
+}
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in IAM.iterdir()))
+def test_a_policy_names_actions_and_resources_that_aws_knows(name: str) -> None:
+    policy = {"Type": "AWS::IAM::ManagedPolicy", "Properties": {"PolicyDocument": filled(name, EXAMPLES)}}
+    assert complaints(json.dumps({"Resources": {"Policy": policy}})) == []

@@ -1,0 +1,142 @@
+"""Records the AWS calls of this process, through boto3 and through AWS's Common Runtime, and tells what each needs.
+
+The permissions of an operation are those that AWS's Service Authorization Reference names for it:
+https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html and
+https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoneventbridge.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+import pytest
+from botocore.client import BaseClient
+from botocore.exceptions import ClientError
+
+from currents_aws.crt_transport import CrtTransport
+from tests.tools.iam import Need
+from tests.tools.local_aws import CREDENTIALS
+
+ACCOUNT = "123456789012"  # moto's
+
+_S3 = {
+    "GetObject": "s3:GetObject",
+    "HeadObject": "s3:GetObject",
+    "PutObject": "s3:PutObject",
+    "DeleteObject": "s3:DeleteObject",
+}
+# What a call on a partner event source is on.
+_SOURCES = {
+    "CreatePartnerEventSource": "Name",
+    "DescribePartnerEventSource": "Name",
+    "ListPartnerEventSourceAccounts": "EventSourceName",
+    "DeletePartnerEventSource": "Name",
+    "DescribeEventSource": "Name",
+}
+# What a call is on that goes to a bus, and to nothing else.
+_BUSES = ("CreateEventBus", "DescribeEventBus", "DeleteEventBus")
+# Calls that IAM knows no resource for.
+_ANYTHING = ("ListEventSources", "ListPartnerEventSources")
+
+
+@dataclass
+class Call:
+    """One call: its parameters, and AWS's answer, or the code of its error."""
+
+    service: str
+    operation: str
+    region: str
+    params: Mapping[str, Any]
+    answer: Mapping[str, Any] = field(default_factory=dict)
+    error: str = ""
+
+    def needs(self) -> Iterator[Need]:
+        """The permissions that it takes. Raises LookupError for an operation of which they are not known here."""
+        if self.service == "s3":
+            yield from self._needs_of_s3()
+        elif self.service == "events":
+            yield from self._needs_of_events()
+        elif self.operation == "AssumeRole":
+            yield Need("sts:AssumeRole", self.params["RoleArn"])
+        else:
+            raise LookupError(f"which permission does {self.service}.{self.operation} need?")
+
+    def _needs_of_s3(self) -> Iterator[Need]:
+        bucket = f"arn:aws:s3:::{self.params['Bucket']}"
+        if self.operation == "ListObjectsV2":
+            yield Need("s3:ListBucket", bucket, (("s3:prefix", self.params["Prefix"]),))
+            return
+        place = f"{bucket}/{self.params['Key']}"
+        if self.operation not in _S3 or "VersionId" in self.params:
+            raise LookupError(f"which permission does s3.{self.operation} need?")
+        yield Need(_S3[self.operation], place)
+        if "IfMatch" in self.params:
+            # https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html and conditional-deletes.html
+            yield Need("s3:GetObject", place)
+        if self.error in ("404", "NoSuchKey"):
+            # To whoever may not list, S3 answers 403 instead. Of such a request it knows no prefix, so that a condition
+            # on one would never hold: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+            yield Need("s3:ListBucket", bucket)
+        if key := self.answer.get("SSEKMSKeyId"):
+            # https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
+            action = "kms:GenerateDataKey" if self.operation == "PutObject" else "kms:Decrypt"
+            yield Need(action, key, (("kms:ViaService", f"s3.{self.region}.amazonaws.com"),))
+
+    def _needs_of_events(self) -> Iterator[Need]:
+        action = f"events:{self.operation}"
+        if self.operation == "PutEvents":
+            for bus in sorted({entry["EventBusName"] for entry in self.params["Entries"]}):
+                yield Need(action, self._arn_of_bus(bus))
+        elif self.operation in _BUSES:
+            yield Need(action, self._arn_of_bus(self.params["Name"]))
+        elif self.operation in _SOURCES:
+            name = self.params[_SOURCES[self.operation]]
+            yield Need(action, f"arn:aws:events:{self.region}::event-source/{name}")
+        elif self.operation in _ANYTHING:
+            yield Need(action, "*")
+        else:
+            raise LookupError(f"which permission does {action} need?")
+
+    def _arn_of_bus(self, bus: str) -> str:
+        return bus if bus.startswith("arn:") else f"arn:aws:events:{self.region}:{ACCOUNT}:event-bus/{bus}"
+
+
+def needs_of(calls: Iterable[Call]) -> list[Need]:
+    """What all calls need, each only once."""
+    return list(dict.fromkeys(need for call in calls for need in call.needs()))
+
+
+def record(monkeypatch: pytest.MonkeyPatch) -> list[Call]:
+    """A list to which the calls of the code under test are added from now on, until ``monkeypatch`` is undone.
+
+    Those of tests have credentials of their own (``LocalAws.client``), and are left out.
+    """
+    calls: list[Call] = []
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "tested")
+    through_boto3, through_the_runtime = BaseClient._make_api_call, CrtTransport.send  # type: ignore[attr-defined]
+
+    def noted(client: Any, operation: str, params: Mapping[str, Any]) -> Call:
+        call = Call(client.meta.service_model.service_name, operation, client.meta.region_name, params)
+        if client._request_signer._credentials.access_key != CREDENTIALS["AWS_ACCESS_KEY_ID"]:
+            calls.append(call)
+        return call
+
+    def make_api_call(client: Any, operation: str, params: Mapping[str, Any]) -> Any:
+        call = noted(client, operation, params)
+        try:
+            call.answer = through_boto3(client, operation, params)
+        except ClientError as error:
+            call.error = str(error.response.get("Error", {}).get("Code"))
+            raise
+        return call.answer
+
+    def send(transport: Any, operation: str, body: bytes, complete: Any) -> None:
+        noted(transport._client, operation, orjson.loads(body))
+        through_the_runtime(transport, operation, body, complete)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", make_api_call)
+    monkeypatch.setattr(CrtTransport, "send", send)
+    return calls
