@@ -12,7 +12,7 @@ from cfnlint.decode import cfn_yaml
 from currents_core.setup.connectors_file import load_connector
 from tests.tools.airflow_env import ROOT
 from tests.tools.aws_calls import ACCOUNT, needs_of, record
-from tests.tools.iam import filled, grants, unmet
+from tests.tools.iam import Need, filled, grants, unmet
 from tests.tools.linting import complaints
 from tests.tools.local_aws import LocalAws
 from tests.tools.sample import make_files
@@ -30,7 +30,7 @@ class Stack:
     def __init__(self, aws: LocalAws, **parameters: str) -> None:
         self._aws = aws
         self._cloudformation = aws.client("cloudformation")
-        self.name = f"stack-{uuid.uuid4().hex[:8]}"
+        self.name = f"stack-{uuid.uuid4()}"
         self.parameters = {
             "BusName": f"bus-{uuid.uuid4()}",
             "ExporterPrincipal": f"arn:aws:iam::{ACCOUNT}:role/airflow",
@@ -125,6 +125,19 @@ def logged(aws: LocalAws, stack: Stack) -> int:
     """How many events its log group has."""
     found = aws.client("logs").filter_log_events(logGroupName=f"/aws/events/{stack.parameters['BusName']}")
     return len(found["events"])
+
+
+def test_the_setter_up_may_make_what_the_template_has_of_eventbridge(aws: LocalAws, bucket: str) -> None:
+    stack, events = Stack(aws, SourceBucket=bucket, LogEvents="true"), aws.client("events")
+    values = stack.values() | {"Region": "us-east-1", "AccountId": ACCOUNT, "BusName": stack.parameters["BusName"]}
+    bus = values["BusArn"]
+    [archive] = events.list_archives(EventSourceArn=bus)["Archives"]
+    needs = [Need(action, bus) for action in ("events:CreateEventBus", "events:CreateArchive")]
+    needs.append(Need("events:CreateArchive", f"arn:aws:events:us-east-1:{ACCOUNT}:archive/{archive['ArchiveName']}"))
+    rules = events.list_rules(EventBusName=values["BusName"])["Rules"]
+    assert stack.resources()["LogRule"] in {rule["Name"] for rule in rules}
+    needs += [Need(action, rule["Arn"]) for rule in rules for action in ("events:PutRule", "events:PutTargets")]
+    assert unmet(needs, grants(filled("setter-up-event-bus.json", values))) == []
 
 
 def test_events_are_archived_and_only_logged_where_that_is_asked_for(aws: LocalAws, bucket: str) -> None:

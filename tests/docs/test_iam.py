@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import boto3
 import pytest
 from botocore import xform_name
 from botocore.session import Session
+from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
 from currents_core.errors import DeliveryError
 from currents_core.hour import format_hour
@@ -142,6 +144,10 @@ EXAMPLES = {
     "StatePrefix": "",
     "StateKeyArn": f"arn:aws:kms:us-east-1:{ACCOUNT}:key/2",
     "BusArn": f"arn:aws:events:us-east-1:{ACCOUNT}:event-bus/braze-events",
+    "Region": "us-east-1",
+    "AccountId": ACCOUNT,
+    "BusName": "braze-events",
+    "SourceName": "aws.partner/example.com/acme/currents",
 }
 
 
@@ -149,3 +155,44 @@ EXAMPLES = {
 def test_a_policy_names_actions_and_resources_that_aws_knows(name: str) -> None:
     policy = {"Type": "AWS::IAM::ManagedPolicy", "Properties": {"PolicyDocument": filled(name, EXAMPLES)}}
     assert complaints(json.dumps({"Resources": {"Policy": policy}})) == []
+
+
+# The bus of the template has no resource policy.
+NOT_NEEDED = {"events:PutPermission", "events:RemovePermission"}
+
+
+@pytest.mark.parametrize("resource", ["EventBus", "Archive", "Rule"])
+def test_the_setter_up_is_granted_what_cloudformation_asks_for(resource: str) -> None:
+    """CloudFormation's own schemas tell what it needs to make, look up, change and remove a resource."""
+    handlers = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", f"AWS::Events::{resource}").schema["handlers"]
+    asked = {each for does, told in handlers.items() if does != "list" for each in told["permissions"]}
+    asked = {each for each in asked if each.startswith("events:")} - NOT_NEEDED
+    kinds = {"EventBus": "event-bus", "Archive": "archive", "Rule": "rule"}
+    granted = grants(filled("setter-up-event-bus.json", EXAMPLES))
+    found = {each.action for each in granted if each.resource.split(":", 5)[5].startswith(kinds[resource])}
+    # An archive is made on a bus: the service asks for the permission on both.
+    assert found == asked | ({"events:CreateArchive"} if resource == "EventBus" else set())
+
+
+def test_a_partner_and_a_customer_are_granted_what_it_takes_to_agree_on_a_source(
+    aws: LocalAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-saas.html."""
+    name = f"aws.partner/example.com/{uuid.uuid4()}/currents"
+    values = EXAMPLES | {"SourceName": name}
+    calls = record(monkeypatch)
+    events = boto3.client("events")
+    events.create_partner_event_source(Name=name, Account=ACCOUNT)
+    events.describe_partner_event_source(Name=name)
+    offered = len(calls)
+    assert events.describe_event_source(Name=name)["State"] in ("PENDING", "ACTIVE")
+    events.create_event_bus(Name=name, EventSourceName=name)
+    events.describe_event_bus(Name=name)
+    events.delete_event_bus(Name=name)
+    accepted = len(calls)
+    events.delete_partner_event_source(Name=name, Account=ACCOUNT)
+    sides = {"partner.json": calls[:offered] + calls[accepted:], "customer.json": calls[offered:accepted]}
+    for policy, made in sides.items():
+        granted, needs = grants(filled(policy, values)), needs_of(made)
+        assert unmet(needs, granted) == []
+        assert needless(needs, granted) == []

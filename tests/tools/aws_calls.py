@@ -29,17 +29,14 @@ _S3 = {
     "DeleteObject": "s3:DeleteObject",
 }
 # What a call on a partner event source is on.
-_SOURCES = {
-    "CreatePartnerEventSource": "Name",
-    "DescribePartnerEventSource": "Name",
-    "ListPartnerEventSourceAccounts": "EventSourceName",
-    "DeletePartnerEventSource": "Name",
-    "DescribeEventSource": "Name",
-}
+_SOURCES = (
+    "CreatePartnerEventSource",
+    "DescribePartnerEventSource",
+    "DeletePartnerEventSource",
+    "DescribeEventSource",
+)
 # What a call is on that goes to a bus, and to nothing else.
 _BUSES = ("CreateEventBus", "DescribeEventBus", "DeleteEventBus")
-# Calls that IAM knows no resource for.
-_ANYTHING = ("ListEventSources", "ListPartnerEventSources")
 
 
 @dataclass
@@ -93,10 +90,7 @@ class Call:
         elif self.operation in _BUSES:
             yield Need(action, self._arn_of_bus(self.params["Name"]))
         elif self.operation in _SOURCES:
-            name = self.params[_SOURCES[self.operation]]
-            yield Need(action, f"arn:aws:events:{self.region}::event-source/{name}")
-        elif self.operation in _ANYTHING:
-            yield Need(action, "*")
+            yield Need(action, f"arn:aws:events:{self.region}::event-source/{self.params['Name']}")
         else:
             raise LookupError(f"which permission does {action} need?")
 
