@@ -22,7 +22,7 @@ _LIVE_FIRST = 100
 
 _EXPORT_DOC = """
 Exports the hourly Braze Currents files of the connector **{name}**:
-`s3://{bucket}/{prefix}` → event bus `{bus}` in {region}.
+`s3://{bucket}/{prefix}` → {kind} `{bus}` in {region}.
 
 Each hour runs {delay} minutes after it ends, and its run also delivers whatever is still open of the previous
 {lookback} hours: late files, and hours that had no run. To run hours by hand, press **Trigger**; for a long stretch of
@@ -89,6 +89,7 @@ def _doc(connector: Connector) -> str:
         name=connector.name,
         bucket=source.bucket,
         prefix=source.prefix,
+        kind=destination.kind.replace("_", " "),
         bus=destination.name,
         region=destination.region,
         delay=connector.schedule.delay_minutes,

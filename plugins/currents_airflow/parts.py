@@ -187,10 +187,10 @@ class RunParts:
 
         source, destination = self.connector.source, self.connector.destination
         region = destination.region
-        found = {
-            "Event bus": bus_address(region, destination.name),
-            "Source files": folder_address(region, source.bucket, prefix or source.prefix),
-        }
+        found = {"Source files": folder_address(region, source.bucket, prefix or source.prefix)}
+        # The address of a custom bus in the console is not published.
+        if destination.kind == "event_bus":
+            found["Event bus"] = bus_address(region, destination.name)
         if hour:
             key = self.manifests.key(hour)
             found["Hour manifest"] = object_address(region, self.connector.state.bucket, key)

@@ -103,7 +103,7 @@ class CurrentsToEventBridgeOperator(CurrentsOperator):
         bucket, bus = f"s3://{connector.source.bucket}", connector.destination
         return OperatorLineage(
             inputs=[Dataset(namespace=bucket, name=name) for name in self._datasets],
-            outputs=[Dataset(namespace=f"eventbridge://{bus.region}", name=f"event-bus/{bus.name}")],
+            outputs=[Dataset(namespace=f"eventbridge://{bus.region}", name=_dataset(bus.name))],
         )
 
     def on_kill(self) -> None:
@@ -126,6 +126,11 @@ def _paced(parts: RunParts, slots: float, owner: str) -> tuple[Pacer, AbstractCo
     pacer = Pacer(*parts.connector.rates, clock=crew.seconds)
     roll = Roll(parts.state, parts.hours, crew, owner=owner)
     return pacer, Share(roll, pacer, crew, part=slots * pace / all_slots, limit=pace)
+
+
+def _dataset(bus: str) -> str:
+    """The name of a bus in lineage, from its name or its ARN."""
+    return bus.rpartition(":")[2] if bus.startswith("arn:") else f"event-bus/{bus}"
 
 
 def _measure(connector: str, figures: SendFigures) -> None:

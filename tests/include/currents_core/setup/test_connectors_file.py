@@ -16,6 +16,7 @@ GOOD = """
     state: {bucket: braze-files, prefix: state}
 """
 ARN = "arn:aws:events:us-east-1:123456789012:event-bus/bus"
+CUSTOM = "arn:aws:events:us-east-1:123456789012:event-busv2/orders/abcdefghijklmnopqrstuvwxy"
 BAD = """
   - name: Bad!
     source: {bucket: x}
@@ -84,6 +85,19 @@ def test_every_fault_is_reported_at_once_with_line_place_and_remedy(tmp_path: Pa
         ("state: {bucket: braze-files, prefix: currents/state}", "state is inside source"),
         (f"destination: {{kind: event_bus, name: '{ARN}', region: eu-west-1}}", "make them match"),
         ("destination: {kind: event_bus, name: 'arn:aws:sqs:us-east-1:1:q', region: us-east-1}", "not the ARN of"),
+        (f"destination: {{kind: event_bus, name: '{CUSTOM}', region: us-east-1}}", "set kind to custom_bus"),
+        (f"destination: {{kind: custom_bus, name: '{ARN}', region: us-east-1}}", "set kind to event_bus"),
+        ("destination: {kind: custom_bus, name: bus, region: us-east-1}", "a custom bus is named by its ARN"),
+        (f"destination: {{kind: custom_bus, name: '{CUSTOM}', region: eu-west-1}}", "make them match"),
+        (f"destination: {{kind: custom_bus, name: '{CUSTOM[:-1]}', region: us-east-1}}", "not the ARN of such a bus"),
+        (
+            f"destination: {{kind: custom_bus, name: '{CUSTOM}', region: us-east-1}}",
+            "entries_per_second is missing",
+        ),
+        (
+            "destination: {kind: event_bus, name: b, region: us-east-1, limits: {entries_per_request: 11}}",
+            "is 11, but event_bus takes 10; lower it",
+        ),
         (
             "state: {bucket: acme, retention_days: 4}\n    lookback_hours: 72",
             "set it to 5 or more, or lower lookback_hours",
@@ -96,6 +110,17 @@ def test_settings_that_contradict_each_other_are_refused(tmp_path: Path, line: s
     connectors = load_connectors(write(tmp_path, f"connectors:{rest}\n    {line}\n"))
     assert not connectors.valid
     assert complaint in connectors.report()
+
+
+def test_a_custom_bus_has_its_own_limits_and_no_share_of_a_quota(tmp_path: Path) -> None:
+    rest = "\n".join(each for each in GOOD.splitlines() if not each.strip().startswith(("destination:", "budget:")))
+    destination = f"destination: {{kind: custom_bus, name: '{CUSTOM}', region: us-east-1}}"
+    budget = "budget: {entries_per_second: 5000}"
+    connectors = load_connectors(write(tmp_path, f"connectors:{rest}\n    {destination}\n    {budget}\n"))
+    [found] = connectors.valid.values()
+    assert list(found.rates) == [None, 5_000]
+    assert found.destination.request_limits.entries_per_request == 100
+    assert found.stream.endswith(f"custom_bus {CUSTOM} in us-east-1")
 
 
 def test_a_name_is_taken_once(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from currents_core.setup.settings import PersonalDataRule
 from currents_core.shaping.drift import drift
 from currents_core.shaping.encode import encode
 from currents_core.shaping.event_schema import VERSION, event_schema, schema_text, schema_version, stored_types
-from currents_core.shaping.marking import marked
+from currents_core.shaping.json_text import concat
 from currents_core.shaping.normalise import by_event_type, normalise
 from currents_core.shaping.personal_data import PersonalData
 from tests.tools.sample import make_files, on_disk, stored_fields
@@ -67,7 +67,7 @@ def details(
     """The envelopes that rows become, on the way that a delivery takes."""
     events = normalise(frame, event_type, {}).events
     events = rules.of_events(events) if rules else events
-    return [json.loads(json.loads(each)) for each in marked(encode(events, Counter()), mode).to_pylist()]
+    return [json.loads(json.loads(each)) for each in concat(*encode(events, Counter(), mode)).to_pylist()]
 
 
 def of_columns(

@@ -1,30 +1,44 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
+import botocore
+import pyarrow as pa
 import pytest
+from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+from botocore.exceptions import UnknownServiceError
 
 from currents_airflow.operators.base import CurrentsOperator
 from currents_airflow.operators.discover import CurrentsDiscoverOperator
 from currents_airflow.parts import RunParts
-from currents_core.setup.run_request import run_request
+from currents_core.errors import SetupError
+from currents_core.setup.run_request import redrive_request, run_request
+from currents_core.setup.settings import Connector
 from tests.tools.local_aws import LocalAws
 
+HOUR = "2026-11-23-08"
 CONNECTORS = """
 connectors:
   - name: orders
     source: {bucket: braze, prefix: in}
     destination: {kind: event_bus, name: bus, region: us-east-1, aws_conn_id: ours}
     state: {bucket: state}
+  - name: deduplicated
+    source: {bucket: braze, prefix: in}
+    destination: {kind: custom_bus, name: "%s", region: us-east-1, aws_conn_id: ours}
+    state: {bucket: state}
+    budget: {entries_per_second: 100}
 """
+CUSTOM = "arn:aws:events:us-east-1:123456789012:event-busv2/orders/abcdefghijklmnopqrstuvwxy"
 
 
 @pytest.fixture(autouse=True)
 def connectors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "connectors.yaml"
-    path.write_text(CONNECTORS)
+    path.write_text(CONNECTORS % CUSTOM)
     monkeypatch.setenv("CURRENTS_CONNECTORS", str(path))
 
 
@@ -52,3 +66,43 @@ def test_the_client_of_the_bus_verifies_as_it_is_told(
     parts = RunParts(settings, run_request({}, "2026-11-23-08", settings), "run", verify)
     bus: Any = parts.bus
     assert bus._client._endpoint.http_session._verify == used
+
+
+@pytest.fixture
+def custom(monkeypatch: pytest.MonkeyPatch) -> Connector:
+    for conn_id in ("OURS", "AWS_DEFAULT"):
+        monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id}", "aws://")
+    return CurrentsDiscoverOperator(task_id="t", connector="deduplicated").settings()
+
+
+def ids_of(parts: RunParts) -> list[str]:
+    """The ids by which a bus would know an event that the run sends."""
+    bus: Any = parts.bus
+    return list(bus.wire.deduplication_ids("t", pa.array(["1"])).to_pylist())
+
+
+def test_what_a_run_sends_again_on_purpose_differs_by_the_run_alone(aws: LocalAws, custom: Connector) -> None:
+    live = run_request({}, HOUR, custom)
+    replay = run_request({"replay": True, "reason": "lost"}, HOUR, custom)
+    redrive = redrive_request({"connector": "deduplicated", "hour": HOUR}, HOUR)
+    assert ids_of(RunParts(custom, live, "a")) == ids_of(RunParts(custom, live, "b")) == ["t:1"]
+    for request in (replay, redrive):
+        found = ids_of(RunParts(custom, request, "a"))
+        assert found == ids_of(RunParts(custom, request, "a")), "its retries"
+        assert found not in (["t:1"], ids_of(RunParts(custom, request, "b")))
+
+
+def test_an_older_botocore_is_told_of_by_its_version(
+    aws: LocalAws, custom: Connector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(*_: Any, **__: Any) -> Any:
+        raise UnknownServiceError(service_name="eventbridgev2", known_service_names="events")
+
+    monkeypatch.setattr(AwsBaseHook, "get_client_type", unknown)
+    told = rf"deduplicated: botocore {re.escape(botocore.__version__)} does not know custom_bus; install boto3 1\.43"
+    with pytest.raises(SetupError, match=told):
+        _ = RunParts(custom, run_request({}, HOUR, custom), "run").bus
+
+
+def test_a_page_that_nobody_knows_has_no_link(custom: Connector) -> None:
+    assert set(RunParts(custom, run_request({}, HOUR, custom), "run").addresses()) == {"Source files"}
