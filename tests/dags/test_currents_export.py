@@ -125,3 +125,17 @@ def test_an_hour_that_is_none_is_refused_before_anything_runs(airflow: Airflow) 
     assert run.returncode != 0
     assert "Invalid input for param hour: 'yesterday' does not match" in run.stdout
     assert airflow.aws.counts()["requests"] == 0
+
+
+def test_a_custom_bus_takes_an_hour_once_and_a_replay_of_it_again(airflow: Airflow) -> None:
+    arn = airflow.aws.client("eventbridgev2").create_event_bus(Name=airflow.bus)["EventBusArn"]
+    airflow.aws.forward(1)
+    airflow.connect(destination={"kind": "custom_bus", "name": arn}, budget={"entries_per_second": 1_000})
+    events = put_sample(airflow)
+    run = airflow.export(HOUR)
+    assert run.returncode == 0, run.stdout
+    assert airflow.manifest(HOUR)["totals"]["sent"] == len(accepted(airflow)) == events
+    assert set(accepted(airflow).values()) == {1}
+    again = airflow.export(HOUR, replay=True, reason="a consumer lost them")
+    assert again.returncode == 0, again.stdout
+    assert set(accepted(airflow).values()) == {2}, "what is sent on purpose is not swallowed"
