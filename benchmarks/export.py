@@ -99,7 +99,8 @@ def ours(event_type: str, files: list[bytes], rate: float | None, *, kind: Kind 
     session: Any = boto3
     client = session.client(service, config=Config(retries={"total_max_attempts": 1}))
     name = {"event_bus": "bus", "custom_bus": CUSTOM_BUS}[kind]
-    target = (EventBus if kind == "event_bus" else CustomBus)(client, transport_for(client), name)
+    transport = transport_for(client)
+    target = CustomBus(transport, name) if kind == "custom_bus" else EventBus(client, transport, name)
     settings = {
         "name": "benchmark",
         "source": {"bucket": "source"},

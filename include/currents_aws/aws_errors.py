@@ -19,6 +19,7 @@ _REGION = "set the region that it is in"
 _REMEDIES = {
     "NoSuchBucket": "create the bucket or correct its name",
     "ResourceNotFoundException": "create it or correct its name, region or account",
+    "InvalidStateException": "wait until it is ACTIVE, or create it anew, then clear the task to resume",
     "AccessDenied": _PERMISSION,
     "AccessDeniedException": _PERMISSION,
     "403": _PERMISSION,
@@ -41,6 +42,9 @@ _PASSING = THROTTLING | {
     "InternalFailure",
     "InternalException",
 }
+# Source: https://www.rfc-editor.org/rfc/rfc6585#section-4 and https://www.rfc-editor.org/rfc/rfc9110#section-15.5.9
+_TOO_MANY, _TIMEOUT = 429, 408
+_PASSING_STATUSES = frozenset({_TOO_MANY, _TIMEOUT})
 
 
 def code_of(error: ClientError) -> str:
@@ -50,7 +54,12 @@ def code_of(error: ClientError) -> str:
 
 def is_passing(code: str, status: int) -> bool:
     """Whether the same call may work later: after throttling, timeouts, and any HTTP status from 500 on."""
-    return code in _PASSING or status >= 500
+    return code in _PASSING or status in _PASSING_STATUSES or status >= 500
+
+
+def is_throttling(code: str, status: int) -> bool:
+    """Whether the call came too soon after others."""
+    return code in THROTTLING or status == _TOO_MANY
 
 
 def remedy(code: str) -> str:

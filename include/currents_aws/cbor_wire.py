@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import cbor2
 import numpy as np
 import numpy.typing as npt
+import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -27,20 +28,21 @@ _BYTES = pa.large_binary()
 # takes four bytes and one byte, a number of eight bytes at or above zero and below, and "seconds since the epoch".
 _MAP_6, _MAP_1, _MAP_2, _ARRAY, _LONG_TEXT, _SHORT_TEXT = b"\xa6", b"\xa1", b"\xa2", 0x98, 0x7A, 0x78
 _NUMBER, _NEGATIVE, _EPOCH = 0x1B, 0x3B, b"\xc1"
-_SALT_BYTES = 8
+_KIND_BYTES = 12
 
 
 class CborWire:
     """A ``Wire`` whose entries are CBOR maps, each with a DeduplicationId.
 
-    That is the event type and the event's id, or their hash where they are longer than 128 bytes. A ``salt`` makes them
-    differ from those of the same events that were sent before, so that the bus takes on purpose what it took already.
+    That is a hash of the ``sender`` and the event type, and the event's id. A bus compares it with those of all its
+    senders. A ``salt`` makes it differ from that of the same event as it was sent before, so that the bus takes on
+    purpose what it took already.
     """
 
     is_nested = False
 
-    def __init__(self, salt: str = "") -> None:
-        self._salt = f":{hashlib.blake2b(salt.encode(), digest_size=_SALT_BYTES).hexdigest()}" if salt else ""
+    def __init__(self, sender: str, salt: str = "") -> None:
+        self._sender = (sender, salt)
 
     def written(self, common: Common, envelopes: Parts, times: pa.Array, ids: pa.Array) -> pa.Array:
         """The entries as they lie in a request; see ``Wire``."""
@@ -61,7 +63,9 @@ class CborWire:
 
     def deduplication_ids(self, event_type: str, ids: pa.Array) -> pa.Array:
         """The DeduplicationId of each event of a type: large_string of up to 128 bytes."""
-        plain = concat(f"{event_type}:", ids.cast(TEXT), self._salt)
+        kind = hashlib.blake2b(orjson.dumps([*self._sender, event_type]), digest_size=_KIND_BYTES).hexdigest()
+        # All beginnings are equally long, so no two different events share an id.
+        plain = concat(f"{kind}:", ids.cast(TEXT))
         long = pc.greater(pc.binary_length(plain), _MOST_ID)
         if not pc.any(long).as_py():
             return plain

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from currents_aws.aws_errors import THROTTLING, is_passing, remedy
+from currents_aws.aws_errors import is_passing, is_throttling, remedy
 from currents_aws.entry_result import entry_result
 from currents_aws.scrub import scrubbed
 from currents_aws.transport import Answer, NoAnswer, Transport
@@ -17,6 +17,8 @@ from currents_core.ports import DEDUPLICATED, SENT, Completion, Failed, Invalid,
 
 # A request that is refused for what is in it. Others are refused for who sends it, and where.
 _OF_CONTENT = frozenset({"ValidationException", "SerializationException", "InvalidInputException"})
+# Source: https://www.rfc-editor.org/rfc/rfc9110#section-15.5.14
+_TOO_LARGE = 413
 
 
 class PutTarget:
@@ -55,12 +57,12 @@ class PutTarget:
         if answer.code:
             refusal = self._refusal(answer, chunk)
             return refusal if isinstance(refusal, CurrentsError) else [refusal] * count
-        results = answer.output.get("Entries", ())
-        if len(results) != count:
+        results = answer.output.get("Entries")
+        if not isinstance(results, list) or len(results) != count or not all(isinstance(one, dict) for one in results):
             incomplete = "the answer lacks the results of some entries"
             return [Failed("InternalFailure", incomplete, "outage", maybe_accepted=True)] * count
-        if not answer.output.get("FailedEntryCount"):
-            return [_accepted(each) for each in results] if "SuccessCode" in results[0] else [SENT] * count
+        if not any(one.get("ErrorCode") for one in results):
+            return [_accepted(one) for one in results] if "SuccessCode" in results[0] else [SENT] * count
         entries = (entry for span in chunk for entry in span)
         return [_result(each, entry.detail) for each, entry in zip(results, entries, strict=True)]
 
@@ -69,9 +71,9 @@ class PutTarget:
         details = [entry.detail for span in chunk for entry in span]
         code, message = scrubbed(answer.code), scrubbed(answer.message, f"[{','.join(details)}]")
         if is_passing(answer.code, answer.status):
-            known = "ThrottlingException" if answer.code in THROTTLING else "InternalFailure"
+            known = "ThrottlingException" if is_throttling(answer.code, answer.status) else "InternalFailure"
             return entry_result(known, f"{code} {message}".strip())
-        if answer.code in _OF_CONTENT:
+        if answer.code in _OF_CONTENT or answer.status == _TOO_LARGE:
             return Invalid(code, message, whole_request=True)
         return SetupError(f"send failed: {code}: {message}; {remedy(answer.code)}", uri=self.uri, code=code)
 

@@ -88,7 +88,7 @@ class RunParts:
             return EventBus(client, transport, destination.name, limits)
         # What is sent again on purpose differs from what was sent before, and not from its own retries.
         salt = self._run_id if self.request.is_replay or self.request.is_redrive else ""
-        return CustomBus(client, transport, destination.name, limits, salt=salt)
+        return CustomBus(transport, destination.name, limits, sender=self.connector.name, salt=salt)
 
     def _sending_client(self, service: str) -> Any:
         from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
@@ -103,9 +103,11 @@ class RunParts:
             verify=self._verify,
             client_type=service,
         )
-        # The sender has its own retries, which know single entries; two layers of them would multiply.
+        # The sender has its own retries, which know single entries; two layers of them would multiply. Of a custom bus,
+        # boto3 would call the host of its account, and the fast transport that of the region.
+        config = Config(retries={"total_max_attempts": 1}, account_id_endpoint_mode="disabled")
         try:
-            return hook.get_client_type(config=hook.config.merge(Config(retries={"total_max_attempts": 1})))
+            return hook.get_client_type(config=hook.config.merge(config))
         except UnknownServiceError:
             raise SetupError(
                 f"{self.connector.name}: botocore {version} does not know {destination.kind}; install boto3 "

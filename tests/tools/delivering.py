@@ -72,7 +72,8 @@ def target_of(kind: str, bus: str) -> Target:
     """The bus as a destination."""
     service = {"event_bus": "events", "custom_bus": "eventbridgev2"}[kind]
     client: Any = boto3.Session().client(service, config=Config(retries={"total_max_attempts": 1}))  # type: ignore[call-overload]
-    return (EventBus if kind == "event_bus" else CustomBus)(client, transport_for(client), bus)
+    transport = transport_for(client)
+    return CustomBus(transport, bus) if kind == "custom_bus" else EventBus(client, transport, bus)
 
 
 def start(

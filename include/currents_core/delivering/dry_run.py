@@ -61,14 +61,16 @@ class Forecast:
         seconds = max(
             self.requests / requests_rate if requests_rate else 0.0, self.events / entries_rate if entries_rate else 0.0
         )
-        price = self.billed / 1e6 * connector.budget.price_per_million_events
+        # AWS bills a custom bus in another way, by the kilobyte.
+        is_classic = connector.destination.kind == "event_bus"
+        price = round(self.billed / 1e6 * connector.budget.price_per_million_events, 4) if is_classic else None
         return {
             "rows": asdict(self.account.totals),
             "events": self.events,
             "megabytes": round(self.bytes / 1e6, 3),
             "requests": self.requests,
             "minutes_at_the_budget": round(seconds / pace / 60, 2),
-            "estimated_price_in_dollars": round(price, 4),
+            "estimated_price_in_dollars": price,
             "dead_letters": dict(sorted(self.dead_letters.items())),
             "drift": self.account.as_json()["drift"],
             "personal_data": self.account.as_json()["personal_data"],

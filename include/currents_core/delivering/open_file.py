@@ -176,6 +176,8 @@ class OpenFile:
             went = asked.common(rows) - asked.common(self.before.rows)
             moved = Counts(sent=went, dead_lettered=-went)
             account.event_types[event_type] = account.of(event_type) + moved
+        if self._deduplicated:
+            account.notes[DEDUPLICATED] = self._deduplicated
         return account
 
     def _without_letters(self, state: FileState) -> Account:

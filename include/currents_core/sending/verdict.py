@@ -55,8 +55,9 @@ class Verdicts:
 
         Raises TransientError or SetupError if the answer ends the sending.
         """
-        if results.count(SENT) == len(results):
-            self._accepted([(span, SENT) for span in chunk], len(results))
+        first = results[0]
+        if isinstance(first, Sent) and results.count(first) == len(results):
+            self._accepted([(span, first) for span in chunk], len(results))
             return sum(span.size for span in chunk)
         each = [one for span in chunk for one in span.each()]
         accepted = [(span, result) for span, result in zip(each, results, strict=True) if isinstance(result, Sent)]

@@ -21,8 +21,11 @@ from currents_core.setup.patterns import matches_any, require_pattern
 # Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html
 # Source of the second: https://docs.aws.amazon.com/eventbridgev2/latest/APIReference/API_PutEvents.html
 _BUS_ARNS = {
-    "event_bus": re.compile(r"^arn:[\w-]+:events:(?P<region>[\w-]+):\d{12}:event-bus/[\w./-]+\Z"),
-    "custom_bus": re.compile(r"^arn:[\w-]+:events:(?P<region>[\w-]+):\d{12}:event-busv2/[\w.-]+/[a-z0-9]{25}\Z"),
+    "event_bus": re.compile(r"^arn:[\w-]+:events:(?P<region>[\w-]+):\d{12}:event-bus/[\w./-]+\Z", re.ASCII),
+    "custom_bus": re.compile(
+        r"^arn:[\w-]+:events:(?P<region>[\w-]+):\d{12}:event-busv2/[a-zA-Z0-9][\w.-]{0,255}/[a-z0-9]{25}\Z",
+        re.ASCII,
+    ),
 }
 _ARN_FORMS = {
     "event_bus": "arn:aws:events:<region>:<account>:event-bus/<name>",
@@ -127,7 +130,8 @@ class Destination(_Model):
     def request_limits(self) -> Limits:
         """The limits of one request and of one entry: the settings, or else EventBridge's own."""
         told = {name: value for name, value in self.limits if value is not None}
-        limits = replace(_LIMITS[self.kind], **told)
+        own = _LIMITS[self.kind]
+        limits = replace(own, **{name: min(value, getattr(own, name)) for name, value in told.items()})
         # An entry must fit into a request.
         return replace(limits, bytes_per_entry=min(limits.bytes_per_entry, limits.bytes_per_request))
 

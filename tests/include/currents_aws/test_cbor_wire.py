@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from currents_aws.aws_protocol import from_cbor
 from currents_aws.cbor_wire import CborWire, body_of
-from currents_core.entry import Common, Span
+from currents_core.entry import Common, Span, entry_size
+from currents_core.limits import CUSTOM_BUS
 from tests.tools.entries import entries_of
 
 BUS = "arn:aws:events:us-east-1:123456789012:event-busv2/orders/abcdefghijklmnopqrstuvwxy"
@@ -21,7 +22,7 @@ commons = st.builds(Common, texts, texts, texts)
 
 
 def spans_of(chunk: list[list[str]], common: Common, time: int) -> list[Span]:
-    wire = CborWire()
+    wire = CborWire("sender")
     return [Span(entries_of(each, time=time, common=common, wire=wire), 0, len(each)) for each in chunk]
 
 
@@ -31,7 +32,7 @@ def test_a_body_has_the_entries_as_another_decoder_reads_them(
 ) -> None:
     spans = spans_of(chunk, common, time)
     found = from_cbor(body_of(BUS, spans))
-    once = CborWire().deduplication_ids(common.detail_type, pa.array([f"id {n}" for n in range(9)])).to_pylist()
+    once = CborWire("sender").deduplication_ids(common.detail_type, pa.array([f"id {n}" for n in range(9)])).to_pylist()
     expected: list[dict[str, Any]] = [
         {
             "Source": common.source,
@@ -61,16 +62,33 @@ def test_botocore_reads_it_as_what_it_would_write() -> None:
 
 @given(texts, st.lists(texts, min_size=1, max_size=5, unique=True), st.sampled_from(["", "run 1"]))
 def test_a_deduplication_id_is_short_and_of_one_event_alone(event_type: str, ids: list[str], salt: str) -> None:
-    wire, given_ids = CborWire(salt), pa.array(ids, pa.string())
+    wire, given_ids = CborWire("sender", salt), pa.array(ids, pa.string())
     found = wire.deduplication_ids(event_type, given_ids).to_pylist()
     assert len({*found}) == len(ids)
     assert max(len(each.encode()) for each in found) <= 128
-    assert found == CborWire(salt).deduplication_ids(event_type, given_ids).to_pylist()
-    others = CborWire("another run").deduplication_ids(event_type, given_ids).to_pylist()
-    assert not {*found} & {*others}
+    assert found == CborWire("sender", salt).deduplication_ids(event_type, given_ids).to_pylist()
+    for other, kind in (
+        (CborWire("sender", "another run"), event_type),
+        (CborWire("another", salt), event_type),
+        (wire, f"{event_type}:"),
+    ):
+        assert not {*found} & {*other.deduplication_ids(kind, given_ids).to_pylist()}
 
 
-@pytest.mark.parametrize("length", [127, 128, 129])
+@pytest.mark.parametrize("length", [102, 103, 104])
 def test_only_what_is_too_long_is_hashed(length: int) -> None:
-    [found] = CborWire().deduplication_ids("t", pa.array(["x" * (length - 2)])).to_pylist()
-    assert (found == f"t:{'x' * (length - 2)}") == (length <= 128)
+    [found] = CborWire("sender").deduplication_ids("t", pa.array(["x" * length])).to_pylist()
+    assert found.endswith(f":{'x' * length}") == (length <= 103)
+
+
+def test_types_and_ids_are_not_taken_for_each_other() -> None:
+    wire = CborWire("sender")
+    [one], [other] = wire.deduplication_ids("a", pa.array(["b:c"])), wire.deduplication_ids("a:b", pa.array(["c"]))
+    assert one != other
+
+
+def test_what_is_around_full_entries_stays_within_a_megabyte() -> None:
+    common = Common("s" * 256, "t" * 128, "r" * 1_000)
+    envelope = "x" * (CUSTOM_BUS.bytes_per_request // 100 - entry_size(*common[:2], 0, common.resource))
+    entries = entries_of([envelope] * 100, common=common, wire=CborWire("sender"))
+    assert 970_000 < len(body_of("a" * 1_011, [Span(entries, 0, 100)])) <= 1_000_000
