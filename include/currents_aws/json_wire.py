@@ -1,4 +1,4 @@
-"""Entries as PutEvents and PutPartnerEvents take them, in AWS's JSON protocol."""
+"""Entries as PutEvents of a classic bus takes them, in the JSON protocol of AWS."""
 
 from __future__ import annotations
 

@@ -18,7 +18,6 @@ from botocore.exceptions import ClientError
 
 from currents_aws.crt_transport import CrtTransport
 from tests.tools.iam import Need
-from tests.tools.local_aws import CREDENTIALS
 
 ACCOUNT = "123456789012"  # moto's
 
@@ -106,15 +105,14 @@ def needs_of(calls: Iterable[Call]) -> list[Need]:
 def record(monkeypatch: pytest.MonkeyPatch) -> list[Call]:
     """A list to which the calls of the code under test are added from now on, until ``monkeypatch`` is undone.
 
-    Those of tests have credentials of their own (``LocalAws.client``), and are left out.
+    Those of tests are made with explicit credentials (``LocalAws.client``), and are left out.
     """
     calls: list[Call] = []
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "tested")
     through_boto3, through_the_runtime = BaseClient._make_api_call, CrtTransport.send  # type: ignore[attr-defined]
 
     def noted(client: Any, operation: str, params: Mapping[str, Any]) -> Call:
         call = Call(client.meta.service_model.service_name, operation, client.meta.region_name, params)
-        if client._request_signer._credentials.access_key != CREDENTIALS["AWS_ACCESS_KEY_ID"]:
+        if client._request_signer._credentials.method != "explicit":
             calls.append(call)
         return call
 
