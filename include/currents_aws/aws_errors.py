@@ -67,19 +67,23 @@ def remedy(code: str) -> str:
     return _REMEDIES.get(code, "correct the setup")
 
 
+def fault(failure: str, code: str, message: str, status: int, uri: str) -> CurrentsError:
+    """The fault for an error that AWS answered with; ``failure`` and ``uri`` as in ``translate``."""
+    text = f"{failure}: {scrubbed(code)}: {scrubbed(message)}".rstrip(": ")
+    if is_passing(code, status):
+        return TransientError(f"{text}; this passes by itself, clear the task to resume", uri=uri, code=code)
+    return SetupError(f"{text}; {remedy(code)}", uri=uri, code=code)
+
+
 def translate(error: BotoCoreError | ClientError, failure: str, uri: str) -> CurrentsError:
     """The fault for an error of botocore. ``failure`` says what failed, such as `read failed`, and ``uri`` where.
 
     It is a TransientError if the same call may work later, else a SetupError.
     """
     if isinstance(error, ClientError):
-        code = code_of(error)
-        message = scrubbed(str(error.response.get("Error", {}).get("Message", "")))
-        text = f"{failure}: {scrubbed(code)}: {message}".rstrip(": ")
+        message = str(error.response.get("Error", {}).get("Message", ""))
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        if is_passing(code, status):
-            return TransientError(f"{text}; this passes by itself, clear the task to resume", uri=uri, code=code)
-        return SetupError(f"{text}; {remedy(code)}", uri=uri, code=code)
+        return fault(failure, code_of(error), message, status, uri)
     if isinstance(error, HTTPClientError | AwsConnectionError):
         return TransientError(
             f"{failure}: {scrubbed(str(error))}; check the network, the region and the endpoint", uri=uri

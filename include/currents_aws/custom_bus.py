@@ -7,7 +7,7 @@ from concurrent.futures import Future
 
 import cbor2
 
-from currents_aws.aws_errors import is_passing, remedy
+from currents_aws.aws_errors import fault
 from currents_aws.cbor_wire import CborWire, body_of
 from currents_aws.put_target import PutTarget
 from currents_aws.scrub import scrubbed
@@ -66,8 +66,5 @@ class CustomBus(PutTarget):
         if isinstance(answer, NoAnswer):
             raise TransientError(f"lookup failed: no answer ({scrubbed(answer.reason)}); {_NETWORK}", uri=self.uri)
         if answer.code:
-            text = f"lookup failed: {scrubbed(answer.code)}: {scrubbed(answer.message)}".rstrip(": ")
-            if is_passing(answer.code, answer.status):
-                raise TransientError(f"{text}; this passes by itself, clear the task to resume", uri=self.uri)
-            raise SetupError(f"{text}; {remedy(answer.code)}", uri=self.uri, code=answer.code)
+            raise fault("lookup failed", answer.code, answer.message, answer.status, self.uri)
         return answer
