@@ -99,6 +99,7 @@ def test_a_bus_is_creating_for_a_moment_and_deleting_for_another(aws: LocalAws, 
 def test_a_bus_becomes_active_by_itself(v2: Any) -> None:
     arn = v2.create_event_bus(Name=f"bus-{uuid.uuid4()}")["EventBusArn"]
     v2.get_waiter("event_bus_active").wait(EventBusArn=arn, WaiterConfig={"Delay": 1, "MaxAttempts": 3})
+    assert v2.describe_event_bus(EventBusArn=arn)["State"] == "ACTIVE"
 
 
 def test_the_same_token_creates_no_second_bus(v2: Any) -> None:
