@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from heapq import merge
 from threading import Lock
 from typing import IO
@@ -20,6 +20,7 @@ class DryRunTarget:
     """A destination that accepts every entry and only counts it in ``forecast``."""
 
     in_flight = 8
+    look: Callable[[], None] | None = None
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits

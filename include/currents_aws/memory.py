@@ -124,6 +124,7 @@ class MemoryTarget:
         self.limits = limits
         self.wire: Wire = JsonWire()
         self.in_flight = 8
+        self.look: Callable[[], None] | None = None
         self.accepted: list[Entry] = []
         self.requests: list[int] = []
         self.answer = answer

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from currents_aws.aws_errors import is_passing, is_throttling, remedy
@@ -23,6 +23,9 @@ _TOO_LARGE = 413
 
 class PutTarget:
     """A destination that ``transport`` carries requests of ``operation`` to. ``uri`` names it in messages."""
+
+    # An accepted entry has arrived.
+    look: Callable[[], None] | None = None
 
     def __init__(self, transport: Transport, operation: str, wire: Wire, limits: Limits, uri: str) -> None:
         self.wire = wire

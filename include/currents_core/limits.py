@@ -21,6 +21,9 @@ class Limits:
 # AWS says "under 1 MB" both of an entry and of a request. A million bytes is safe however a megabyte is counted.
 EVENT_BUS = Limits(entries_per_request=10, bytes_per_request=1_000_000, bytes_per_entry=1_000_000)
 
+# Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutPartnerEvents.html
+PARTNER_SOURCE = Limits(entries_per_request=20, bytes_per_request=1_000_000, bytes_per_entry=1_000_000)
+
 # A custom bus takes 1 MB, too. AWS does not say whether it counts what is around the entries in CBOR, 24 KB at most.
 # Source: https://docs.aws.amazon.com/eventbridgev2/latest/APIReference/API_PutEvents.html
 CUSTOM_BUS = Limits(entries_per_request=100, bytes_per_request=975_000, bytes_per_entry=975_000)

@@ -154,6 +154,14 @@ class Target(Protocol):
     wire: Wire
     in_flight: int
 
+    @property
+    def look(self) -> Callable[[], None] | None:
+        """None where an accepted entry has arrived.
+
+        Elsewhere, what was accepted since the last look has arrived if the next look, begun after that, finds nothing
+        wrong. A look raises SetupError if it has not arrived, and TransientError if nobody can tell.
+        """
+
     def preflight(self) -> None:
         """Checks the destination before a run. Raises SetupError if it can't take events."""
 

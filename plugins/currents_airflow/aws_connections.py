@@ -16,15 +16,18 @@ _IN_ENVIRONMENT = "AIRFLOW_CONN_"
 
 def require_connections(connector: Connector) -> None:
     """Raises SetupError that names each AWS connection of a connector that does not exist, and where it is named."""
+    destination = connector.destination
     named = {
-        "source": connector.source.aws_conn_id,
-        "destination": connector.destination.aws_conn_id,
-        "state": connector.state.aws_conn_id,
+        "source.aws_conn_id": connector.source.aws_conn_id,
+        "destination.aws_conn_id": destination.aws_conn_id,
+        "state.aws_conn_id": connector.state.aws_conn_id,
     }
+    if destination.kind == "partner_source":
+        named["destination.customer_conn_id"] = destination.customer_conn_id
     places: dict[str, list[str]] = {}
     for place, conn_id in named.items():
         if conn_id is not None:
-            places.setdefault(conn_id, []).append(f"{place}.aws_conn_id")
+            places.setdefault(conn_id, []).append(place)
     missing = {conn_id: where for conn_id, where in places.items() if not _exists(conn_id)}
     if missing:
         known = [*(places.keys() - missing.keys()), *_environment()]

@@ -18,14 +18,19 @@ def connectors_file() -> Path | None:
     return Path(named) if named else None
 
 
+def partner_name() -> str | None:
+    """The name that AWS registered this organization with as a partner, or None where none is told."""
+    return conf.get("currents", "partner_name", fallback=None) or os.environ.get("CURRENTS_PARTNER_NAME")
+
+
 def all_connectors() -> Connectors:
     """The valid connectors, and what is wrong with the others. Raises SetupError where there is no readable file."""
-    return load_connectors(_file())
+    return load_connectors(_file(), partner_name())
 
 
 def one_connector(name: str) -> Connector:
     """The connector called ``name``. Raises SetupError where there is none, or where it has a fault."""
-    return load_connector(_file(), name)
+    return load_connector(_file(), name, partner_name())
 
 
 def _file() -> Path:

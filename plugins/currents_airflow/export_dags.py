@@ -90,7 +90,7 @@ def _doc(connector: Connector) -> str:
         bucket=source.bucket,
         prefix=source.prefix,
         kind=destination.kind.replace("_", " "),
-        bus=destination.name,
+        bus=connector.destination_name,
         region=destination.region,
         delay=connector.schedule.delay_minutes,
         lookback=connector.lookback_hours,

@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 # As many as threads share a client. Each one above botocore's ten would be opened and closed for every request, and
 # tell so in the log.
 _S3_CONNECTIONS = 24
-# The services of boto3 that send, by kind of destination.
-_SERVICES = {"event_bus": "events", "custom_bus": "eventbridgev2"}
 # The first release of boto3 that has the service `eventbridgev2`.
 _CUSTOM_BUS_SINCE = "1.43.102"
 # How long a conditional write may take. Whoever makes it would rather know, and look what became of it.
 _SWAP_SECONDS = 4
+# How long a look at a partner event source may take: a task that is told to stop has a last one.
+_LOOK_SECONDS = 2
 
 
 class RunParts:
@@ -80,17 +80,21 @@ class RunParts:
         from currents_aws.choose_transport import transport_for
         from currents_aws.custom_bus import CustomBus
         from currents_aws.event_bus import EventBus
+        from currents_aws.partner_source import PartnerSource
 
-        destination = self._connected.destination
-        client = self._sending_client(_SERVICES[destination.kind])
+        destination, name = self._connected.destination, self.connector.destination_name
+        client = self._sending_client("eventbridgev2" if destination.kind == "custom_bus" else "events")
         transport, limits = transport_for(client), destination.request_limits
         if destination.kind == "event_bus":
-            return EventBus(client, transport, destination.name, limits)
+            return EventBus(client, transport, name, limits)
+        if destination.kind == "partner_source":
+            looking = self._sending_client("events", connect_timeout=_LOOK_SECONDS, read_timeout=_LOOK_SECONDS)
+            return PartnerSource(looking, transport, name, destination.account, limits)
         # What is sent again on purpose differs from what was sent before, and not from its own retries.
         salt = self._run_id if self.request.is_replay or self.request.is_redrive else ""
-        return CustomBus(transport, destination.name, limits, sender=self.connector.name, salt=salt)
+        return CustomBus(transport, name, limits, sender=self.connector.name, salt=salt)
 
-    def _sending_client(self, service: str) -> Any:
+    def _sending_client(self, service: str, **settings: Any) -> Any:
         from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
         from botocore import __version__ as version
         from botocore.config import Config
@@ -105,7 +109,7 @@ class RunParts:
         )
         # The sender has its own retries, which know single entries; two layers of them would multiply. Of a custom bus,
         # boto3 would call the host of its account, and the fast transport that of the region.
-        config = Config(retries={"total_max_attempts": 1}, account_id_endpoint_mode="disabled")
+        config = Config(retries={"total_max_attempts": 1}, account_id_endpoint_mode="disabled", **settings)
         try:
             return hook.get_client_type(config=hook.config.merge(config))
         except UnknownServiceError:

@@ -1,4 +1,4 @@
-"""What Airflow's list of providers says of this project, and the setting that it adds to Airflow's configuration."""
+"""What Airflow's list of providers says of this project, and the settings that it adds to Airflow's configuration."""
 
 from __future__ import annotations
 
@@ -25,7 +25,18 @@ def provider_info() -> dict[str, Any]:
                         "version_added": "0.1.0",
                         "example": "/opt/airflow/config/connectors.yaml",
                         "default": None,
-                    }
+                    },
+                    "partner_name": {
+                        "description": (
+                            "The name that AWS registered this organization with as an EventBridge partner. "
+                            "Destinations of the kind partner_source need it. Without this setting, the environment "
+                            "variable CURRENTS_PARTNER_NAME has it."
+                        ),
+                        "type": "string",
+                        "version_added": "0.1.0",
+                        "example": "example.com",
+                        "default": None,
+                    },
                 },
             }
         },

@@ -101,6 +101,7 @@ class SimulatedTarget:
         self.limits = limits
         self.wire: Wire = JsonWire()
         self.in_flight = in_flight
+        self.look: Callable[[], None] | None = None
         # Whether nobody waits for answers any more.
         self.is_over: Callable[[], bool] = lambda: False
         self._destination = destination

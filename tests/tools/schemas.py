@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from currents_core.setup.settings import Destination
+from currents_core.setup.destination import EventBusDestination
 from currents_core.shaping.event_schema import event_schema, schema_text, stored_types
 
 FOLDER = Path(__file__).parents[2] / "docs" / "schemas"
@@ -12,7 +12,7 @@ FOLDER = Path(__file__).parents[2] / "docs" / "schemas"
 
 def files() -> dict[str, str]:
     """The names of the files and what they hold: schemas for the default source."""
-    source = Destination.model_fields["source"].default
+    source = EventBusDestination.model_fields["source"].default
     return {f"{name}.json": schema_text(event_schema(name, source)) for name in stored_types()}
 
 

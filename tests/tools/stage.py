@@ -60,7 +60,7 @@ def set_stage(aws: LocalAws) -> Connector:
     s3 = aws.client("s3")
     for bucket in {connector.source.bucket, connector.state.bucket}:
         s3.create_bucket(Bucket=bucket)
-    events, bus = aws.client("events"), connector.destination.name
+    events, bus = aws.client("events"), connector.destination_name
     events.create_event_bus(Name=bus)
     events.put_rule(Name="to-queue", EventBusName=bus, EventPattern=json.dumps(PATTERN))
     sqs = aws.client("sqs")

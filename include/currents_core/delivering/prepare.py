@@ -168,7 +168,7 @@ class Preparation:
         protected = self.personal_data.of_events(events, account.personal_data)
         is_nested = self.wire.is_nested
         envelopes = encode(protected, account.notes, mode, is_nested=is_nested)
-        rest = entry_size(self.connector.destination.source, events.event_type, 0, opened.arn)
+        rest = entry_size(self.connector.event_source, events.event_type, 0, opened.arn)
         sizes = pc.add(self._lengths(envelopes, rest), rest)
         fits = pc.less_equal(sizes, self.limits.bytes_per_entry)
         entries = self._entries(batched, events, envelopes, sizes)
@@ -191,7 +191,7 @@ class Preparation:
 
     def _entries(self, batched: Batched, events: Events, envelopes: Parts, sizes: pa.Array) -> Entries:
         frame = events.frame
-        common = Common(self.connector.destination.source, events.event_type, batched.opened.arn)
+        common = Common(self.connector.event_source, events.event_type, batched.opened.arn)
         rows = frame.index.to_numpy()
         return Entries(
             rows.tolist(),

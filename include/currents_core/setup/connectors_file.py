@@ -56,18 +56,19 @@ class _Entry:
         return ", ".join(each for each in (self.file, f"line {number}", place) if each) + f": {message}"
 
 
-def load_connectors(path: Path) -> Connectors:
+def load_connectors(path: Path, partner_name: str | None = None) -> Connectors:
     """Reads the connectors from the file or the folder at ``path``.
 
-    A faulty connector is left out and its faults are listed; the others stay usable. Raises SetupError if the path
-    can't be read, is not valid YAML, has no list of connectors, or is a folder without files.
+    ``partner_name`` is that of partner event sources whose connectors name no other. A faulty connector is left out,
+    and its faults are listed; the others stay usable. Raises SetupError if the path can't be read, is not valid YAML,
+    has no list of connectors, or is a folder without files.
     """
     faults: list[str] = []
     entries = list(_in_folder(path, faults) if path.is_dir() else _in_file(path, faults))
     valid: dict[str, Connector] = {}
     taken: dict[str, _Entry] = {}
     for entry in entries:
-        connector, found = _read(entry)
+        connector, found = _read(entry, partner_name)
         if connector and connector.name in valid:
             before = taken[connector.name]
             where = before.file or f"line {line_of(before.node)}"
@@ -79,9 +80,12 @@ def load_connectors(path: Path) -> Connectors:
     return Connectors(path, valid, tuple(faults))
 
 
-def load_connector(path: Path, name: str) -> Connector:
-    """The connector called ``name`` at ``path``. Raises SetupError if it is missing or faulty."""
-    connectors = load_connectors(path)
+def load_connector(path: Path, name: str, partner_name: str | None = None) -> Connector:
+    """The connector called ``name`` at ``path``, as ``load_connectors`` reads it.
+
+    Raises SetupError if it is missing or faulty.
+    """
+    connectors = load_connectors(path, partner_name)
     if name not in connectors.valid:
         known = ", ".join(connectors.valid) or "none"
         near = did_you_mean(name, connectors.valid)
@@ -136,7 +140,7 @@ def _in_folder(path: Path, faults: list[str]) -> Iterator[_Entry]:
                 faults.append(f"{name}: it must have the keys of one connector, such as `source`{_FORM}")
 
 
-def _read(entry: _Entry) -> tuple[Connector | None, list[str]]:
+def _read(entry: _Entry, partner_name: str | None) -> tuple[Connector | None, list[str]]:
     """The connector of an entry, or None, and its faults."""
     misread: list[MisreadError] = []
     try:
@@ -145,9 +149,17 @@ def _read(entry: _Entry) -> tuple[Connector | None, list[str]]:
         return None, [entry.line(error.line or line_of(entry.node), entry.place, error.message)]
     if entry.name and isinstance(value, dict):
         value = {"name": entry.name} | value
+    _tell_partner(value, partner_name)
     repeated = [entry.line(each.line or 0, entry.place, each.message) for each in misread]
     connector, faults = _validated(value, entry.name)
     return connector, [*map(entry.fault, faults), *repeated]
+
+
+def _tell_partner(value: Any, partner_name: str | None) -> None:
+    """Puts the name that is told once for all connectors where this one needs it and names no other."""
+    destination = value.get("destination") if isinstance(value, dict) else None
+    if partner_name and isinstance(destination, dict) and destination.get("kind") == "partner_source":
+        destination.setdefault("partner_name", partner_name)
 
 
 def _validated(value: Any, name: str | None) -> tuple[Connector | None, list[Fault]]:

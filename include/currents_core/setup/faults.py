@@ -26,6 +26,7 @@ _SENTENCES = {
     "tuple_type": "must be a list, such as [a, b]",
     "dict_type": "must have keys and values, such as {key: value}",
     "model_type": "must have keys and values, such as {key: value}",
+    "model_attributes_type": "must have keys and values, such as {key: value}",
     "date_type": _NOT_A_DAY,
     "date_parsing": _NOT_A_DAY,
     "date_from_datetime_parsing": _NOT_A_DAY,
@@ -53,13 +54,30 @@ def faults_of(error: ValidationError, model: type[BaseModel]) -> Iterator[Fault]
     for each in error.errors(include_url=False):
         # A list is called empty as well where none of its items is valid.
         if each["type"] != "too_short" or not each["input"]:
-            yield Fault(each["loc"], _message(each, model))
+            told = _of_the_kind(each)
+            yield Fault(_without_kinds(model, told["loc"]), _message(told, model))
 
 
 def did_you_mean(text: object, known: Iterable[str]) -> str:
     """The end of a message that names the nearest of what is known; empty if nothing is near."""
     near = get_close_matches(str(text), list(known), n=1)
     return f"; did you mean `{near[0]}`?" if near else ""
+
+
+def _of_the_kind(error: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The fault as one of the key that decides between several models, where it is one."""
+    if error["type"] not in {"union_tag_invalid", "union_tag_not_found"}:
+        return error
+    key, found = error["ctx"]["discriminator"].strip("'"), "literal_error"
+    if error["type"] == "union_tag_not_found":
+        misspelled = get_close_matches(key, error["input"], n=1)
+        [key], found = (misspelled, "extra_forbidden") if misspelled else ([key], "missing")
+    return {"type": found, "loc": (*error["loc"], key), "input": error["ctx"].get("tag")}
+
+
+def _without_kinds(model: type[BaseModel], loc: Loc) -> Loc:
+    """A place as it is in the file. The validator also names which of several models it took."""
+    return tuple(step for place, step in enumerate(loc) if step not in _by_kind(_type_at(model, loc[:place])))
 
 
 def _message(error: Mapping[str, Any], model: type[BaseModel]) -> str:
@@ -74,9 +92,10 @@ def _message(error: Mapping[str, Any], model: type[BaseModel]) -> str:
     if kind == "string_type" and isinstance(error["input"], bool | int | float):
         sentence += "; put it in quotes"
     if kind == "literal_error":
-        near = did_you_mean(error["input"], get_args(_type_at(model, loc)))
-        if near:
-            return f"{sentence}{near}"
+        kinds = _by_kind(_type_at(model, loc[:-1]))
+        near = did_you_mean(error["input"], kinds or get_args(_type_at(model, loc)))
+        if near or kinds:
+            return f"{sentence}{near or '; expected: ' + ', '.join(kinds)}"
     field = _field_at(model, loc)
     return f"{sentence}; expected: {field.description}" if field and field.description else sentence
 
@@ -98,10 +117,20 @@ def _type_at(annotation: Any, loc: Loc) -> Any:
     for step in loc:
         if isinstance(step, int):
             annotation = _plain(next(iter(get_args(annotation)), None))
+        elif kinds := _by_kind(annotation):
+            annotation = kinds.get(step)
         else:
             field = _keys(annotation).get(step)
             annotation = _plain(field.annotation) if field else None
     return annotation
+
+
+def _by_kind(annotation: Any) -> Mapping[str, Any]:
+    """The models of a union, by the value of the key that decides between them; none if it is no such union."""
+    models = [each for each in get_args(annotation) if isinstance(each, type) and issubclass(each, BaseModel)]
+    # A model or None is no choice between models.
+    choices = models if len(models) > 1 else []
+    return {kind: each for each in choices for kind in get_args(each.model_fields["kind"].annotation)}
 
 
 def _plain(annotation: Any) -> Any:
@@ -120,6 +149,7 @@ def _metadata(annotation: Any) -> FieldInfo | None:
 
 
 def _keys(annotation: Any) -> Mapping[str, FieldInfo]:
-    """The fields of a model by the names they have in the file; none if it is no model."""
+    """The fields of a model, or of the first of several, by the names they have in the file; none if it is no model."""
+    annotation = next(iter(_by_kind(annotation).values()), annotation)
     fields: Mapping[str, FieldInfo] = getattr(annotation, "model_fields", {})
     return {field.alias or name: field for name, field in fields.items()}

@@ -3,80 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Collection
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from difflib import get_close_matches
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from currents_core.catalog import catalog, documented_fields
-from currents_core.limits import CUSTOM_BUS, EVENT_BUS, Limits, put_events_quota
-from currents_core.setup.patterns import matches_any, require_pattern
-
-# arn:partition:events:region:account:event-bus/name
-# Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html
-# Source of the second: https://docs.aws.amazon.com/eventbridgev2/latest/APIReference/API_PutEvents.html
-_BUS_ARNS = {
-    "event_bus": re.compile(r"^arn:[\w-]+:events:(?P<region>[\w-]+):\d{12}:event-bus/[\w./-]+\Z", re.ASCII),
-    "custom_bus": re.compile(
-        r"^arn:[\w-]+:events:(?P<region>[\w-]+):\d{12}:event-busv2/[a-zA-Z0-9][\w.-]{0,255}/[a-z0-9]{25}\Z",
-        re.ASCII,
-    ),
-}
-_ARN_FORMS = {
-    "event_bus": "arn:aws:events:<region>:<account>:event-bus/<name>",
-    "custom_bus": "arn:aws:events:<region>:<account>:event-busv2/<name>/<25 characters>",
-}
-_LIMITS = {"event_bus": EVENT_BUS, "custom_bus": CUSTOM_BUS}
+from currents_core.setup.destination import Destination
+from currents_core.setup.fields import Bucket, ConnId, Model, Name, Patterns, PlainValue, Prefix, Rate
+from currents_core.setup.patterns import matches_any
 
 # How alike two names are, from 0 to 1, where one is taken for a misspelling of the other.
 _NEAR_MISS = 0.85
 
 
-def _folder(prefix: str) -> str:
-    """The prefix without leading slashes and with one at its end; empty for the bucket's root."""
-    if not prefix.isprintable():
-        raise ValueError("the prefix contains a control character; remove it")
-    return f"{prefix.strip('/')}/" if prefix.strip("/") else ""
-
-
-def _plain_value(value: Any) -> Any:
-    if not isinstance(value, str | int | float):
-        raise ValueError("must be text, a number, true or false; for missing values there is `is_null`")
-    return value
-
-
-# S3 keys end at 1,024 bytes, and what follows a prefix takes some of them.
-Prefix = Annotated[
-    str, Field(max_length=500, description="a folder in the bucket, up to 500 characters"), AfterValidator(_folder)
-]
-Pattern = Annotated[
-    str,
-    AfterValidator(require_pattern),
-    Field(description="a shell pattern on the event type, such as users.messages.*; quotes keep `*` text"),
-]
-Patterns = tuple[Pattern, ...]
-Name = Annotated[str, Field(min_length=1, max_length=500, description="the name of a field, as in the event")]
-PlainValue = Annotated[Any, AfterValidator(_plain_value)]
-# Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
-Bucket = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\Z", description="the name of an S3 bucket")]
-ConnId = Annotated[
-    str | None,
-    # An empty id would silently stand for the machine's own credentials.
-    Field(min_length=1, description="an Airflow connection id, or null for the machine's own credentials"),
-]
-Rate = Annotated[float | None, Field(gt=0, description="a number above 0, or null for no limit of its own")]
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, regex_engine="python-re", allow_inf_nan=False)
-
-
-class Location(_Model):
+class Location(Model):
     """A folder in S3: where Braze writes, or where the state is kept."""
 
     bucket: Bucket
@@ -98,70 +42,7 @@ class State(Location):
         return f"{now.astimezone(UTC) - timedelta(days=self.retention_days):%Y-%m-%d}"
 
 
-class LimitSettings(_Model):
-    """Limits below EventBridge's own, for regions and emulators that still enforce older ones. Sizes are in bytes."""
-
-    entries_per_request: Annotated[
-        int | None,
-        Field(ge=1, le=CUSTOM_BUS.entries_per_request, description="1 to 10, or to 100 for a custom bus"),
-    ] = None
-    bytes_per_request: Annotated[
-        int | None, Field(ge=1_000, le=EVENT_BUS.bytes_per_request, description="1,000 to 1,000,000")
-    ] = None
-    bytes_per_entry: Annotated[
-        int | None, Field(ge=1_000, le=EVENT_BUS.bytes_per_entry, description="1,000 to 1,000,000")
-    ] = None
-
-
-class Destination(_Model):
-    """Where events are sent, and the `source` that consumers match in their rules."""
-
-    kind: Annotated[Literal["event_bus", "custom_bus"], Field(description="event_bus or custom_bus")]
-    name: Annotated[str, Field(pattern=r"^[\w./:-]+\Z", max_length=1600, description="the name of the bus, or its ARN")]
-    region: Annotated[str, Field(pattern=r"^[a-z]{2,}(-[a-z]+)+-\d\Z", description="an AWS region such as us-east-1")]
-    aws_conn_id: ConnId = "aws_default"
-    # Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html
-    source: Annotated[
-        str, Field(pattern=r"^(?!aws\.).{1,256}\Z", description="up to 256 characters, not beginning with `aws.`")
-    ] = "braze.currents"
-    limits: LimitSettings = LimitSettings()
-
-    @property
-    def request_limits(self) -> Limits:
-        """The limits of one request and of one entry: the settings, or else EventBridge's own."""
-        told = {name: value for name, value in self.limits if value is not None}
-        own = _LIMITS[self.kind]
-        limits = replace(own, **{name: min(value, getattr(own, name)) for name, value in told.items()})
-        # An entry must fit into a request.
-        return replace(limits, bytes_per_entry=min(limits.bytes_per_entry, limits.bytes_per_request))
-
-    @model_validator(mode="after")
-    def _name_is_of_the_kind(self) -> Destination:
-        for kind, pattern in _BUS_ARNS.items():
-            if kind != self.kind and pattern.match(self.name):
-                raise ValueError(f"name is the ARN of another kind of bus; set kind to {kind}")
-        if self.kind == "custom_bus" and not self.name.startswith("arn:"):
-            raise ValueError(f"a custom bus is named by its ARN; expected {_ARN_FORMS[self.kind]}")
-        return self
-
-    @model_validator(mode="after")
-    def _requests_are_within_the_limits_of_the_kind(self) -> Destination:
-        told, most = self.limits.entries_per_request, _LIMITS[self.kind].entries_per_request
-        if told and told > most:
-            raise ValueError(f"limits.entries_per_request is {told}, but {self.kind} takes {most}; lower it")
-        return self
-
-    @model_validator(mode="after")
-    def _arn_is_of_the_region(self) -> Destination:
-        arn = _BUS_ARNS[self.kind].match(self.name)
-        if self.name.startswith("arn:") and not arn:
-            raise ValueError(f"name is not the ARN of such a bus; expected {_ARN_FORMS[self.kind]}")
-        if arn and arn["region"] != self.region:
-            raise ValueError(f"name is a bus in {arn['region']}, but region is {self.region}; make them match")
-        return self
-
-
-class EventTypes(_Model):
+class EventTypes(Model):
     """Which event types to export, as shell patterns. If a type matches both, ``exclude`` wins."""
 
     include: Annotated[Patterns, Field(description="a list of shell patterns on the event type")] = ("*",)
@@ -172,7 +53,7 @@ class EventTypes(_Model):
         return matches_any(event_type, self.include) and not matches_any(event_type, self.exclude)
 
 
-class Budget(_Model):
+class Budget(Model):
     """How fast all tasks of the connector together may send. Whichever limit is reached first applies."""
 
     share_of_quota: Annotated[
@@ -196,7 +77,7 @@ class Budget(_Model):
         return self.slots + self.backfill_slots
 
 
-class Schedule(_Model):
+class Schedule(Model):
     """When hours run automatically."""
 
     delay_minutes: Annotated[
@@ -208,7 +89,7 @@ class Schedule(_Model):
     start: Annotated[date, Field(description="the first day, as YYYY-MM-DD")] = date(2026, 1, 1)
 
 
-class Notice(_Model):
+class Notice(Model):
     """A message that one of Airflow's notifiers sends: its class, and the arguments of that class."""
 
     notifier: Annotated[
@@ -218,10 +99,10 @@ class Notice(_Model):
             description="a notifier class such as airflow.providers.amazon.aws.notifications.sns.SnsNotifier",
         ),
     ]
-    arguments: dict[str, Any] = {}
+    arguments: dict[str, Any] = Field(default_factory=dict)
 
 
-class Notify(_Model):
+class Notify(Model):
     """Who is notified when something goes wrong."""
 
     on_failure: tuple[Notice, ...] = ()
@@ -231,7 +112,7 @@ class Notify(_Model):
     ] = 60
 
 
-class PersonalDataRule(_Model):
+class PersonalDataRule(Model):
     """What to do with some fields of some event types. The first rule that applies to a field decides."""
 
     action: Annotated[Literal["drop", "redact", "hash"], Field(description="drop, redact or hash")]
@@ -267,7 +148,7 @@ class PersonalDataRule(_Model):
         return near[0] if near else None
 
 
-class PersonalDataSettings(_Model):
+class PersonalDataSettings(Model):
     """What to do with personal data before anything is sent or parked."""
 
     rules: tuple[PersonalDataRule, ...] = ()
@@ -284,7 +165,7 @@ class PersonalDataSettings(_Model):
         return self
 
 
-class Condition(_Model):
+class Condition(Model):
     """What a field must be for its row to be sent. A field that is null or missing meets only `is_null: true`."""
 
     field: Name
@@ -313,12 +194,12 @@ class Condition(_Model):
         return self
 
 
-class Connector(_Model):
+class Connector(Model):
     """One configured stream, from a folder of Currents files to a destination."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,100}\Z", description="lower-case letters, digits and _")]
     source: Annotated[Location, Field(description="where Braze writes: bucket, prefix and aws_conn_id")]
-    destination: Annotated[Destination, Field(description="where events go: kind, name, region and more")]
+    destination: Destination
     state: Annotated[
         State, Field(description="where the exporter keeps its state: bucket, prefix, aws_conn_id and retention_days")
     ]
@@ -341,10 +222,20 @@ class Connector(_Model):
     ] = True
 
     @property
+    def destination_name(self) -> str:
+        """The name of the destination, as AWS knows it."""
+        return self.destination.name_for(self.name)
+
+    @property
+    def event_source(self) -> str:
+        """The `source` of the events, which rules match."""
+        return self.destination.source_for(self.name)
+
+    @property
     def stream(self) -> str:
         """From where to where the events go. Books are of one stream."""
         source, destination = self.source, self.destination
-        place = f"{destination.kind} {destination.name} in {destination.region}"
+        place = f"{destination.kind} {self.destination_name} in {destination.region}"
         return f"s3://{source.bucket}/{source.prefix} → {place}"
 
     @cached_property
@@ -357,19 +248,19 @@ class Connector(_Model):
     def rates(self) -> tuple[float | None, float | None]:
         """The whole budget: requests and entries per second. None is no limit, and one of the two always is one.
 
-        Without a setting, the requests are a share of the quota of the region, which only classic buses have.
+        Without a setting, the requests are a share of the quota of the region, if AWS publishes one.
         """
         requests, entries = self.budget.requests_per_second, self.budget.entries_per_second
-        if requests is None and self.destination.kind == "event_bus":
-            requests = self.budget.share_of_quota * put_events_quota(self.destination.region)
+        if requests is None and self.destination.quota is not None:
+            requests = self.budget.share_of_quota * self.destination.quota
         return requests, entries
 
     @model_validator(mode="after")
-    def _custom_bus_has_a_budget(self) -> Connector:
-        if self.destination.kind == "custom_bus" and self.budget.entries_per_second is None:
+    def _has_a_budget(self) -> Connector:
+        if self.destination.quota is None and self.budget.entries_per_second is None:
             raise ValueError(
-                "budget.entries_per_second is missing: AWS publishes no quota of custom buses that a share could be "
-                "taken of; set it to the events per second that this connector may send"
+                f"budget.entries_per_second is missing: AWS publishes no quota for a {self.destination.kind} that a "
+                "share could be taken of; set it to the events per second that this connector may send"
             )
         return self
 

@@ -100,10 +100,10 @@ class CurrentsToEventBridgeOperator(CurrentsOperator):
         if not self._datasets:
             return OperatorLineage()
         connector = self.settings()
-        bucket, bus = f"s3://{connector.source.bucket}", connector.destination
+        bucket, region = f"s3://{connector.source.bucket}", connector.destination.region
         return OperatorLineage(
             inputs=[Dataset(namespace=bucket, name=name) for name in self._datasets],
-            outputs=[Dataset(namespace=f"eventbridge://{bus.region}", name=_dataset(bus.name))],
+            outputs=[Dataset(namespace=f"eventbridge://{region}", name=_dataset(connector.destination_name))],
         )
 
     def on_kill(self) -> None:

@@ -20,12 +20,13 @@ CUSTOM = "arn:aws:events:us-east-1:123456789012:event-busv2/orders/abcdefghijklm
 BAD = """
   - name: Bad!
     source: {bucket: x}
-    destination: {kind: kinesis, name: bus, source: aws.x}
+    destination: {kind: event_bus, name: bus, source: aws.x}
     state: {bucket: braze-files, prefxi: state}
     lookback_hours: 999
     budget: {share_of_quota: 2}
     budget: {share_of_quota: 3}
 """
+PARTNER = "{kind: partner_source, account: '123456789012', region: us-east-1, partner_name: example.com, %s}"
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -44,7 +45,7 @@ def test_defaults_are_what_the_documentation_says(tmp_path: Path) -> None:
     good = load_connectors(write(tmp_path, f"connectors:{GOOD}")).valid["good"]
     assert good.source.prefix == "currents/"
     assert (good.source.aws_conn_id, good.state.aws_conn_id) == (None, "aws_default")
-    assert (good.lookback_hours, good.rates, good.destination.source) == (72, (600, None), "braze.currents")
+    assert (good.lookback_hours, good.rates, good.event_source) == (72, (600, None), "braze.currents")
     assert (good.rates, good.budget.all_slots) == ((600, None), 6)
     assert good.destination.request_limits == EVENT_BUS
     assert good.event_types.wants("anything.at.All")
@@ -67,7 +68,6 @@ def test_every_fault_is_reported_at_once_with_line_place_and_remedy(tmp_path: Pa
     for place, remedy in [
         ("line 2, connectors[0].name", "lower-case letters, digits and _"),
         ("line 3, connectors[0].source.bucket", "the name of an S3 bucket"),
-        ("line 4, connectors[0].destination.kind", "event_bus"),
         ("line 4, connectors[0].destination.region", "missing; add it; expected: an AWS region such as us-east-1"),
         ("line 4, connectors[0].destination.source", "not beginning with `aws.`"),
         ("line 5, connectors[0].state.prefxi", "there is no such key; did you mean `prefix`?"),
@@ -76,7 +76,7 @@ def test_every_fault_is_reported_at_once_with_line_place_and_remedy(tmp_path: Pa
         ("line 8, connectors[0]", "the key `budget` appears twice"),
     ]:
         assert any(place in fault and remedy in fault for fault in connectors.faults), (place, report)
-    assert len(connectors.faults) == 9
+    assert len(connectors.faults) == 8
 
 
 @pytest.mark.parametrize(
@@ -99,6 +99,21 @@ def test_every_fault_is_reported_at_once_with_line_place_and_remedy(tmp_path: Pa
             "is 11, but event_bus takes 10; lower it",
         ),
         (
+            "destination: {kind: kinesis, name: b, region: us-east-1}",
+            "destination.kind: not one of the choices; expected: event_bus, partner_source, custom_bus",
+        ),
+        (
+            "destination: {kind: event_buss, name: b, region: us-east-1}",
+            "destination.kind: not one of the choices; did you mean `event_bus`?",
+        ),
+        ("destination: {name: b, region: us-east-1}", "destination.kind: missing; add it"),
+        ("destination: event_bus", "destination: must have keys and values"),
+        (f"destination: {PARTNER % 'source: x'}", "destination.source: there is no such key"),
+        (f"destination: {PARTNER % 'account: 123456789012'}", "destination.account: must be text; put it in quotes"),
+        ("destination: {kind: partner_source, account: '12345678901', region: us-east-1}", "twelve digits in quotes"),
+        (f"destination: {PARTNER % 'limits: {entries_per_request: 21}'}", "but partner_source takes 20; lower it"),
+        (f"destination: {PARTNER % 'customer_conn_id: null'}", "publishes no quota for a partner_source"),
+        (
             "state: {bucket: acme, retention_days: 4}\n    lookback_hours: 72",
             "set it to 5 or more, or lower lookback_hours",
         ),
@@ -110,6 +125,20 @@ def test_settings_that_contradict_each_other_are_refused(tmp_path: Path, line: s
     connectors = load_connectors(write(tmp_path, f"connectors:{rest}\n    {line}\n"))
     assert not connectors.valid
     assert complaint in connectors.report()
+
+
+def test_a_partner_source_needs_an_account_and_a_region_and_the_name_that_is_told_once(tmp_path: Path) -> None:
+    rest = "\n".join(each for each in GOOD.splitlines() if not each.strip().startswith(("destination:", "budget:")))
+    destination = "destination: {kind: partner_source, account: '123456789012', region: us-east-1}"
+    text = f"connectors:{rest}\n    {destination}\n    budget: {{entries_per_second: 500}}\n"
+    path = write(tmp_path, text)
+    assert "destination.partner_name: missing; add it" in load_connectors(path).report()
+    found = load_connector(path, "good", "example.com")
+    assert found.destination_name == found.event_source == "aws.partner/example.com/good/123456789012"
+    assert found.stream.endswith("partner_source aws.partner/example.com/good/123456789012 in us-east-1")
+    assert found.destination.request_limits.entries_per_request == 20
+    own = write(tmp_path, text.replace("region:", "partner_name: other.com, region:"))
+    assert load_connector(own, "good", "example.com").event_source.startswith("aws.partner/other.com/")
 
 
 def test_a_custom_bus_has_its_own_limits_and_no_share_of_a_quota(tmp_path: Path) -> None:
