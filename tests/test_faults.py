@@ -216,6 +216,35 @@ def test_a_zombie_that_wakes_up_is_fenced(stage: Stage) -> None:
     assert stage.totals() == Counts(read=20_000, sent=20_000)
 
 
+def test_a_source_whose_bus_is_deleted_in_the_middle_of_a_run_loses_nothing(stage: Stage) -> None:
+    """EventBridge goes on to accept what it now drops: it is noticed, and goes again once the source is ACTIVE."""
+    ids, events = stage.put(files=4, rows=10_000), stage.aws.client("events")
+    stage.aws.register_partner()
+    stage.bus = f"aws.partner/{stage.bus}/faults/123456789012"
+    events.create_partner_event_source(Name=stage.bus, Account="123456789012")
+    code, said = stage.run()
+    assert code == ENDED_EARLY
+    assert "it is PENDING until" in said
+    assert stage.aws.counts()["requests"] == 0, "nothing is sent to a source that is not ACTIVE"
+
+    events.create_event_bus(Name=stage.bus, EventSourceName=stage.bus)
+    with stage.start(rate=500) as process:
+        stage.wait_for_accepted(4_000)
+        events.delete_event_bus(Name=stage.bus)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == ENDED_EARLY
+    assert "it is PENDING until" in said
+    assert stage.saved_rows() <= len(stage.ids()), "only what arrived is in the books"
+
+    events.create_event_bus(Name=stage.bus, EventSourceName=stage.bus)
+    code, said = stage.run()
+    assert code == 0, said
+    assert set(stage.ids()) == set(ids)
+    assert stage.totals() == Counts(read=40_000, sent=40_000)
+    # Repeated is what arrived after the last look that found the source ACTIVE.
+    assert stage.ids().total() - len(ids) < 5 * 20 * 500
+
+
 def test_letters_that_can_not_be_written_fail_the_task_and_a_rerun_resumes(stage: Stage) -> None:
     ids = stage.put(files=2, rows=1_000)
     plan = FaultPlan(seed=3, entry_refusal=0.02, hold=True)

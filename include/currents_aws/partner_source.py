@@ -17,7 +17,7 @@ from currents_aws.json_wire import JsonWire, body_of
 from currents_aws.put_target import PutTarget
 from currents_aws.transport import Answer, NoAnswer, Transport
 from currents_core.entry import Span
-from currents_core.errors import CurrentsError, SetupError, TransientError
+from currents_core.errors import CurrentsError, DroppedError, SetupError
 from currents_core.limits import PARTNER_SOURCE, Limits
 from currents_core.ports import Invalid, Result
 
@@ -120,13 +120,14 @@ class PartnerSource(PutTarget):
     def look(self) -> None:
         """Looks whether what was sent since the last look has arrived; see ``Target``.
 
-        Raises SetupError if the source is not ACTIVE, TransientError if nobody can tell.
+        Raises SetupError if the source is not ACTIVE, DroppedError if it was deleted and created anew meanwhile,
+        TransientError if the look fails.
         """
         found = source_state(self._client, self._name, self._account)
         if found is None or not found.is_active:
             raise SetupError(_why_not(found), uri=self.uri)
         if self._created and found.created != self._created:
-            raise TransientError(
+            raise DroppedError(
                 "it was deleted and created anew meanwhile; what was sent since the last look goes again, clear the "
                 "task to resume",
                 uri=self.uri,

@@ -5,6 +5,7 @@
     ├── TransientError    the same call may work later: retry the task
     │   ├── ConflictError another writer changed the object first
     │   ├── FencedError   another task took the file over: stop at once
+    │   ├── DroppedError  the destination dropped what it had accepted: that goes again
     │   └── StoppedError  the task was asked to stop
     ├── FileError         this file can't be read: deliver the others, then fail the task
     └── DeliveryError     the task delivered what it could, and some files are open: fail at once; a rerun resumes
@@ -64,6 +65,10 @@ class ConflictError(TransientError):
 
 class FencedError(TransientError):
     """Another task took over the lease of a file. This task must not write anything more about the file."""
+
+
+class DroppedError(TransientError):
+    """The destination may have dropped events since the last look. None of them counts as sent."""
 
 
 class StoppedError(TransientError):

@@ -159,7 +159,7 @@ class Target(Protocol):
         """None where an accepted entry has arrived.
 
         Elsewhere, what was accepted since the last look has arrived if the next look, begun after that, finds nothing
-        wrong. A look raises SetupError if it has not arrived, and TransientError if nobody can tell.
+        wrong. A look raises SetupError or DroppedError if it has not, and another TransientError if nobody can tell.
         """
 
     def preflight(self) -> None:

@@ -10,7 +10,7 @@ import orjson
 from currents_aws.json_wire import JsonWire
 from currents_core.delivering.prepare import Batched
 from currents_core.entry import Entry, Span, Wire
-from currents_core.errors import TransientError
+from currents_core.errors import SetupError, TransientError
 from currents_core.file_key import SourceFile
 from currents_core.limits import Limits
 from currents_core.ports import SENT, Completion, Failed, Invalid, Result
@@ -54,17 +54,40 @@ class Watcher:
     def accepted(self, process: Process, put: Put) -> None:
         """The destination accepted an entry."""
 
+    def looking(self, process: Process) -> float:
+        """A process begins to look. Returns the time."""
+        return 0.0
+
+    def looked(self, process: Process, began: float) -> None:
+        """A look that began then found the destination active."""
+
     def answered(self, process: Process, puts: Sequence[Put]) -> None:
         """The process learns that these entries were accepted."""
 
 
 @dataclass
 class Destination:
-    """The destination of all processes."""
+    """The destination of all processes.
+
+    One that ``is_watched`` is not always active, and then drops what it accepts.
+    """
 
     scheduler: Scheduler
     watcher: Watcher = field(default_factory=Watcher)
     faults: DestinationFaults = field(default_factory=DestinationFaults)
+    is_watched: bool = False
+    is_active: bool = True
+
+    def deactivate(self, seconds: float) -> None:
+        """Has everything that is accepted from now on be dropped, for some time."""
+        self.is_active = False
+        self.scheduler.tell(f"the destination is PENDING for {seconds} s")
+        self.scheduler.after(seconds, None, self.activate)
+
+    def activate(self) -> None:
+        """Has what is accepted arrive again."""
+        self.is_active = True
+        self.scheduler.tell("the destination is ACTIVE")
 
     def arrive(self, process: Process, puts: Sequence[Put], answer: Callable[[list[Result]], None]) -> None:
         """A request arrives. ``answer`` is called if an answer gets back."""
@@ -90,7 +113,8 @@ class Destination:
             return Failed("ThrottlingException", "", "throttled")
         if fate < faults.throttled + faults.failed:
             return Failed("InternalFailure", "", "outage")
-        self.watcher.accepted(process, put)
+        if self.is_active:
+            self.watcher.accepted(process, put)
         return SENT
 
 
@@ -101,7 +125,7 @@ class SimulatedTarget:
         self.limits = limits
         self.wire: Wire = JsonWire()
         self.in_flight = in_flight
-        self.look: Callable[[], None] | None = None
+        self.look = self._look if destination.is_watched else None
         # Whether nobody waits for answers any more.
         self.is_over: Callable[[], bool] = lambda: False
         self._destination = destination
@@ -120,14 +144,35 @@ class SimulatedTarget:
             if scheduler.random.random() < self._destination.faults.ended:
                 complete(TransientError("the credentials ran out"))
                 return
-            if not self.is_over():
+            if not self.is_over() and not self.look:
                 watcher.answered(process, [put for put, result in zip(puts, results, strict=True) if result == SENT])
             complete(results)
 
         scheduler.soon(None, lambda: self._destination.arrive(process, puts, answer))
 
+    def confirmed(self, span: Span) -> None:
+        """The process takes entries of a destination that is watched as accepted."""
+        self._destination.watcher.answered(self._process, [_put(span, entry) for entry in span])
+
     def close(self) -> None:
         """Does nothing."""
+
+    def _look(self) -> None:
+        """Looks whether the destination is active; see ``Target``."""
+        destination, process = self._destination, self._process
+        scheduler, watcher = destination.scheduler, destination.watcher
+        began = watcher.looking(process)
+        scheduler.pause()
+        is_lost, is_active = scheduler.random.random() < destination.faults.failed / 2, destination.is_active
+        scheduler.tell(f"{process.name}: looks: {'no answer' if is_lost else is_active}")
+        # Long enough for answers to arrive meanwhile.
+        for _ in range(scheduler.random.randint(1, 20)):
+            scheduler.pause()
+        if is_lost:
+            raise TransientError("the look failed")
+        if not is_active:
+            raise SetupError("it is PENDING")
+        watcher.looked(process, began)
 
 
 def _put(span: Span, entry: Entry) -> Put:

@@ -23,6 +23,9 @@ from tests.simulation.source import Source
 from tests.simulation.store import Bucket, StoreFaults
 
 _MOST_STEPS = 20_000
+_WATCHED = 4
+# Looks tell of no shorter time, in seconds.
+_PENDING = (60.0, 61.0, 100.0, 300.0)
 _STALLS = (0.0, 4.0, 20.0, 61.0, 90.0)
 _EXPORT: list[Kind] = ["export"]
 _REDRIVE: list[Kind] = ["redrive"]
@@ -54,6 +57,8 @@ class History:
         self.left, self.most = random.randint(2, 6), random.choice((2, 2, 3))
         state.faults, source.faults = store_faults(random)
         self.world.destination.faults = destination_faults(random)
+        # Decided by the seed's number, so that the others draw what they drew before there were such destinations.
+        self.world.destination.is_watched = seed % _WATCHED == 0
 
     def play(self) -> Summary:
         """Plays it to its end."""
@@ -194,6 +199,9 @@ class History:
 
     def _change(self) -> None:
         random, world = self.random, self.world
+        if world.destination.is_watched and world.destination.is_active and random.random() < 0.4:
+            world.destination.deactivate(random.choice(_PENDING))
+            return
         what = random.choice(("source", "source", "source", "settings", "fix", "down"))
         if what == "source":
             self.source.change()
@@ -216,6 +224,7 @@ class History:
         world.state.faults, world.source.faults, world.state.is_down = StoreFaults(), StoreFaults(), False
         never = world.destination.faults.never
         world.destination.faults = DestinationFaults(never=never)
+        world.destination.activate()
         while world.state.limbo:
             world.state.land_late(int(random.random() * len(world.state.limbo)))
         for actor in self.active:

@@ -22,6 +22,8 @@ from tests.simulation.store import Watch
 
 # Nothing is sent without a swap that was confirmed and began this long ago, in seconds.
 _STALE = 5.0
+# Nothing is sent to a destination that is watched without a look that began this long ago.
+_UNSEEN = 15.0
 
 
 @dataclass
@@ -44,6 +46,7 @@ class Record(Watch):
     answered: dict[str, set[Place]] = field(default_factory=dict)
     due: dict[str, set[Place]] = field(default_factory=dict)
     saved: set[Place] = field(default_factory=set)
+    looked: float | None = None
 
     def failed(self, key: str) -> None:
         """A write failed: what it was for is not given back if no later one succeeds."""
@@ -202,6 +205,9 @@ class Oracle(Watcher):
             require(key not in record.lost, "a task sends what it knows to be another's")
             age = record.clock() - record.confirmed.get(key, -1e9)
             require(age < _STALE, f"a task sends {age:.1f} s after its last confirmed swap")
+        if record.looked is not None:
+            age = record.clock() - record.looked
+            require(age < _UNSEEN, f"a task sends {age:.1f} s after its last look")
 
     @_noted
     def accepted(self, process: Process, put: Put) -> None:
@@ -216,6 +222,14 @@ class Oracle(Watcher):
         require(self.records[process].wants(put.event_type, put.id), f"{put.id} was sent, and is not wanted")
         self.accepted_rows.add(put.place)
         self.accepted_ids[put.event_type, put.id] += 1
+
+    def looking(self, process: Process) -> float:
+        """A process begins to look."""
+        return self.records[process].clock()
+
+    def looked(self, process: Process, began: float) -> None:
+        """A look found the destination active."""
+        self.records[process].looked = began
 
     def answered(self, process: Process, puts: Sequence[Put]) -> None:
         """A process learns what was accepted."""

@@ -58,6 +58,7 @@ _PREPARE = "currents_core.delivering.prepare:Preparation"
 _LETTERS = "currents_core.books.dead_letter"
 _COMPACT, _DAY_PAGES = "currents_core.books.compact:Compaction", "currents_core.books.day_pages:DayPages"
 _DAYS = "currents_core.books.days:Days"
+_CONFIRM = "currents_core.delivering.confirm:Confirmer"
 
 FAULTS = [
     Fault(
@@ -216,4 +217,19 @@ FAULTS = [
     Fault(
         "ids of a day are taken for those of one slice", f"{_DAYS}._with_ids", "-found.first, bounds)", "-found.first)"
     ),
+    Fault(
+        "what may be dropped counts at once",
+        f"{_CONFIRM}.__init__",
+        "self._hold_back if look else accept",
+        "accept",
+    ),
+    Fault(
+        "a look tells of what was accepted after it began",
+        f"{_CONFIRM}._look_now",
+        "    for span, result in held:",
+        "    held, self._held = held + self._held, []\n    for span, result in held:",
+    ),
+    Fault("looks far apart tell of what was between them", f"{_CONFIRM}._require_near", "apart >=", "-1 >="),
+    Fault("a look that fails forgets what waited for it", f"{_CONFIRM}._look_now", "held + self._held", "self._held"),
+    Fault("sending goes on without looks", f"{_CONFIRM}.hold", "< _STALE_SECONDS", "< 1e9"),
 ]

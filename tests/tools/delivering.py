@@ -21,6 +21,7 @@ from botocore.config import Config
 from currents_aws.choose_transport import transport_for
 from currents_aws.custom_bus import CustomBus
 from currents_aws.event_bus import EventBus
+from currents_aws.partner_source import PartnerSource
 from currents_aws.s3 import S3Objects
 from currents_core.books.layout import Layout
 from currents_core.books.ledger import Ledger
@@ -36,13 +37,12 @@ ENDED_EARLY = 3
 
 
 def main(source: str, state: str, bus: str, *, rate: float, lease: float, owner: str) -> int:
-    """Delivers what is below `in/` of the source bucket. The ARN of a custom bus tells itself from other names."""
-    kind = "custom_bus" if ":event-busv2/" in bus else "event_bus"
+    """Delivers what is below `in/` of the source bucket. ``bus`` may also be the name of a partner event source."""
     connector = Connector.model_validate(
         {
             "name": "faults",
             "source": {"bucket": source, "prefix": "in"},
-            "destination": {"kind": kind, "name": bus, "region": "us-east-1"},
+            "destination": destination_of(bus),
             "state": {"bucket": state},
             "budget": {"entries_per_second": 10_000},
         }
@@ -53,7 +53,7 @@ def main(source: str, state: str, bus: str, *, rate: float, lease: float, owner:
     delivery = Delivery(
         connector=connector,
         source=files,
-        target=target_of(kind, bus),
+        target=target_of(connector),
         pacer=Pacer(rate, None),
         ledger=Ledger(store, Layout(), lease=lease),
         owner=owner,
@@ -68,12 +68,26 @@ def main(source: str, state: str, bus: str, *, rate: float, lease: float, owner:
     return 0
 
 
-def target_of(kind: str, bus: str) -> Target:
-    """The bus as a destination."""
-    service = {"event_bus": "events", "custom_bus": "eventbridgev2"}[kind]
+def destination_of(bus: str) -> dict[str, str]:
+    """The settings of a destination, from a name that tells what it is."""
+    if bus.startswith("aws.partner/"):
+        _, partner, _, account = bus.split("/")
+        return {"kind": "partner_source", "partner_name": partner, "account": account, "region": "us-east-1"}
+    kind = "custom_bus" if ":event-busv2/" in bus else "event_bus"
+    return {"kind": kind, "name": bus, "region": "us-east-1"}
+
+
+def target_of(connector: Connector) -> Target:
+    """The destination of a connector."""
+    destination, name = connector.destination, connector.destination_name
+    service = "eventbridgev2" if destination.kind == "custom_bus" else "events"
     client: Any = boto3.Session().client(service, config=Config(retries={"total_max_attempts": 1}))  # type: ignore[call-overload]
     transport = transport_for(client)
-    return CustomBus(transport, bus) if kind == "custom_bus" else EventBus(client, transport, bus)
+    if destination.kind == "custom_bus":
+        return CustomBus(transport, name)
+    if destination.kind == "partner_source":
+        return PartnerSource(client, transport, name, destination.account)
+    return EventBus(client, transport, name)
 
 
 def start(

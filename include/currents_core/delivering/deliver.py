@@ -14,10 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
-from traceback import walk_tb
 from typing import Any
-
-import numpy as np
 
 from currents_core.books.account import Account
 from currents_core.books.dead_letter import DeadLetter, Letter
@@ -25,9 +22,11 @@ from currents_core.books.head import FileState
 from currents_core.books.ledger import Held, Ledger
 from currents_core.counted import counted
 from currents_core.crew import Crew, Threads
+from currents_core.delivering.confirm import Confirmer
 from currents_core.delivering.fetch import Fetched, Fetcher, Work
+from currents_core.delivering.file_fault import fault_of_file
 from currents_core.delivering.keep import BEAT_SECONDS, Keeper
-from currents_core.delivering.open_file import OpenFile
+from currents_core.delivering.open_file import OpenFile, rows_to_deliver
 from currents_core.delivering.open_slice import OpenSlice
 from currents_core.delivering.park import park
 from currents_core.delivering.prepare import Batched, Preparation
@@ -40,13 +39,11 @@ from currents_core.errors import (
     FileError,
     StoppedError,
     TransientError,
-    is_of_the_machine,
-    lack_of_machine,
 )
 from currents_core.file_key import Slice, SourceFile
 from currents_core.mode import Mode
 from currents_core.ports import ObjectStore, Sent, Target
-from currents_core.reading.read import Batch, read
+from currents_core.reading.read import read
 from currents_core.sending.figures import SendFigures
 from currents_core.sending.pacer import Pacer
 from currents_core.sending.retry import Backoff
@@ -58,6 +55,9 @@ from currents_core.shaping.personal_data import PersonalData
 log = logging.getLogger(__name__)
 
 _BEATS_PER_LINE = 5
+# Of all tasks of a connector. EventBridge's control plane takes 50 requests a second of an account.
+# Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html
+_LOOKS_PER_SECOND = 10
 # Longer than any wait that ends by itself: for the circuit, or for a slice that another task has.
 _STILL_SECONDS = 1_200.0
 
@@ -107,13 +107,20 @@ class Delivery:
             on_beat=self._on_beat,
             beat_seconds=self.beat_seconds,
         )
+        self._confirmer = Confirmer(
+            self.crew,
+            self.target.look,
+            accept=self._accept,
+            fail=self._fail,
+            every=self.connector.budget.all_slots / _LOOKS_PER_SECOND,
+        )
         self._sender = Sender(
             self.target,
             self.pacer,
-            acknowledge=self._accept,
+            acknowledge=self._confirmer.accept,
             refuse=self._refuse,
             backoff=self.backoff,
-            hold=self._keeper.hold,
+            hold=lambda: self._keeper.hold() or self._confirmer.hold(),
             crew=self.crew,
         )
 
@@ -137,7 +144,8 @@ class Delivery:
             check=self._sender.check,
         )
         # The sender ends first, so that the last answers are saved when the slices are given back.
-        with self.share if work else nullcontext(), self._keeper, self._sender:
+        share, confirmer = (self.share, self._confirmer) if work else (nullcontext(), nullcontext())
+        with share, self._keeper, confirmer, self._sender:
             try:
                 held = self._send_all(fetcher, work.items())
                 for one, holder in held:
@@ -186,6 +194,7 @@ class Delivery:
                     break
                 self._take_in(fetched)
         self._sender.drain()
+        self._confirmer.drain(self._sender.check)
         self._keeper.finish(self._sender.check)
         return held
 
@@ -222,24 +231,11 @@ class Delivery:
             contents = read(path, file.file.uri)
             file_type = file.file.event_type or contents.event_type
             for batch in contents.batches:
-                for mode, part in self._parts(file, batch):
+                for mode, part in rows_to_deliver(file, batch, self.mode):
                     yield from self._preparation.entries(file, opened.seen, file_type, part, mode)
                 self._progress.rows_read += len(batch.frame)
         except Exception as error:
-            raise _fault_of_file(error, file.file.uri) from error
-
-    def _parts(self, file: OpenFile, batch: Batch) -> Iterator[tuple[Mode, Batch]]:
-        """The rows of a batch to deliver, by how they are marked."""
-        if file.asked is None:
-            yield self.mode, batch
-            return
-        rows = batch.frame.index.to_numpy()
-        for mode in dict.fromkeys(mode for _, mode in file.asked):
-            wanted = np.zeros(len(rows), bool)
-            for (_, of_mode), asked in file.asked.items():
-                wanted |= asked.mask(rows) if of_mode == mode else False
-            if wanted.any():
-                yield mode, batch._replace(frame=batch.frame[wanted])
+            raise fault_of_file(error, file.file.uri) from error
 
     def _of_those_asked_for(self, entries: Entries) -> Entries:
         """The entries, if the maximum allows them all; else puts those that it allows and raises _EnoughError."""
@@ -279,6 +275,7 @@ class Delivery:
             self._account.add(file.outcome)
 
     def _on_beat(self) -> None:
+        self._confirmer.on_beat()
         if self._progress.stands_still(self.figures) > _STILL_SECONDS:
             # Whatever it is that can't happen: nobody would look at a task that is green and holds its slices for ever.
             minutes = f"{_STILL_SECONDS / 60:.0f} minutes"
@@ -298,17 +295,3 @@ def _batched(span: Span) -> Batched:
     origin = span.entries.origin
     assert isinstance(origin, Batched), "only prepared entries are sent"
     return origin
-
-
-def _fault_of_file(error: Exception, uri: str) -> Exception:
-    """A FileError for whatever reading or preparing a file raised; other faults that are known stay as they are."""
-    if isinstance(error, FileError) and not error.uri:
-        return FileError(f"{error}; replace or remove it", uri=uri)
-    if isinstance(error, CurrentsError):
-        return error
-    if is_of_the_machine(error):
-        return lack_of_machine(error, uri)
-    # Its own text may contain values from records.
-    *_, (place, line) = walk_tb(error.__traceback__)
-    what = f"{type(error).__name__} at {Path(place.f_code.co_filename).name}:{line}"
-    return FileError(f"can't be read or prepared ({what}); replace or remove it", uri=uri)

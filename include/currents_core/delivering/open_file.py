@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from threading import Lock
 
@@ -18,6 +18,7 @@ from currents_core.delivering.spool import Spool
 from currents_core.errors import FileError
 from currents_core.file_key import SourceFile
 from currents_core.mode import Mode
+from currents_core.reading.read import Batch
 
 # Accepted rows and the fingerprints of their ids.
 Accepted = tuple[Sequence[int], Fingerprints]
@@ -189,3 +190,17 @@ class OpenFile:
             left = Counts(read=-len(asked), sent=-went, dead_lettered=went - len(asked))
             account.event_types[event_type] = account.of(event_type) + left
         return account
+
+
+def rows_to_deliver(opened: OpenFile, batch: Batch, mode: Mode) -> Iterator[tuple[Mode, Batch]]:
+    """The rows of a batch to deliver, by how they are marked: all as ``mode`` says, or letters as they were."""
+    if opened.asked is None:
+        yield mode, batch
+        return
+    rows = batch.frame.index.to_numpy()
+    for each in dict.fromkeys(mode for _, mode in opened.asked):
+        wanted = np.zeros(len(rows), bool)
+        for (_, of_mode), asked in opened.asked.items():
+            wanted |= asked.mask(rows) if of_mode == each else False
+        if wanted.any():
+            yield each, batch._replace(frame=batch.frame[wanted])

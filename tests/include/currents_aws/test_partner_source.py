@@ -9,7 +9,7 @@ import pytest
 from currents_aws.choose_transport import transport_for
 from currents_aws.partner_source import PartnerSource
 from currents_core.entry import Common, Span
-from currents_core.errors import CurrentsError, SetupError, TransientError
+from currents_core.errors import CurrentsError, DroppedError, SetupError
 from currents_core.ports import SENT, Failed, Invalid, Result
 from tests.tools.awaiting import Awaited
 from tests.tools.entries import entries_of
@@ -126,7 +126,7 @@ def test_a_source_that_was_created_anew_since_the_last_look_may_have_dropped_eve
     aws.forward(5)
     events.create_partner_event_source(Name=source, Account=ACCOUNT)
     associate(events, source)
-    with pytest.raises(TransientError, match=r"created anew meanwhile.*goes again"):
+    with pytest.raises(DroppedError, match=r"created anew meanwhile.*goes again"):
         target.look()
 
 

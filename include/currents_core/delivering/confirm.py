@@ -1,0 +1,145 @@
+"""Holds back what a destination accepted until a look finds that it arrived.
+
+Some destinations accept events that they drop: only a look that began after the answer tells. Until then such rows
+count as not sent, so they go again if the look finds something wrong, or if the task dies before.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from threading import Lock
+from types import TracebackType
+from typing import Self
+
+from currents_core.crew import Crew, Job
+from currents_core.entry import Span
+from currents_core.errors import CurrentsError, DroppedError, TransientError
+from currents_core.ports import Sent
+
+log = logging.getLogger(__name__)
+
+# Nothing is sent when the last look that found nothing wrong began longer ago, in seconds. It bounds what is sent to a
+# destination that drops it, and what is held back.
+_STALE_SECONDS = 15.0
+# Looks that are further apart tell nothing of what was between them, in seconds. So after as long without a look, the
+# delivery ends.
+_APART_SECONDS = 60.0
+_PAUSE = 0.5
+
+Accept = Callable[[Span, Sent], None]
+
+
+class Confirmer:
+    """Passes accepted entries on to ``accept``: at once where ``look`` is None, else after the next look.
+
+    A context manager: entering it looks, so that nothing is sent to a destination that drops it, and leaving it has a
+    last look. ``fail`` is called with the fault that must end the delivery. Looks are at least ``every`` seconds apart.
+    ``look`` is that of a ``Target``.
+    """
+
+    def __init__(
+        self,
+        crew: Crew,
+        look: Callable[[], None] | None,
+        *,
+        accept: Accept,
+        fail: Callable[[CurrentsError], None],
+        every: float,
+    ) -> None:
+        self._crew = crew
+        self._look = look
+        self._accept = accept
+        self._fail = fail
+        self._every = every
+        # Whoever sends asks for each request: nothing stands between it and a destination that needs no looks.
+        self.accept: Accept = self._hold_back if look else accept
+        self._held: list[tuple[Span, Sent]] = []
+        self._guard = Lock()
+        self._looking: Job[None] | None = None
+        self._looked_at = self._seen_at = 0.0
+        self._is_asked = False
+        self._fault: CurrentsError | None = None
+        self._is_over = False
+
+    def __enter__(self) -> Self:
+        if self._look:
+            self._seen_at = self._crew.seconds()
+            self._look()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._wait()
+        if self._held:
+            self._look_now()
+        if self._held and self._fault and error is None:
+            # What can't be confirmed is not saved, so the delivery is not through.
+            raise self._fault
+
+    def hold(self) -> float:
+        """Seconds to wait before anything may be sent: 0 unless the last look is too long ago."""
+        if not self._look or self._crew.seconds() - self._seen_at < _STALE_SECONDS:
+            return 0.0
+        self._is_asked = True
+        return _PAUSE
+
+    def on_beat(self) -> None:
+        """Starts a look if one is due and somebody waits for it."""
+        is_due = self._crew.seconds() - self._looked_at >= self._every
+        if is_due and (self._held or self._is_asked) and (self._looking is None or self._looking.done()):
+            self._looking = self._crew.start(self._look_now)
+
+    def drain(self, check: Callable[[], None]) -> None:
+        """Looks until nothing is held back. ``check`` raises the error that ends the delivery."""
+        self._wait()
+        while self._held:
+            check()
+            self._look_now()
+            if self._held:
+                self._crew.sleep(_PAUSE)
+        check()
+
+    def _hold_back(self, span: Span, result: Sent) -> None:
+        with self._guard:
+            self._held.append((span, result))
+
+    def _wait(self) -> None:
+        if self._looking:
+            self._looking.result()
+
+    def _look_now(self) -> None:
+        """Looks, and passes on what was accepted before it."""
+        assert self._look
+        if self._is_over:
+            return
+        self._looked_at = began = self._crew.seconds()
+        with self._guard:
+            held, self._held = self._held, []
+        try:
+            self._look()
+            self._require_near()
+        except CurrentsError as error:
+            with self._guard:
+                self._held = held + self._held
+            self._not_seen(error)
+            return
+        self._seen_at, self._is_asked = began, False
+        for span, result in held:
+            self._accept(span, result)
+
+    def _require_near(self) -> None:
+        apart = self._crew.seconds() - self._seen_at
+        if apart >= _APART_SECONDS:
+            raise DroppedError(
+                f"nobody looked at the destination for {apart:.0f} s, so it may have dropped what was sent; that goes "
+                "again, clear the task to resume"
+            )
+
+    def _not_seen(self, error: CurrentsError) -> None:
+        self._fault = error
+        may_pass = isinstance(error, TransientError) and not isinstance(error, DroppedError)
+        if may_pass and self._crew.seconds() - self._seen_at < _APART_SECONDS:
+            log.warning("what was sent can't be confirmed yet: %s", error)
+            return
+        self._is_over = True
+        self._fail(error)

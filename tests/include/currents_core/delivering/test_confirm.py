@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from currents_aws.memory import MemoryTarget
+from currents_core.books.account import Counts
+from currents_core.delivering import confirm
+from currents_core.delivering.confirm import Confirmer
+from currents_core.entry import Span
+from currents_core.errors import CurrentsError, DroppedError, SetupError, TransientError
+from currents_core.ports import SENT, Sent
+from tests.tools.entries import entries_of
+from tests.tools.house import OPEN, Hands, House, table
+
+
+class Looks:
+    """A destination's looks: each ends as the next of ``fates`` says, and well when there are no more."""
+
+    def __init__(self, *fates: Exception | None) -> None:
+        self.fates = list(fates)
+        self.count = 0
+        self.meanwhile: Callable[[], Any] = lambda: None
+
+    def __call__(self) -> None:
+        self.count += 1
+        self.meanwhile()
+        if fate := self.fates.pop(0) if self.fates else None:
+            raise fate
+
+
+class Told:
+    """A confirmer, what it passed on and what it said must end the delivery."""
+
+    def __init__(self, looks: Looks | None, every: float = 1.0) -> None:
+        self.crew = Hands()
+        self.accepted: list[Span] = []
+        self.faults: list[CurrentsError] = []
+        self.confirmer = Confirmer(self.crew, looks, accept=self.accept, fail=self.faults.append, every=every)
+
+    def accept(self, span: Span, _: Sent) -> None:
+        self.accepted.append(span)
+
+    def check(self) -> None:
+        for fault in self.faults:
+            raise fault
+
+
+def span() -> Span:
+    return Span(entries_of(["{}"]), 0, 1)
+
+
+def house(looks: Looks) -> House:
+    target = MemoryTarget()
+    target.look = looks
+    return House(target)
+
+
+PENDING = SetupError("it is PENDING")
+THROTTLED = TransientError("slow down")
+
+
+def test_where_an_accepted_entry_has_arrived_nothing_is_held_back() -> None:
+    told = Told(None)
+    with told.confirmer:
+        told.confirmer.accept(span(), SENT)
+        assert len(told.accepted) == 1
+        assert told.confirmer.hold() == 0
+        told.confirmer.on_beat()
+
+
+def test_a_look_passes_on_what_was_accepted_before_it_began_and_nothing_later() -> None:
+    looks = Looks()
+    told = Told(looks)
+    with told.confirmer:
+        first, second = span(), span()
+        told.confirmer.accept(first, SENT)
+        assert not told.accepted
+        looks.meanwhile = lambda: told.confirmer.accept(second, SENT) if looks.count == 2 else None
+        told.crew.sleep(1)
+        told.confirmer.on_beat()
+        told.confirmer._wait()
+        assert told.accepted == [first]
+    assert told.accepted == [first, second]
+
+
+def test_nothing_is_sent_to_a_destination_that_drops_it() -> None:
+    one = house(Looks(PENDING))
+    file = one.put(OPEN, "a.parquet", table(["x"]))
+    with pytest.raises(SetupError, match="PENDING"):
+        one.deliver(file)
+    assert not one.target.accepted
+    assert one.deliver(file) == Counts(read=1, sent=1)
+
+
+@pytest.mark.parametrize("fault", [PENDING, DroppedError("created anew")])
+def test_what_was_dropped_goes_again(fault: CurrentsError) -> None:
+    one = house(Looks(None, fault))
+    file = one.put(OPEN, "a.parquet", table(["x", "y"]))
+    with pytest.raises(type(fault)):
+        one.deliver(file)
+    assert one.ids() == {"x": 1, "y": 1}, "they were accepted, and dropped"
+    assert one.account().totals == Counts(), "the books say that nothing went"
+    assert one.deliver(file) == Counts(read=2, sent=2)
+    assert one.ids() == {"x": 2, "y": 2}
+
+
+def test_a_look_that_fails_for_a_while_loses_nothing_and_repeats_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    one = house(Looks(None, THROTTLED, THROTTLED))
+    file = one.put(OPEN, "a.parquet", table(["x", "y"]))
+    assert one.deliver(file) == Counts(read=2, sent=2)
+    assert one.ids() == {"x": 1, "y": 1}
+    assert "can't be confirmed yet: slow down" in caplog.text
+
+
+def test_a_minute_without_a_look_that_tells_anything_ends_the_delivery() -> None:
+    looks = Looks(None, THROTTLED, THROTTLED)
+    told = Told(looks)
+    expected = pytest.raises(TransientError, match="slow down")
+    with expected, told.confirmer:
+        told.confirmer.accept(span(), SENT)
+        told.crew.sleep(59)
+        told.confirmer._look_now()
+        assert not told.faults
+        told.crew.sleep(2)
+        told.confirmer._look_now()
+        assert told.faults == [THROTTLED]
+        told.confirmer.accept(span(), SENT)
+        told.confirmer.drain(told.check)
+    assert looks.count == 3, "no more looks when the delivery ends"
+    assert not told.accepted
+
+
+def test_a_look_tells_nothing_of_what_was_more_than_a_minute_before() -> None:
+    told = Told(Looks())
+    expected = pytest.raises(DroppedError, match=r"nobody looked at the destination for 61 s.*clear the task")
+    with expected, told.confirmer:
+        told.confirmer.accept(span(), SENT)
+        told.crew.sleep(61)
+        told.confirmer.drain(told.check)
+    assert not told.accepted
+
+
+def test_sending_waits_for_a_look_when_the_last_is_too_long_ago_and_asks_for_one() -> None:
+    looks = Looks()
+    told = Told(looks)
+    with told.confirmer:
+        assert told.confirmer.hold() == 0
+        told.crew.sleep(16)
+        told.confirmer.on_beat()
+        assert looks.count == 1, "nobody asked, and nothing waits"
+        assert told.confirmer.hold() > 0
+        told.confirmer.on_beat()
+        told.confirmer._wait()
+        assert looks.count == 2
+        assert told.confirmer.hold() == 0
+
+
+def test_looks_are_as_far_apart_as_they_must_be() -> None:
+    looks = Looks()
+    told = Told(looks, every=5.0)
+    with told.confirmer:
+        for _ in range(20):
+            told.confirmer.accept(span(), SENT)
+            told.crew.sleep(1)
+            told.confirmer.on_beat()
+            told.confirmer._wait()
+        assert 4 <= looks.count <= 5
+
+
+def test_a_delivery_that_is_told_to_stop_has_a_last_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(confirm, "_PAUSE", 0.001)
+    looks = Looks()
+    one = house(looks)
+    file = one.put(OPEN, "a.parquet", table(["x", "y"]))
+    delivery = one.delivery(max_events=1)
+    assert delivery.deliver({file.slice: [file]}).totals == Counts()
+    assert looks.count >= 2
+    assert one.account().totals.sent == 0
+    assert one.deliver(file) == Counts(read=2, sent=2)
+    assert one.ids() == {"x": 1, "y": 1}
+
+
+def test_a_delivery_that_ends_early_and_can_not_confirm_fails() -> None:
+    one = house(Looks(None, PENDING))
+    file = one.put(OPEN, "a.parquet", table(["x", "y"]))
+    with pytest.raises(SetupError, match="PENDING"):
+        one.delivery(max_events=1).deliver({file.slice: [file]})
+    assert one.deliver(file) == Counts(read=2, sent=2)
+    assert one.ids() == {"x": 2, "y": 1}
