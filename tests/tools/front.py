@@ -1,8 +1,9 @@
 """A strict front before moto: holds the limits of PutEvents that moto does not, and records every accepted entry.
 
 It is a test double. What moto lacks it models, in the modules that front_services names: custom buses, partner event
-sources, schemas and quotas. What it does not know goes to moto as it came. What it has seen is told under `/_front/`.
-By a plan, it also does what a service far away does at times: throttles, fails, is slow, and closes connections.
+sources, global endpoints, schemas and quotas. What it does not know goes to moto as it came. What it has seen is told
+under `/_front/`. By a plan, it also does what a service far away does at times: throttles, fails, is slow, and closes
+connections.
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tests.tools.fault_plan import FaultCourse, FaultPlan, read_plan
 from tests.tools.front_clock import Clock
+from tests.tools.front_endpoint_put import EndpointPut
 from tests.tools.front_moto import Moto
-from tests.tools.front_put import BusPut, Puts
+from tests.tools.front_put import BusPut, Put, Puts
 from tests.tools.front_record import Record
 from tests.tools.front_rules import Limits
 from tests.tools.front_services import Services
+from tests.tools.front_wire import member
 
 PUT_EVENTS = "AWSEvents.PutEvents"
 DELETE_BUS = "AWSEvents.DeleteEventBus"
@@ -114,7 +117,7 @@ class Front:
 
     async def _answer(self, request: Request, body: bytes, target: str | None) -> ASGIApp:
         if target == PUT_EVENTS:
-            return await self._puts.befall(BusPut(request, body, self._moto, self._limits))
+            return await self._puts.befall(self._put(request, body))
         modelled = await self._services.answer(request, body)
         if modelled:
             return modelled
@@ -122,6 +125,12 @@ class Front:
             self._puts.record.faults["s3_unavailable"] += 1
             return Response(SLOW_DOWN, 503, media_type="application/xml")
         return await self._moto.send(request, body)
+
+    def _put(self, request: Request, body: bytes) -> Put:
+        # To look for the endpoint of each request would cost another reading of it.
+        if b'"EndpointId"' in body and member(body, "EndpointId") is not None:
+            return EndpointPut(request, body, self._moto, self._limits, self._services.endpoints)
+        return BusPut(request, body, self._moto, self._limits)
 
 
 def _number(request: Request, name: str, default: int) -> int:

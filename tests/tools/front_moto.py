@@ -81,6 +81,10 @@ class Moto:
         async with self._looks[key]:
             return self._is_known(key) or await self._look(request, key)
 
+    async def has_bus_in(self, region: str, name: str) -> bool:
+        """Whether a bus exists in a region; it is looked for each time."""
+        return (await self.call("events", region, DESCRIBE_BUS, {"Name": name})).status_code == 200
+
     def _is_known(self, key: BusKey) -> bool:
         return time.monotonic() - self._buses.get(key, -BUS_SECONDS) < BUS_SECONDS
 

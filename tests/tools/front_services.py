@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
 from tests.tools.front_clock import Clock
 from tests.tools.front_custom_put import CustomPuts
+from tests.tools.front_endpoints import Endpoints
 from tests.tools.front_moto import Moto
 from tests.tools.front_partners import Partners
 from tests.tools.front_put import Puts
@@ -27,7 +30,9 @@ class Services:
     def __init__(self, clock: Clock, moto: Moto, course: Puts) -> None:
         self._custom_buses = CustomPuts(clock, moto, course).api()
         self.partners = Partners(clock, moto, course)
-        self._events = self.partners.api()
+        self.endpoints = Endpoints(clock)
+        api = self.partners.api()
+        self._events = replace(api, handlers={**api.handlers, **self.endpoints.handlers()})
         self.quotas = Quotas()
         self._quotas = self.quotas.api()
         self._schemas = schemas_api(clock)
@@ -38,7 +43,7 @@ class Services:
         if path.startswith(CUSTOM_BUSES) and "smithy-protocol" in request.headers:
             return await self._custom_buses.answer(request, body, path.removeprefix(CUSTOM_BUSES), {})
         service, _, operation = request.headers.get("x-amz-target", "").partition(".")
-        if service == EVENTS and self._is_of_partners(operation, body):
+        if service == EVENTS and self._is_modelled(operation, body):
             return await self._events.answer(request, body, operation, {})
         if service == QUOTAS and member(body, "ServiceCode") == SERVICE_CODE:
             return await self._quotas.answer(request, body, operation, {})
@@ -47,8 +52,8 @@ class Services:
             return await self._schemas.answer_path(request, body)
         return None
 
-    def _is_of_partners(self, operation: str, body: bytes) -> bool:
-        """Whether a call of EventBridge's is about partner event sources. Other buses are moto's."""
+    def _is_modelled(self, operation: str, body: bytes) -> bool:
+        """Whether a call of EventBridge's is about partner event sources, or global endpoints. The rest is moto's."""
         is_modelled = operation in self._events.handlers or operation in self._events.puts
         return is_modelled and bool(operation != "CreateEventBus" or member(body, "EventSourceName"))
 
