@@ -24,15 +24,17 @@ from currents_core.errors import SetupError
 _WITHOUT_END = 86_400.0
 
 
-def crt_refusal(client: BaseClient) -> str | None:
+def crt_refusal(client: BaseClient, global_url: str = "") -> str | None:
     """Why requests of ``client`` can't go through the Common Runtime, in words for a log line; None if they can.
+
+    ``global_url`` is the address of a global endpoint, if they go to one.
 
     Raises SetupError if the CA bundle does not exist or can't be read.
     """
-    return next(_refusals(client), None)
+    return next(_refusals(client, global_url or client.meta.endpoint_url), None)
 
 
-def _refusals(client: BaseClient) -> Iterator[str]:
+def _refusals(client: BaseClient, url: str) -> Iterator[str]:
     model, session = client.meta.service_model, _session(client)
     config: Any = client.meta.config
     if model.resolved_protocol not in PROTOCOLS:
@@ -45,30 +47,33 @@ def _refusals(client: BaseClient) -> Iterator[str]:
         yield "the proxy has settings of its own (proxies_config)"
     if not isinstance(session, URLLib3Session):
         yield f"the client has an HTTP session of its own ({type(session).__name__})"
-    elif _proxy_url(client).startswith("https:"):
+    elif _proxy_url(client, url).startswith("https:"):
         yield "the proxy itself is reached over TLS"
-    else:
+    elif url.startswith("https:"):
         yield from _bundle_refusal(client)
 
 
 def _bundle_refusal(client: BaseClient) -> Iterator[str]:
-    if client.meta.endpoint_url.startswith("https:"):
-        try:
-            _tls(client)
-        except RuntimeError:
-            yield "the Common Runtime can't read the CA bundle (verify, AWS_CA_BUNDLE)"
+    try:
+        _tls(client)
+    except RuntimeError:
+        yield "the Common Runtime can't read the CA bundle (verify, AWS_CA_BUNDLE)"
 
 
 class CrtSettings:
     """Where and how requests of ``client`` are sent. Timeouts are in seconds.
 
+    With a ``global_url`` they go there, which is the address of a global endpoint, and are signed for all regions.
+
     Raises SetupError if the CA bundle can't be read.
     """
 
-    def __init__(self, client: BaseClient) -> None:
-        url = urlsplit(client.meta.endpoint_url)
+    def __init__(self, client: BaseClient, global_url: str = "") -> None:
+        address = global_url or client.meta.endpoint_url
+        url = urlsplit(address)
         config: Any = client.meta.config
         self.secure = url.scheme == "https"
+        self.is_global = bool(global_url)
         self.host, self.port = _host_and_port(url)
         # The default port must not be in the Host header, or the signature would differ.
         default = 443 if self.secure else 80
@@ -79,7 +84,7 @@ class CrtSettings:
         self.connect_timeout = float(config.connect_timeout or _WITHOUT_END)
         self.read_timeout = float(config.read_timeout or _WITHOUT_END)
         self.tls = _tls(client) if self.secure else None
-        self.proxy = _proxy(_proxy_url(client))
+        self.proxy = _proxy(_proxy_url(client, address))
         self.socket = SocketOptions()
         self.socket.connect_timeout_ms = max(1, int(self.connect_timeout * 1000))
         self.socket.keep_alive = bool(config.tcp_keepalive)
@@ -90,9 +95,9 @@ def _session(client: BaseClient) -> Any:
     return endpoint.http_session
 
 
-def _proxy_url(client: BaseClient) -> str:
-    """The URL of the proxy that botocore would use, after NO_PROXY; empty if none."""
-    return _session(client)._proxy_config.proxy_url_for(client.meta.endpoint_url) or ""
+def _proxy_url(client: BaseClient, url: str) -> str:
+    """The URL of the proxy that botocore would use to reach ``url``, after NO_PROXY; empty if none."""
+    return _session(client)._proxy_config.proxy_url_for(url) or ""
 
 
 def _proxy(proxy_url: str) -> HttpProxyOptions | None:

@@ -6,7 +6,7 @@ import hashlib
 from io import BytesIO
 from typing import Any, NamedTuple, cast
 
-from awscrt.auth import AwsCredentialsProvider, AwsSigningConfig, aws_sign_request
+from awscrt.auth import AwsCredentialsProvider, AwsSigningAlgorithm, AwsSigningConfig, aws_sign_request
 from awscrt.http import HttpHeaders, HttpRequest
 from botocore.client import BaseClient
 from botocore.exceptions import NoCredentialsError
@@ -29,7 +29,11 @@ class CrtSigner:
         model = client.meta.service_model
         config: Any = client.meta.config
         self._credentials = cast(Any, client)._get_credentials()
-        self._region = client.meta.region_name
+        self._algorithm, self._region = AwsSigningAlgorithm.V4, client.meta.region_name
+        if settings.is_global:
+            # Any of its regions may take a request.
+            self._algorithm = AwsSigningAlgorithm.V4_ASYMMETRIC
+            self._region = config.sigv4a_signing_region_set or "*"
         self._service = model.signing_name
         self._path = settings.path
         self._headers = (("Host", settings.host_header), ("User-Agent", config.user_agent))
@@ -41,6 +45,7 @@ class CrtSigner:
         headers = HttpHeaders([*self._headers, *operation.headers, ("Content-Length", str(len(body)))])
         request = HttpRequest("POST", self._path + operation.path, headers, BytesIO(body))
         config = AwsSigningConfig(
+            algorithm=self._algorithm,
             credentials_provider=provider,
             region=self._region,
             service=self._service,

@@ -39,14 +39,16 @@ class CrtTransport:
     An answer may take the client's read timeout, from sending to the last byte. Opening a connection may take the
     connect timeout plus the read timeout, because of proxies and TLS. ``close`` waits ``grace`` seconds for answers.
 
+    ``global_url`` is the address of a global endpoint, if requests go to one.
+
     Raises SetupError if the CA bundle can't be read.
     """
 
-    def __init__(self, client: BaseClient, in_flight: int = 128, grace: float = 5.0) -> None:
+    def __init__(self, client: BaseClient, in_flight: int = 128, grace: float = 5.0, *, global_url: str = "") -> None:
         self.in_flight = in_flight
         self._client = client
         self._grace = grace
-        settings = CrtSettings(client)
+        settings = CrtSettings(client, global_url)
         self._read_timeout = settings.read_timeout
         self._open_timeout = settings.connect_timeout + settings.read_timeout
         self._signer = CrtSigner(client, settings)

@@ -2,48 +2,77 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from currents_aws.aws_errors import translate
-from currents_aws.json_wire import JsonWire, body_of
+from currents_aws.global_endpoint import check_endpoint
+from currents_aws.json_wire import JsonWire, body_of, head_of
 from currents_aws.put_target import PutTarget
 from currents_aws.transport import Transport
 from currents_core.entry import Span
+from currents_core.errors import TransientError
 from currents_core.limits import EVENT_BUS, Limits
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
 
+log = logging.getLogger(__name__)
+
 
 class EventBus(PutTarget):
     """The event bus ``name``, which may be its ARN.
 
-    ``client`` is a boto3 client of the service `events`; ``transport`` carries the put requests.
+    ``client`` is a boto3 client of the service `events`; ``transport`` carries the put requests. With an
+    ``endpoint_id`` they go to that global endpoint, and the transport must be made for it.
 
     Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
     """
 
-    def __init__(self, client: EventBridgeClient, transport: Transport, name: str, limits: Limits = EVENT_BUS) -> None:
+    def __init__(
+        self,
+        client: EventBridgeClient,
+        transport: Transport,
+        name: str,
+        limits: Limits = EVENT_BUS,
+        *,
+        endpoint_id: str | None = None,
+    ) -> None:
         uri = f"event bus {name} in {client.meta.region_name}"
         super().__init__(transport, "PutEvents", JsonWire({"EventBusName": name}), limits, uri)
         self._client = client
         self._name = name
+        self._endpoint_id = endpoint_id
+        self._head = head_of({"EndpointId": endpoint_id} if endpoint_id else {})
 
     def preflight(self) -> None:
-        """Looks the bus up, because EventBridge accepts and drops events for a bus that does not exist.
+        """Looks up the bus, because EventBridge accepts and drops events for a bus that does not exist.
 
-        Raises SetupError if it does not exist or can't be looked up, TransientError if the call may work later.
+        Looks up its global endpoint, too. A region that fails is what a global endpoint is for, so with one a log line
+        takes the place of a TransientError.
+
+        Raises SetupError if one of them takes no events or can't be looked up, TransientError if the call may work
+        later.
 
         Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_DescribeEventBus.html
         """
+        if not self._endpoint_id:
+            self._arn()
+            return
         try:
-            self._client.describe_event_bus(Name=self._name)
+            check_endpoint(self._client, self._endpoint_id, self._arn())
+        except TransientError as error:
+            log.warning("%s; sending to the global endpoint all the same", error)
+
+    def _arn(self) -> str:
+        try:
+            return self._client.describe_event_bus(Name=self._name)["Arn"]
         except (ClientError, BotoCoreError) as error:
             raise translate(error, "lookup failed", self.uri) from error
 
     def body(self, chunk: Sequence[Span]) -> bytes:
         """The body of the request that sends a chunk."""
-        return body_of(chunk)
+        return body_of(chunk, self._head)

@@ -34,7 +34,15 @@ class JsonWire:
         return told["Detail"], told["Time"]
 
 
-def body_of(chunk: Sequence[Span]) -> bytes:
+def head_of(parameters: Mapping[str, str]) -> bytes:
+    """The beginning of a body, up to the first entry, with the parameters of the request beside its entries."""
+    return orjson.dumps({**parameters, "Entries": []})[: -len("]}")]
+
+
+_HEAD = head_of({})
+
+
+def body_of(chunk: Sequence[Span], head: bytes = _HEAD) -> bytes:
     """The body of a request with these entries, which are those of a ``JsonWire``."""
     *entries, last = [span.written for span in chunk]
-    return b"".join((b'{"Entries":[', *entries, last[:-1], b"]}"))
+    return b"".join((head, *entries, last[:-1], b"]}"))

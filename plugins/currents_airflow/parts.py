@@ -84,9 +84,11 @@ class RunParts:
 
         destination, name = self._connected.destination, self.connector.destination_name
         client = self._sending_client("eventbridgev2" if destination.kind == "custom_bus" else "events")
-        transport, limits = transport_for(client), destination.request_limits
+        limits = destination.request_limits
         if destination.kind == "event_bus":
-            return EventBus(client, transport, name, limits)
+            endpoint_id = destination.endpoint_id
+            return EventBus(client, transport_for(client, endpoint_id), name, limits, endpoint_id=endpoint_id)
+        transport = transport_for(client)
         if destination.kind == "partner_source":
             looking = self._sending_client("events", connect_timeout=_LOOK_SECONDS, read_timeout=_LOOK_SECONDS)
             return PartnerSource(looking, transport, name, destination.account, limits)

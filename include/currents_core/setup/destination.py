@@ -115,6 +115,15 @@ class EventBusDestination(_Bus):
     """A classic event bus."""
 
     kind: Literal["event_bus"]
+    # Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
+    endpoint_id: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[A-Za-z0-9-]+\.[A-Za-z0-9-]+\Z",
+            max_length=50,
+            description="the id of a global endpoint, such as abcde.veo, or null to send to the region itself",
+        ),
+    ] = None
 
     own_limits = EVENT_BUS
     # arn:partition:events:region:account:event-bus/name
@@ -126,6 +135,13 @@ class EventBusDestination(_Bus):
     def quota(self) -> int | None:
         """The default PutEvents quota of the region."""
         return put_events_quota(self.region)
+
+    @model_validator(mode="after")
+    def _bus_can_have_a_global_endpoint(self) -> Self:
+        # Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_EndpointEventBus.html
+        if self.endpoint_id and "/" in self.name.rpartition(":event-bus/")[2]:
+            raise ValueError("a global endpoint has no partner's bus; remove endpoint_id, or name another bus")
+        return self
 
 
 class CustomBusDestination(_Bus):

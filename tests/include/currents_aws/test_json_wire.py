@@ -7,7 +7,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from currents_aws.json_wire import JsonWire, body_of
+from currents_aws.json_wire import JsonWire, body_of, head_of
 from currents_core.entry import Common, Span
 from tests.tools.entries import entries_of
 
@@ -40,6 +40,13 @@ def test_what_is_left_out_of_a_chunk_is_not_in_its_body() -> None:
     entries = entries_of(["0", "1", "2", "3"])
     body = orjson.loads(body_of([Span(entries, 1, 2), Span(entries, 3, 4)]))
     assert [each["Detail"] for each in body["Entries"]] == ["1", "3"]
+
+
+@given(st.dictionaries(texts.filter(lambda name: name != "Entries"), texts, max_size=3))
+def test_a_body_has_the_parameters_of_its_request_beside_the_entries(parameters: dict[str, str]) -> None:
+    body = orjson.loads(body_of([Span(entries_of(["0", "1"]), 0, 2)], head_of(parameters)))
+    assert [each["Detail"] for each in body.pop("Entries")] == ["0", "1"]
+    assert body == parameters
 
 
 def test_envelopes_may_come_in_parts() -> None:

@@ -51,6 +51,18 @@ def test_defaults_are_what_the_documentation_says(tmp_path: Path) -> None:
     assert good.event_types.wants("anything.at.All")
 
 
+@pytest.mark.parametrize("name", ["bus", f"'{ARN.replace('us-east-1', 'us-west-1')}'"])
+def test_a_bus_may_have_a_global_endpoint_by_name_or_arn(tmp_path: Path, name: str) -> None:
+    """Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html."""
+    bare = f"connectors:{GOOD}".replace("name: bus", f"name: {name}")
+    with_endpoint = write(tmp_path, bare.replace("us-west-1}", "us-west-1, endpoint_id: abcde.veo}"))
+    [connector] = load_connectors(with_endpoint).valid.values()
+    assert connector.destination.kind == "event_bus"
+    assert connector.destination.endpoint_id == "abcde.veo"
+    [without] = load_connectors(write(tmp_path, bare)).valid.values()
+    assert connector.stream == without.stream, "the same bus takes the events"
+
+
 def test_limits_may_be_lower_than_eventbridges_and_an_entry_has_to_fit_into_a_request(tmp_path: Path) -> None:
     text = f"connectors:{GOOD}".replace("us-west-1}", "us-west-1, limits: {bytes_per_request: 262144}}")
     good = load_connectors(write(tmp_path, text)).valid["good"]
@@ -84,6 +96,22 @@ def test_every_fault_is_reported_at_once_with_line_place_and_remedy(tmp_path: Pa
     [
         ("state: {bucket: braze-files, prefix: currents/state}", "state is inside source"),
         (f"destination: {{kind: event_bus, name: '{ARN}', region: eu-west-1}}", "make them match"),
+        (
+            "destination: {kind: event_bus, name: b, region: us-east-1, endpoint_id: abcde}",
+            "the id of a global endpoint, such as abcde.veo",
+        ),
+        (
+            "destination: {kind: event_bus, name: aws.partner/a.com/b, region: us-east-1, endpoint_id: abcde.veo}",
+            "a global endpoint has no partner's bus",
+        ),
+        (
+            f"destination: {{kind: event_bus, name: '{ARN}/a', region: us-east-1, endpoint_id: abcde.veo}}",
+            "a global endpoint has no partner's bus",
+        ),
+        (
+            f"destination: {{kind: custom_bus, name: '{CUSTOM}', region: us-east-1, endpoint_id: abcde.veo}}",
+            "endpoint_id",
+        ),
         ("destination: {kind: event_bus, name: 'arn:aws:sqs:us-east-1:1:q', region: us-east-1}", "not the ARN of"),
         (f"destination: {{kind: event_bus, name: '{CUSTOM}', region: us-east-1}}", "set kind to custom_bus"),
         (f"destination: {{kind: custom_bus, name: '{ARN}', region: us-east-1}}", "set kind to event_bus"),
