@@ -11,7 +11,8 @@ from cfnlint.decode import cfn_yaml
 
 from currents_core.setup.connectors_file import load_connector
 from tests.tools.airflow_env import ROOT
-from tests.tools.aws_calls import ACCOUNT, needs_of, record
+from tests.tools.aws_calls import needs_of, record
+from tests.tools.global_endpoints import ACCOUNT
 from tests.tools.iam import Need, filled, grants, unmet
 from tests.tools.linting import complaints
 from tests.tools.local_aws import LocalAws

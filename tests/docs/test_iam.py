@@ -19,8 +19,9 @@ from currents_core.errors import DeliveryError
 from currents_core.hour import format_hour
 from currents_core.setup.settings import Connector
 from tests.tools.airflow_env import ROOT
-from tests.tools.aws_calls import ACCOUNT, needs_of, record
+from tests.tools.aws_calls import needs_of, record
 from tests.tools.fault_plan import FaultPlan
+from tests.tools.global_endpoints import ACCOUNT, PRIMARY, SECONDARY, bus_in_both, create_endpoint
 from tests.tools.iam import IAM, Need, filled, grants, needless, unmet
 from tests.tools.linting import complaints
 from tests.tools.local_aws import LocalAws
@@ -30,8 +31,8 @@ from tests.tools.tasks import Tasks
 
 EVENT_TYPES = ("users.messages.email.Open", "users.behaviors.Purchase")
 ADAPTERS = ROOT / "include" / "currents_aws"
-# What exports to other kinds of destinations than an event bus call.
-OF_OTHER_KINDS = {"partner_source.py"}
+# What exports to other destinations than an event bus of one region call.
+OF_OTHER_KINDS = {"partner_source.py", "global_endpoint.py"}
 SOURCE_PREFIX, STATE_PREFIX = "currents/", "export/"
 
 
@@ -60,12 +61,18 @@ def values(aws: LocalAws, bus: str) -> dict[str, str]:
     }
 
 
-def connector(values: Mapping[str, str], bus: str, **state: Any) -> Connector:
+def connector(values: Mapping[str, str], bus: str, *, endpoint_id: str | None = None, **state: Any) -> Connector:
     return Connector.model_validate(
         {
             "name": "orders",
             "source": {"bucket": values["SourceBucket"], "prefix": SOURCE_PREFIX, "aws_conn_id": None},
-            "destination": {"kind": "event_bus", "name": bus, "region": "us-east-1", "aws_conn_id": None},
+            "destination": {
+                "kind": "event_bus",
+                "name": bus,
+                "region": "us-east-1",
+                "aws_conn_id": None,
+                "endpoint_id": endpoint_id,
+            },
             "state": {"bucket": values["StateBucket"], "prefix": STATE_PREFIX, "aws_conn_id": None, **state},
             "lookback_hours": 24,
         }
@@ -137,6 +144,23 @@ def test_the_exporter_is_granted_what_its_runs_need_and_nothing_else(
         assert Need("s3:ListBucket", f"arn:aws:s3:::{bucket}") in needs
 
 
+def test_over_a_global_endpoint_the_exporter_needs_a_second_policy_and_all_of_it(
+    aws: LocalAws, values: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bus = bus_in_both(aws)
+    settings = connector(values, bus, endpoint_id=create_endpoint(aws, bus))
+    put_files(aws, settings, make_files([ago(days=1)], EVENT_TYPES, rows=40))
+    calls = record(monkeypatch)
+    Tasks(settings).export(ago(days=1))
+    assert {"ListEndpoints", "PutEvents"} <= {call.operation for call in calls}
+    needs = needs_of(calls)
+    arns = [f"arn:aws:events:{region}:{ACCOUNT}:event-bus/{bus}" for region in (PRIMARY, SECONDARY)]
+    plain = grants(filled("exporter-event-bus.json", values | {"BusArn": arns[0]}))
+    beside = grants(filled("exporter-global-endpoint.json", {"OtherBusArn": arns[1]}))
+    assert unmet(needs, plain + beside) == []
+    assert needless(unmet(needs, plain), beside) == []
+
+
 # What stands for a placeholder where a policy is only looked at.
 EXAMPLES = {
     "Partition": "aws",
@@ -147,6 +171,7 @@ EXAMPLES = {
     "StatePrefix": "",
     "StateKeyArn": f"arn:aws:kms:us-east-1:{ACCOUNT}:key/2",
     "BusArn": f"arn:aws:events:us-east-1:{ACCOUNT}:event-bus/braze-events",
+    "OtherBusArn": f"arn:aws:events:us-west-2:{ACCOUNT}:event-bus/braze-events",
     "Region": "us-east-1",
     "AccountId": ACCOUNT,
     "BusName": "braze-events",

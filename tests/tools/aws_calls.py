@@ -17,9 +17,8 @@ from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
 from currents_aws.crt_transport import CrtTransport
+from tests.tools.global_endpoints import ACCOUNT, PRIMARY, SECONDARY
 from tests.tools.iam import Need
-
-ACCOUNT = "123456789012"  # moto's
 
 _S3 = {
     "GetObject": "s3:GetObject",
@@ -84,17 +83,24 @@ class Call:
     def _needs_of_events(self) -> Iterator[Need]:
         action = f"events:{self.operation}"
         if self.operation == "PutEvents":
+            # Of a global endpoint, either region may take the events.
+            regions = (PRIMARY, SECONDARY) if "EndpointId" in self.params else (self.region,)
             for bus in sorted({entry["EventBusName"] for entry in self.params["Entries"]}):
-                yield Need(action, self._arn_of_bus(bus))
+                yield from (Need(action, _arn_of_bus(bus, region)) for region in regions)
+        elif self.operation == "ListEndpoints":
+            yield Need(action, "*")
         elif self.operation in _BUSES:
-            yield Need(action, self._arn_of_bus(self.params["Name"]))
+            yield Need(action, _arn_of_bus(self.params["Name"], self.region))
         elif self.operation in _SOURCES:
             yield Need(action, f"arn:aws:events:{self.region}::event-source/{self.params['Name']}")
         else:
             raise LookupError(f"which permission does {action} need?")
 
-    def _arn_of_bus(self, bus: str) -> str:
-        return bus if bus.startswith("arn:") else f"arn:aws:events:{self.region}:{ACCOUNT}:event-bus/{bus}"
+
+def _arn_of_bus(bus: str, region: str) -> str:
+    """The ARN of a bus in a region, where one of the same name may be."""
+    account, name = bus.split(":", 5)[4:] if bus.startswith("arn:") else (ACCOUNT, f"event-bus/{bus}")
+    return f"arn:aws:events:{region}:{account}:{name}"
 
 
 def needs_of(calls: Iterable[Call]) -> list[Need]:
