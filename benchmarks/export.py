@@ -27,10 +27,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
-import boto3
 import pandas as pd
 from airflow.providers.amazon.aws.hooks.eventbridge import EventBridgeHook
-from botocore.config import Config
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -38,9 +36,6 @@ from rich.table import Table
 from benchmarks.encode import envelope
 from benchmarks.peak import peak
 from benchmarks.sink import ENTRIES, Sink, delayed, sink
-from currents_aws.choose_transport import transport_for
-from currents_aws.custom_bus import CustomBus
-from currents_aws.event_bus import EventBus
 from currents_aws.memory import MemoryObjects
 from currents_core.books.layout import Layout
 from currents_core.books.ledger import Ledger
@@ -49,16 +44,22 @@ from currents_core.file_key import SourceFile, by_slice
 from currents_core.hour import format_hour
 from currents_core.sending.pacer import Pacer
 from currents_core.setup.settings import Connector
+from tests.tools.delivering import target_of
 from tests.tools.sample import make_files
 
 ROUNDS = 3
-Kind = Literal["event_bus", "custom_bus"]
+Kind = Literal["event_bus", "partner_source", "custom_bus"]
 THREADS = 8
 # Events of 1 KB in 34 columns, and of 0.3 KB in 7.
 WIDE, NARROW = "users.messages.email.Click", "users.behaviors.Uninstall"
 FILE_ROWS = 50_000
-FILES = {"ours": 6, "custom": 6, "stock": 1}
-CUSTOM_BUS = "arn:aws:events:us-east-1:123456789012:event-busv2/bus/abcdefghijklmnopqrstuvwxy"
+KINDS = {"ours": "event_bus", "partner": "partner_source", "custom": "custom_bus"}
+FILES = {"ours": 6, "partner": 6, "custom": 6, "stock": 1}
+DESTINATIONS = {
+    "event_bus": {"name": "bus"},
+    "partner_source": {"account": "123456789012", "partner_name": "example.com"},
+    "custom_bus": {"name": "arn:aws:events:us-east-1:123456789012:event-busv2/bus/abcdefghijklmnopqrstuvwxy"},
+}
 HELD_RATE, HELD_SECONDS = 5_000.0, 60
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "benchmark",
@@ -95,21 +96,17 @@ def ours(event_type: str, files: list[bytes], rate: float | None, *, kind: Kind 
         key = f"event_type={event_type}/date={hour}/0.parquet"
         source.write(key, body)
         listed.append(SourceFile("source", key, source.etag(key), len(body)))
-    service = {"event_bus": "events", "custom_bus": "eventbridgev2"}[kind]
-    session: Any = boto3
-    client = session.client(service, config=Config(retries={"total_max_attempts": 1}))
-    name = {"event_bus": "bus", "custom_bus": CUSTOM_BUS}[kind]
-    transport = transport_for(client)
-    target = CustomBus(transport, name) if kind == "custom_bus" else EventBus(client, transport, name)
     settings = {
         "name": "benchmark",
         "source": {"bucket": "source"},
-        "destination": {"kind": kind, "name": name, "region": "us-east-1"},
+        "destination": {"kind": kind, "region": "us-east-1", **DESTINATIONS[kind]},
         "state": {"bucket": "state"},
         "budget": {"entries_per_second": 1_000_000},
     }
+    connector = Connector.model_validate(settings)
+    target = target_of(connector)
     delivery = Delivery(
-        connector=Connector.model_validate(settings),
+        connector=connector,
         source=source,
         target=target,
         pacer=Pacer(rate, None),
@@ -118,6 +115,11 @@ def ours(event_type: str, files: list[bytes], rate: float | None, *, kind: Kind 
     sent = delivery.deliver(by_slice(listed)).totals.sent
     target.close()
     return sent, delivery.figures.requests
+
+
+def partner(event_type: str, files: list[bytes], rate: float | None) -> tuple[int, int]:
+    """The same to a partner event source."""
+    return ours(event_type, files, rate, kind="partner_source")
 
 
 def custom(event_type: str, files: list[bytes], rate: float | None) -> tuple[int, int]:
@@ -155,7 +157,7 @@ def _entry(event_type: str, row: dict[Hashable, Any]) -> dict[str, Any]:
 
 def child(sender: str, folder: Path, event_type: str, count: int, rate: float | None) -> None:
     """Warms up, sends the file so many times, and prints what that took."""
-    run = {"ours": ours, "custom": custom, "stock": stock}[sender]
+    run = {"ours": ours, "partner": partner, "custom": custom, "stock": stock}[sender]
     run(event_type, [(folder / f"{event_type}.small").read_bytes()], None)
     body = (folder / event_type).read_bytes()
     wall, cpu = time.perf_counter(), _cpu()
@@ -216,18 +218,20 @@ def compare(folder: Path) -> Table:
 
 
 def kinds(folder: Path) -> Table:
-    """A custom bus against a classic one."""
+    """A partner event source and a custom bus against a classic one."""
     names = ("wide events, HTTP", "events/s", "requests/s", "CPU s per million")
     table = Table(*names, title="Kinds of destinations", box=box.SIMPLE_HEAD)
     with sink() as where:
         bench = Bench(folder, WIDE, where)
-        runs = [{way: bench.measure(way, FILES[way]) for way in ("ours", "custom")} for _ in range(ROUNDS)]
-    for way, kind in {"ours": "event_bus", "custom": "custom_bus"}.items():
+        runs = [{way: bench.measure(way, FILES[way]) for way in KINDS} for _ in range(ROUNDS)]
+    for way, kind in KINDS.items():
         told = [(run[way].rate, run[way].requests, run[way].cpu_per_million) for run in runs]
         table.add_row(kind, *(f"{statistics.median(each):,.0f}" for each in zip(*told, strict=True)))
-    rates = [run["custom"].rate / run["ours"].rate for run in runs]
-    costs = [run["ours"].cpu_per_million / run["custom"].cpu_per_million for run in runs]
-    table.add_row("ratio", _ratio(rates), "", _ratio(costs))
+    for way, kind in KINDS.items():
+        if way != "ours":
+            rates = [run[way].rate / run["ours"].rate for run in runs]
+            costs = [run["ours"].cpu_per_million / run[way].cpu_per_million for run in runs]
+            table.add_row(f"{kind}, ratio", _ratio(rates), "", _ratio(costs))
     return table
 
 

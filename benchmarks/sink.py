@@ -22,9 +22,12 @@ from typing import cast
 
 import cbor2
 
-ENTRIES, CUSTOM_ENTRIES = 10, 100
+ENTRIES, PARTNER_ENTRIES, CUSTOM_ENTRIES = 10, 20, 100
 _EVENT = '{"EventId":"11710aed-b79e-4468-a20b-bb3c0c3b4860"}'
-ANSWER = f'{{"FailedEntryCount":0,"Entries":[{",".join([_EVENT] * ENTRIES)}]}}'
+ANSWER, PARTNER_ANSWER = (
+    f'{{"FailedEntryCount":0,"Entries":[{",".join([_EVENT] * entries)}]}}' for entries in (ENTRIES, PARTNER_ENTRIES)
+)
+ACTIVE = '{"PartnerEventSourceAccounts":[{"Account":"123456789012","CreationTime":1,"State":"ACTIVE"}]}'
 _PUBLISHED = {"EventId": "11710aed-b79e-4468-a20b-bb3c0c3b4860", "SequenceNumber": "1", "SuccessCode": "PUBLISHED"}
 CUSTOM_ANSWER = cbor2.dumps({"FailedEntryCount": 0, "Entries": [_PUBLISHED] * CUSTOM_ENTRIES})
 START_SECONDS = 10
@@ -47,13 +50,18 @@ http {{
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
     default_type application/x-amz-json-1.1;
+    map $http_x_amz_target $answer {{
+        default '{answer}';
+        AWSEvents.PutPartnerEvents '{partner_answer}';
+        AWSEvents.ListPartnerEventSourceAccounts '{active}';
+    }}
     server {{
         listen 127.0.0.1:{port}{tls};
         location /service/ {{ return 405; }}
         # nginx has no other way to answer a POST with a file, and a longer answer must be one.
         error_page 405 =200 /custom;
         location = /custom {{ root {folder}; }}
-        location / {{ return 200 '{answer}'; }}
+        location / {{ return 200 $answer; }}
     }}
 }}
 """
@@ -85,7 +93,8 @@ def sink(*, tls: bool = False) -> Iterator[Sink]:
         # nginx reads it as another user, if it is started by root.
         folder.chmod(0o755)
         (folder / "custom").write_bytes(CUSTOM_ANSWER)
-        config.write_text(_CONFIG.format(folder=folder, port=port, tls=secure, answer=ANSWER))
+        answers = {"answer": ANSWER, "partner_answer": PARTNER_ANSWER, "active": ACTIVE}
+        config.write_text(_CONFIG.format(folder=folder, port=port, tls=secure, **answers))
         with _running([nginx, "-p", name, "-e", f"{name}/error.log", "-c", str(config)], port):
             yield (
                 Sink(f"https://localhost:{port}", f"{name}/certificate.pem")
