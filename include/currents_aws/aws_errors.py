@@ -23,6 +23,8 @@ _REMEDIES = {
     "AccessDenied": _PERMISSION,
     "AccessDeniedException": _PERMISSION,
     "403": _PERMISSION,
+    "NotAuthorizedForSourceException": _PERMISSION,
+    "NotAuthorizedForDetailTypeException": _PERMISSION,
     "InvalidAccessKeyId": _CREDENTIALS,
     "InvalidClientTokenId": _CREDENTIALS,
     "UnrecognizedClientException": _CREDENTIALS,

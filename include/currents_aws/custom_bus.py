@@ -15,6 +15,7 @@ from currents_aws.transport import Answer, NoAnswer, Transport
 from currents_core.entry import Span
 from currents_core.errors import CurrentsError, SetupError, TransientError
 from currents_core.limits import CUSTOM_BUS, Limits
+from currents_core.ports import Finding
 
 # A bus takes events while it is updated, and also if that fails.
 # Source: https://docs.aws.amazon.com/eventbridgev2/latest/APIReference/API_DescribeEventBus.html
@@ -38,7 +39,7 @@ class CustomBus(PutTarget):
         super().__init__(transport, "PutEvents", CborWire(sender, salt), limits, f"custom bus {arn}")
         self._arn = arn
 
-    def preflight(self) -> None:
+    def found(self) -> Finding:
         """Looks, the way that events go, whether the bus is there and takes events.
 
         Raises SetupError if it does not exist, can't be looked up or takes none, TransientError if that may pass.
@@ -52,6 +53,7 @@ class CustomBus(PutTarget):
         if state not in _TAKING:
             reason = scrubbed(str(found.get("StateReason") or "no reason told"))
             raise SetupError(f"it is {state} ({reason}); create it anew, or name another", uri=self.uri)
+        return Finding("bus", f"{self._arn} is {state}")
 
     def body(self, chunk: Sequence[Span]) -> bytes:
         """The body of the request that sends a chunk."""

@@ -10,10 +10,10 @@ from typing import IO
 from currents_aws.json_wire import JsonWire
 from currents_aws.memory import MemoryObjects
 from currents_core.delivering.dry_run import Forecast
-from currents_core.entry import Span, Wire
+from currents_core.entry import Common, Span, Wire
 from currents_core.errors import ConflictError, FileError, TransientError
 from currents_core.limits import Limits
-from currents_core.ports import SENT, Completion, ObjectStore, StoredObject, Version
+from currents_core.ports import SENT, Completion, Finding, ObjectStore, StoredObject, Version
 
 
 class DryRunTarget:
@@ -28,8 +28,9 @@ class DryRunTarget:
         self.forecast = Forecast()
         self._lock = Lock()
 
-    def preflight(self) -> None:
+    def preflight(self, probes: Sequence[Common] = ()) -> list[Finding]:  # noqa: ARG002
         """Checks nothing, because nothing is sent."""
+        return []
 
     def send(self, chunk: Sequence[Span], complete: Completion) -> None:
         """Counts the chunk and accepts it at once."""

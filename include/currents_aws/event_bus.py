@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from currents_aws.aws_errors import translate
-from currents_aws.global_endpoint import check_endpoint
+from currents_aws.global_endpoint import endpoint_found
 from currents_aws.json_wire import JsonWire, body_of, head_of
 from currents_aws.put_target import PutTarget
+from currents_aws.scrub import scrubbed
 from currents_aws.transport import Transport
 from currents_core.entry import Span
 from currents_core.errors import TransientError
 from currents_core.limits import EVENT_BUS, Limits
+from currents_core.ports import Finding
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
-
-log = logging.getLogger(__name__)
 
 
 class EventBus(PutTarget):
@@ -48,10 +47,10 @@ class EventBus(PutTarget):
         self._endpoint_id = endpoint_id
         self._head = head_of({"EndpointId": endpoint_id} if endpoint_id else {})
 
-    def preflight(self) -> None:
-        """Looks up the bus, because EventBridge accepts and drops events for a bus that does not exist.
+    def found(self) -> Finding:
+        """Looks the bus up, because EventBridge accepts and drops events for a bus that does not exist.
 
-        Looks up its global endpoint, too. A region that fails is what a global endpoint is for, so with one a log line
+        Looks up its global endpoint, too. A region that fails is what a global endpoint is for, so with one a warning
         takes the place of a TransientError.
 
         Raises SetupError if one of them takes no events or can't be looked up, TransientError if the call may work
@@ -60,16 +59,15 @@ class EventBus(PutTarget):
         Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_DescribeEventBus.html
         """
         if not self._endpoint_id:
-            self._arn()
-            return
+            return Finding("bus", f"{self._arn()} is there")
         try:
-            check_endpoint(self._client, self._endpoint_id, self._arn())
+            return endpoint_found(self._client, self._endpoint_id, self._arn())
         except TransientError as error:
-            log.warning("%s; sending to the global endpoint all the same", error)
+            return Finding("endpoint", f"{error}; sending to the global endpoint all the same", is_warning=True)
 
     def _arn(self) -> str:
         try:
-            return self._client.describe_event_bus(Name=self._name)["Arn"]
+            return scrubbed(self._client.describe_event_bus(Name=self._name)["Arn"])
         except (ClientError, BotoCoreError) as error:
             raise translate(error, "lookup failed", self.uri) from error
 

@@ -5,7 +5,6 @@ Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-global-endpo
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,11 +14,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from currents_aws.aws_errors import code_of, translate
 from currents_aws.scrub import scrubbed
 from currents_core.errors import SetupError, TransientError
+from currents_core.ports import Finding
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
-
-log = logging.getLogger(__name__)
 
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
 # Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_Endpoint.html
@@ -46,10 +44,10 @@ def address_of(client: BaseClient, endpoint_id: str) -> str:
     return str(url)
 
 
-def check_endpoint(client: EventBridgeClient, endpoint_id: str, bus_arn: str) -> None:
+def endpoint_found(client: EventBridgeClient, endpoint_id: str, bus_arn: str) -> Finding:
     """Looks a global endpoint up: whether it is there, ACTIVE, and has the bus of this ARN.
 
-    An endpoint is not looked up where that is not permitted; a log line then says so.
+    It is a warning where looking it up is not permitted.
 
     Raises SetupError if it takes no events for the bus, TransientError if that may pass.
 
@@ -61,8 +59,8 @@ def check_endpoint(client: EventBridgeClient, endpoint_id: str, bus_arn: str) ->
         found = next((each for each in _listed(client) if each.get("EndpointId") == endpoint_id), None)
     except (ClientError, BotoCoreError) as error:
         if isinstance(error, ClientError) and code_of(error) in _DENIED:
-            log.warning("%s: not looked up; to have it checked before a run, grant events:ListEndpoints", uri)
-            return
+            unknown = f"{uri} is not looked up; to have it checked before a run, grant events:ListEndpoints"
+            return Finding("endpoint", unknown, is_warning=True)
         raise translate(error, "lookup failed", uri) from error
     if found is None:
         raise SetupError(
@@ -75,6 +73,7 @@ def check_endpoint(client: EventBridgeClient, endpoint_id: str, bus_arn: str) ->
         raise SetupError(
             f"it is for {' and '.join(buses)}, not for {bus_arn}; correct endpoint_id or the name of the bus", uri=uri
         )
+    return Finding("endpoint", f"{endpoint_id} is ACTIVE, and has {bus_arn}")
 
 
 def _require_active(endpoint: Mapping[str, Any], uri: str) -> None:

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import IO
 
 from currents_aws.json_wire import JsonWire
-from currents_core.entry import Entry, Span, Wire
+from currents_core.entry import Common, Entry, Span, Wire
 from currents_core.errors import ConflictError, FileError
 from currents_core.limits import EVENT_BUS, Limits
-from currents_core.ports import CHANGED, SENT, Completion, Result, Sent, StoredObject, Version
+from currents_core.ports import CHANGED, SENT, Completion, Finding, Result, Sent, StoredObject, Version
 
 
 class MemoryObjects:
@@ -129,8 +129,9 @@ class MemoryTarget:
         self.requests: list[int] = []
         self.answer = answer
 
-    def preflight(self) -> None:
+    def preflight(self, probes: Sequence[Common] = ()) -> list[Finding]:  # noqa: ARG002
         """Checks nothing, because a destination in memory is always there."""
+        return []
 
     def send(self, chunk: Sequence[Span], complete: Completion) -> None:
         """Completes at once, with the result of each entry."""

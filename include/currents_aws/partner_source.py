@@ -19,7 +19,7 @@ from currents_aws.transport import Answer, NoAnswer, Transport
 from currents_core.entry import Span
 from currents_core.errors import CurrentsError, DroppedError, SetupError
 from currents_core.limits import PARTNER_SOURCE, Limits
-from currents_core.ports import Invalid, Result
+from currents_core.ports import Finding, Invalid, Result
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
@@ -101,9 +101,10 @@ class PartnerSource(PutTarget):
         self._account = account
         self._created: datetime | None = None
 
-    def preflight(self) -> None:
+    def found(self) -> Finding:
         """Looks whether the source is ACTIVE; see ``look``."""
         self.look()
+        return Finding("source", f"{self._name} is ACTIVE")
 
     def body(self, chunk: Sequence[Span]) -> bytes:
         """The body of the request that sends a chunk."""

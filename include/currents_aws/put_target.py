@@ -8,12 +8,13 @@ from typing import Any
 
 from currents_aws.aws_errors import is_passing, is_throttling, remedy
 from currents_aws.entry_result import entry_result
+from currents_aws.permission import permission
 from currents_aws.scrub import scrubbed
 from currents_aws.transport import Answer, NoAnswer, Transport
-from currents_core.entry import Span, Wire
+from currents_core.entry import Common, Span, Wire
 from currents_core.errors import CurrentsError, SetupError
 from currents_core.limits import Limits
-from currents_core.ports import DEDUPLICATED, SENT, Completion, Failed, Invalid, Result
+from currents_core.ports import DEDUPLICATED, SENT, Completion, Failed, Finding, Invalid, Result
 
 # A request that is refused for what is in it. Others are refused for who sends it, and where.
 _OF_CONTENT = frozenset({"ValidationException", "SerializationException", "InvalidInputException"})
@@ -36,9 +37,16 @@ class PutTarget:
         self._transport = transport
         self._operation = operation
 
+    def preflight(self, probes: Sequence[Common] = ()) -> list[Finding]:
+        """Checks the destination before a run; see ``Target``."""
+        found = [self.found()]
+        if probes:
+            found.append(permission(self, f"events:{self._operation}", self.uri, probes))
+        return found
+
     @abstractmethod
-    def preflight(self) -> None:
-        """Checks the destination before a run. Raises SetupError if it can't take events."""
+    def found(self) -> Finding:
+        """Looks the destination up. Raises SetupError if it can't take events, TransientError if that may pass."""
 
     @abstractmethod
     def body(self, chunk: Sequence[Span]) -> bytes:

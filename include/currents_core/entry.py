@@ -52,6 +52,16 @@ class Origin(Protocol):
         """The same for the entries from ``start`` up to, but not including, ``stop``; it keeps no others in memory."""
 
 
+class Made(NamedTuple):
+    """The origin of entries that were made for a purpose of their own, and come from no file."""
+
+    file_id: str = ""
+
+    def part(self, _start: int, _stop: int) -> Made:
+        """The same."""
+        return self
+
+
 class Common(NamedTuple):
     """What the entries of one file and one event type have in common. ``resource`` is the ARN of the file."""
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Literal, NamedTuple, Protocol
 
-from currents_core.entry import Span, Wire
+from currents_core.entry import Common, Span, Wire
 from currents_core.errors import CurrentsError
 from currents_core.limits import Limits
 
@@ -144,6 +144,20 @@ Result = Sent | Failed | Invalid
 Completion = Callable[[Sequence[Result] | CurrentsError], None]
 
 
+class Finding(NamedTuple):
+    """What one check before a run found: what was checked, in a word, and what was found, in a line.
+
+    ``is_warning``: somebody should look at it, though the run may go on.
+    """
+
+    checked: str
+    found: str
+    is_warning: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.checked}: {self.found}"
+
+
 class Target(Protocol):
     """Where entries are sent. ``in_flight`` is the most requests that may be under way at once.
 
@@ -162,8 +176,12 @@ class Target(Protocol):
         wrong. A look raises SetupError or DroppedError if it has not, and another TransientError if nobody can tell.
         """
 
-    def preflight(self) -> None:
-        """Checks the destination before a run. Raises SetupError if it can't take events."""
+    def preflight(self, probes: Sequence[Common] = ()) -> list[Finding]:
+        """Checks the destination before a run: whether it is there and, with probes, whether events may be sent.
+
+        A probe is what an entry has in common with events that will be sent; the destination refuses it for its form,
+        and so nothing arrives. Raises SetupError if it can't take events, TransientError if that may pass.
+        """
 
     def send(self, chunk: Sequence[Span], complete: Completion) -> None:
         """Starts to send one chunk, and returns at once.

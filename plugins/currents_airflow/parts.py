@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from currents_core.books.manifest import Manifests
     from currents_core.books.retention import Retention
     from currents_core.finding.plan import Plans
-    from currents_core.ports import ObjectStore, Target
+    from currents_core.ports import Finding, ObjectStore, Target
     from currents_core.setup.run_request import RunRequest
     from currents_core.shaping.personal_data import PersonalData
 
@@ -30,6 +31,8 @@ _S3_CONNECTIONS = 24
 _CUSTOM_BUS_SINCE = "1.43.102"
 # How long a conditional write may take. Whoever makes it would rather know, and look what became of it.
 _SWAP_SECONDS = 4
+# How long a request may take whose answer is only told.
+_ASK_SECONDS = 2
 # How long a look at a partner event source may take: a task that is told to stop has a last one.
 _LOOK_SECONDS = 2
 
@@ -96,11 +99,23 @@ class RunParts:
         salt = self._run_id if self.request.is_replay or self.request.is_redrive else ""
         return CustomBus(transport, name, limits, sender=self.connector.name, salt=salt)
 
+    def preflight(self, *, tries: bool) -> Iterator[Finding]:
+        """Checks the destination before the run, and tells each finding at once; see ``preflight``."""
+        from currents_aws.preflight import preflight
+
+        yield from preflight(self.connector, self.bus, self._asking_client, tries=tries)
+
+    def _asking_client(self, service: str) -> Any:
+        """A client of a service that the run can do without, and so does not wait for."""
+        return self._sending_client(service, connect_timeout=_ASK_SECONDS, read_timeout=_ASK_SECONDS)
+
     def _sending_client(self, service: str, **settings: Any) -> Any:
         from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
         from botocore import __version__ as version
         from botocore.config import Config
-        from botocore.exceptions import UnknownServiceError
+        from botocore.exceptions import ClientError, UnknownServiceError
+
+        from currents_aws.aws_errors import translate
 
         destination = self._connected.destination
         hook: Any = AwsBaseHook(
@@ -114,6 +129,9 @@ class RunParts:
         config = Config(retries={"total_max_attempts": 1}, account_id_endpoint_mode="disabled", **settings)
         try:
             return hook.get_client_type(config=hook.config.merge(config))
+        except ClientError as error:
+            # Such as a role of the connection that can't be assumed.
+            raise translate(error, "no credentials", f"Airflow connection {destination.aws_conn_id}") from error
         except UnknownServiceError:
             raise SetupError(
                 f"{self.connector.name}: botocore {version} does not know {destination.kind}; install boto3 "

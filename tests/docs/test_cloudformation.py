@@ -115,9 +115,9 @@ def test_an_export_runs_with_what_the_outputs_say(
     assert hour["totals"]["sent"] == 30
     assert {line["bus"] for line in aws.accepted_lines()} == {stack.parameters["BusName"]}
     assert logged(aws, stack) == 30
-    assumed = {call.params["RoleArn"] for call in calls if call.service == "sts"}
+    assumed = {call.params["RoleArn"] for call in calls if call.operation == "AssumeRole"}
     assert assumed == {f"arn:aws:iam::{ACCOUNT}:role/{stack.resources()['ExporterRole']}"}
-    needs = needs_of(call for call in calls if call.service != "sts")
+    needs = needs_of(call for call in calls if call.operation != "AssumeRole")
     assert needs
     assert unmet(needs, grants(stack.policy())) == []
 

@@ -121,10 +121,11 @@ def state_of(aws: LocalAws, settings: Connector, hour: str) -> set[str]:
 
 
 def operations_of_the_adapters() -> set[str]:
-    """The operations of S3 and EventBridge that the code of the adapters names."""
+    """The operations of AWS that the code of the adapters names."""
     paths = [path for path in ADAPTERS.glob("*.py") if path.name not in OF_OTHER_KINDS]
     words = {word for path in paths for word in re.findall(r"\w+", path.read_text("utf-8"))}
-    known = [name for service in ("s3", "events") for name in Session().get_service_model(service).operation_names]
+    models = (Session().get_service_model(service) for service in ("s3", "events", "sts", "service-quotas"))
+    known = [name for model in models for name in model.operation_names]
     return {name for name in known if {name, xform_name(name)} & words}
 
 

@@ -9,11 +9,11 @@ import orjson
 
 from currents_aws.json_wire import JsonWire
 from currents_core.delivering.prepare import Batched
-from currents_core.entry import Entry, Span, Wire
+from currents_core.entry import Common, Entry, Span, Wire
 from currents_core.errors import SetupError, TransientError
 from currents_core.file_key import SourceFile
 from currents_core.limits import Limits
-from currents_core.ports import SENT, Completion, Failed, Invalid, Result
+from currents_core.ports import SENT, Completion, Failed, Finding, Invalid, Result
 from tests.simulation.scheduler import Process, Scheduler
 
 
@@ -131,8 +131,9 @@ class SimulatedTarget:
         self._destination = destination
         self._process = process
 
-    def preflight(self) -> None:
+    def preflight(self, probes: Sequence[Common] = ()) -> list[Finding]:
         """Checks nothing."""
+        return []
 
     def send(self, chunk: Sequence[Span], complete: Completion) -> None:
         """Starts a request, which arrives and is answered some steps later."""

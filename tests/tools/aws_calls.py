@@ -56,6 +56,13 @@ class Call:
             yield from self._needs_of_events()
         elif self.operation == "AssumeRole":
             yield Need("sts:AssumeRole", self.params["RoleArn"])
+        elif self.operation == "GetServiceQuota":
+            # It is of no resource:
+            # https://docs.aws.amazon.com/service-authorization/latest/reference/list_servicequotas.html
+            yield Need("servicequotas:GetServiceQuota", "*")
+        elif self.operation == "GetCallerIdentity":
+            # https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
+            return
         else:
             raise LookupError(f"which permission does {self.service}.{self.operation} need?")
 

@@ -52,8 +52,8 @@ class FaultPlan:
 
     - s3_unavailable: answered 503 SlowDown, at most ``s3_limit`` times
 
-    A PutEvents request with an entry of ``denied_detail_type`` is answered 400 AccessDeniedException, as a policy with
-    a condition on events:detail-type has it.
+    A PutEvents request with an entry of ``denied_detail_type``, in which `*` stands for anything, is answered 400
+    AccessDeniedException, as a policy with a condition on events:detail-type has it.
 
     With ``hold``, entries are accepted without being handed on to the bus: it still has to exist.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from fnmatch import fnmatchcase
 from typing import Protocol
 
 import orjson
@@ -91,7 +92,8 @@ async def _answer(put: Put, record: Record, plan: FaultPlan, decision: Decision)
     if fault:
         record.rejected += len(entries)
         return put.wire.refuse(fault)
-    if any(entry.get("DetailType") == plan.denied_detail_type for entry in entries):
+    # AWS authorizes a request before it looks at what is in its entries.
+    if plan.denied_detail_type and any(_is_denied(entry, plan) for entry in entries):
         return put.wire.refuse(DENIED)
     faults = _check(put, entries, plan, decision)
     kept = {index: entry for index, entry in enumerate(entries) if not faults[index]}
@@ -103,6 +105,10 @@ async def _answer(put: Put, record: Record, plan: FaultPlan, decision: Decision)
     arrival[2] = len(record.accepted) - before
     failed = sum("ErrorCode" in result for result in results)
     return put.wire.answer({"FailedEntryCount": failed, "Entries": results})
+
+
+def _is_denied(entry: Entry, plan: FaultPlan) -> bool:
+    return fnmatchcase(entry.get("DetailType") or "", plan.denied_detail_type)
 
 
 def _check(put: Put, entries: list[Entry], plan: FaultPlan, decision: Decision) -> list[Fault | None]:

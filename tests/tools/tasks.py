@@ -66,7 +66,9 @@ class Tasks:
 
     def _context(self, task_id: str, results: list[Any] | None = None) -> Any:
         # Airflow's name for runs of a single task, which ask nothing of the scheduler.
-        run = SimpleNamespace(run_id="__airflow_temporary_run", dag_id="d", triggering_user_name=None)
+        run = SimpleNamespace(
+            run_type="manual", run_id="__airflow_temporary_run", dag_id="d", triggering_user_name=None
+        )
         run.model_copy = lambda **_: run
         task = SimpleNamespace(
             dag_id="d",

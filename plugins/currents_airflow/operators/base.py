@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from logging import INFO, WARNING
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import BaseOperator, ExceptionRetryPolicy, RetryAction, RetryRule
@@ -105,6 +106,15 @@ class CurrentsOperator(BaseOperator):
     @abstractmethod
     def run_step(self, _context: Context, _parts: RunParts, /) -> Any:
         """What this operator does."""
+
+    def check(self, context: Context, parts: RunParts) -> None:
+        """Checks the destination, since EventBridge drops what is sent to a missing bus, and logs what was found.
+
+        Whether events may be sent is only tried in runs by hand. CloudWatch counts the try as an entry that failed, and
+        somebody may have an alarm on these; the first request of any other run tells as well.
+        """
+        for finding in parts.preflight(tries=context["dag_run"].run_type == "manual" and not parts.request.is_dry):
+            self.log.log(WARNING if finding.is_warning else INFO, "%s", finding)
 
     def _request(self, context: Context, connector: Connector) -> RunRequest:
         run, params = context["dag_run"], context["params"]

@@ -31,7 +31,7 @@ class CurrentsDiscoverOperator(CurrentsOperator):
     operator_extra_links = (SourceFilesLink(), EventBusLink())
 
     def run_step(self, context: Context, parts: RunParts, /) -> list[Plan]:
-        """Also checks that the destination exists, since EventBridge drops what is sent to a missing bus."""
+        """Also checks that the destination can take events."""
         from currents_core.finding.discover import look
         from currents_core.finding.shard import plan_run
         from currents_core.finding.window import enter
@@ -42,7 +42,7 @@ class CurrentsDiscoverOperator(CurrentsOperator):
         self.addresses = parts.addresses()
         for pattern in unknown_patterns(connector):
             self.log.warning("event_types: Braze documents no event type that matches %s", pattern)
-        parts.bus.preflight()
+        self.check(context, parts)
         entered = enter(parts.index, parts.manifests, connector, request, datetime.now(UTC))
         self._tell(context, parts, entered)
         found = look(connector, parts.source, parts.ledger, request, entered.index)

@@ -28,14 +28,14 @@ class CurrentsSelectLettersOperator(CurrentsOperator):
     operator_extra_links = (EventBusLink(),)
 
     def run_step(self, context: Context, parts: RunParts, /) -> list[Plan]:
-        """Also checks that the destination exists, since EventBridge drops what is sent to a missing bus."""
+        """Also checks that the destination can take events."""
         from currents_core.finding.discover import Look, with_letters
         from currents_core.finding.shard import plan_shards
         from currents_core.finding.window import require_stream
 
         require_pools(context)
         self.addresses = parts.addresses()
-        parts.bus.preflight()
+        self.check(context, parts)
         require_stream(parts.index.read(), parts.connector, parts.index.uri)
         request = parts.request
         work, counts = with_letters(parts.ledger, request.hours, request.wants_letter)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -19,7 +18,7 @@ from currents_aws.event_bus import EventBus
 from currents_aws.global_endpoint import address_of
 from currents_core.entry import Common, Span
 from currents_core.errors import CurrentsError, SetupError
-from currents_core.ports import SENT, Invalid, Result
+from currents_core.ports import SENT, Finding, Invalid, Result
 from tests.tools.awaiting import Awaited
 from tests.tools.entries import entries_of
 from tests.tools.global_endpoints import (
@@ -194,21 +193,23 @@ class Denying:
         raise error
 
 
-def preflight(aws: LocalAws, bus: str, endpoint_id: str, client: Any = None, region: str = PRIMARY) -> None:
+def preflight(aws: LocalAws, bus: str, endpoint_id: str, client: Any = None, region: str = PRIMARY) -> Finding:
     client = client or client_of(aws.endpoint, region)
     target = EventBus(client, Boto3Transport(client_of(aws.endpoint)), bus, endpoint_id=endpoint_id)
     try:
-        target.preflight()
+        [found] = target.preflight()
     finally:
         target.close()
+    return found
 
 
 @pytest.mark.parametrize("named", [str, arn])
 def test_an_endpoint_that_is_active_and_has_the_bus_is_ready(
-    aws: LocalAws, bus: str, named: Callable[[str], str], caplog: pytest.LogCaptureFixture
+    aws: LocalAws, bus: str, named: Callable[[str], str]
 ) -> None:
-    preflight(aws, named(bus), create_endpoint(aws, bus))
-    assert caplog.records == []
+    found = preflight(aws, named(bus), endpoint_id := create_endpoint(aws, bus))
+    assert str(found) == f"endpoint: {endpoint_id} is ACTIVE, and has {arn(bus)}"
+    assert not found.is_warning
 
 
 def test_an_endpoint_is_found_on_a_later_page(aws: LocalAws, bus: str) -> None:
@@ -239,31 +240,25 @@ def test_an_endpoint_that_takes_no_events_is_told_with_the_remedy(aws: LocalAws,
         preflight(aws, other, endpoint_id)
 
 
-def test_without_the_permission_to_list_the_log_says_what_was_not_looked_up(
-    aws: LocalAws, bus: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_without_the_permission_to_list_a_line_says_what_was_not_looked_up(aws: LocalAws, bus: str) -> None:
     denied = ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "ListEndpoints")
-    preflight(aws, bus, ID, Denying(client_of(aws.endpoint), denied))
-    [line] = [record.getMessage() for record in caplog.records]
-    assert line == (
-        "global endpoint abcde.veo in us-east-1: not looked up; to have it checked before a run, grant "
+    found = preflight(aws, bus, ID, Denying(client_of(aws.endpoint), denied))
+    assert found.is_warning
+    assert found.found == (
+        "global endpoint abcde.veo in us-east-1 is not looked up; to have it checked before a run, grant "
         "events:ListEndpoints"
     )
 
 
 @pytest.mark.parametrize("operation", ["list_endpoints", "describe_event_bus"])
-def test_a_region_that_fails_stops_no_export_over_an_endpoint(
-    aws: LocalAws, bus: str, operation: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_region_that_fails_stops_no_export_over_an_endpoint(aws: LocalAws, bus: str, operation: str) -> None:
     for error in (
         EndpointConnectionError(endpoint_url="https://events.us-east-1.amazonaws.com"),
         ClientError({"Error": {"Code": "InternalException"}, "ResponseMetadata": {"HTTPStatusCode": 500}}, "x"),  # type: ignore[typeddict-item]
     ):
-        caplog.clear()
-        with caplog.at_level(logging.WARNING):
-            preflight(aws, bus, ID, Denying(client_of(aws.endpoint), error, operation))
-        [line] = [record.getMessage() for record in caplog.records]
-        assert line.endswith("sending to the global endpoint all the same")
+        found = preflight(aws, bus, ID, Denying(client_of(aws.endpoint), error, operation))
+        assert found.is_warning
+        assert found.found.endswith("sending to the global endpoint all the same")
 
 
 def test_another_error_of_the_lookup_is_told(aws: LocalAws, bus: str) -> None:
