@@ -3,6 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 UV_VERSION := 0.13.9
 BIN := .venv/bin
 PORT ?= 8080
+KIND ?= event_bus
 SEEDS ?= 100000
 RUN := PYTHONPATH=include $(BIN)/python -m
 TESTS := $(RUN) pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
@@ -25,8 +26,8 @@ install: .venv/.installed  ## set up .venv with everything to run and test
 	@$(RUN) uv pip sync --quiet --python $(BIN)/python --compile-bytecode requirements.lock requirements-dev.lock
 	@touch $@
 
-demo: install    ## export sample events to a local EventBridge and print the account
-	@$(RUN) tests.tools.demo
+demo: install    ## export sample events to a local EventBridge and print the account; KIND=custom_bus for another bus
+	@$(RUN) tests.tools.demo --kind $(KIND)
 
 up: install      ## Airflow UI on 127.0.0.1 with the demo connector; Ctrl-C stops everything
 	@$(RUN) tests.tools.up --port $(PORT)

@@ -57,17 +57,26 @@ def late_file(hour: str, *, prefix: str, rows: int = 250) -> SampleFile:
 def set_stage(aws: LocalAws) -> Connector:
     """Makes the demo connector's buckets, bus, rule and queue; files are put by ``put_files``."""
     connector = load_connector(EXAMPLE, CONNECTOR)
-    s3 = aws.client("s3")
-    for bucket in {connector.source.bucket, connector.state.bucket}:
-        s3.create_bucket(Bucket=bucket)
+    make_buckets(aws, connector)
     events, bus = aws.client("events"), connector.destination_name
     events.create_event_bus(Name=bus)
     events.put_rule(Name="to-queue", EventBusName=bus, EventPattern=json.dumps(PATTERN))
+    events.put_targets(Rule="to-queue", EventBusName=bus, Targets=[{"Id": "queue", "Arn": make_queue(aws)}])
+    return connector
+
+
+def make_buckets(aws: LocalAws, connector: Connector) -> None:
+    """Makes the buckets of a connector."""
+    s3 = aws.client("s3")
+    for bucket in {connector.source.bucket, connector.state.bucket}:
+        s3.create_bucket(Bucket=bucket)
+
+
+def make_queue(aws: LocalAws) -> str:
+    """Makes the queue that events are delivered to, and returns its ARN."""
     sqs = aws.client("sqs")
     url = sqs.create_queue(QueueName=QUEUE)["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    events.put_targets(Rule="to-queue", EventBusName=bus, Targets=[{"Id": "queue", "Arn": arn}])
-    return connector
+    return str(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"])
 
 
 def put_files(aws: LocalAws, connector: Connector, files: Iterable[SampleFile]) -> None:
