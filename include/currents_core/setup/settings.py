@@ -256,6 +256,15 @@ class Connector(Model):
         return requests, entries
 
     @model_validator(mode="after")
+    def _takes_a_share_of_what_is_there(self) -> Connector:
+        if self.destination.quota is None and "share_of_quota" in self.budget.model_fields_set:
+            raise ValueError(
+                f"budget.share_of_quota has no effect: AWS publishes no quota for a {self.destination.kind}; remove it "
+                "and set entries_per_second"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _has_a_budget(self) -> Connector:
         if self.destination.quota is None and self.budget.entries_per_second is None:
             raise ValueError(

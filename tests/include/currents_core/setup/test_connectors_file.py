@@ -180,6 +180,21 @@ def test_a_custom_bus_has_its_own_limits_and_no_share_of_a_quota(tmp_path: Path)
     assert found.stream.endswith(f"custom_bus {CUSTOM} in us-east-1")
 
 
+@pytest.mark.parametrize(
+    "destination",
+    [
+        f"{{kind: custom_bus, name: '{CUSTOM}', region: us-east-1}}",
+        "{kind: partner_source, account: '123456789012', partner_name: example.com, region: us-east-1}",
+    ],
+)
+def test_a_share_of_no_quota_is_refused(tmp_path: Path, destination: str) -> None:
+    rest = "\n".join(each for each in GOOD.splitlines() if not each.strip().startswith(("destination:", "budget:")))
+    budget = "{entries_per_second: 5, share_of_quota: 0.5}"
+    text = f"connectors:{rest}\n    destination: {destination}\n    budget: {budget}\n"
+    [fault] = load_connectors(write(tmp_path, text)).faults
+    assert "budget.share_of_quota has no effect: AWS publishes no quota for a " in fault
+
+
 def test_a_name_is_taken_once(tmp_path: Path) -> None:
     connectors = load_connectors(write(tmp_path, f"connectors:{GOOD}{GOOD}"))
     assert len(connectors.valid) == 1
