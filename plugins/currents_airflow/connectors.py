@@ -7,6 +7,7 @@ from pathlib import Path
 
 from airflow.sdk.configuration import conf
 
+from currents_airflow.botocore_check import lack, with_botocore
 from currents_core.errors import SetupError
 from currents_core.setup.connectors_file import Connectors, load_connector, load_connectors
 from currents_core.setup.settings import Connector
@@ -25,12 +26,15 @@ def partner_name() -> str | None:
 
 def all_connectors() -> Connectors:
     """The valid connectors, and what is wrong with the others. Raises SetupError where there is no readable file."""
-    return load_connectors(_file(), partner_name())
+    return with_botocore(load_connectors(_file(), partner_name()))
 
 
 def one_connector(name: str) -> Connector:
     """The connector called ``name``. Raises SetupError where there is none, or where it has a fault."""
-    return load_connector(_file(), name, partner_name())
+    connector = load_connector(_file(), name, partner_name())
+    if lacked := lack(connector):
+        raise SetupError(lacked)
+    return connector
 
 
 def _file() -> Path:

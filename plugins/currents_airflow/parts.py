@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 # As many as threads share a client. Each one above botocore's ten would be opened and closed for every request, and
 # tell so in the log.
 _S3_CONNECTIONS = 24
-# The first release of boto3 that has the service `eventbridgev2`.
-_CUSTOM_BUS_SINCE = "1.43.102"
 # How long a conditional write may take. Whoever makes it would rather know, and look what became of it.
 _SWAP_SECONDS = 4
 # How long a request may take whose answer is only told.
@@ -111,9 +109,8 @@ class RunParts:
 
     def _sending_client(self, service: str, **settings: Any) -> Any:
         from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
-        from botocore import __version__ as version
         from botocore.config import Config
-        from botocore.exceptions import ClientError, UnknownServiceError
+        from botocore.exceptions import ClientError
 
         from currents_aws.aws_errors import translate
 
@@ -132,11 +129,6 @@ class RunParts:
         except ClientError as error:
             # Such as a role of the connection that can't be assumed.
             raise translate(error, "no credentials", f"Airflow connection {destination.aws_conn_id}") from error
-        except UnknownServiceError:
-            raise SetupError(
-                f"{self.connector.name}: botocore {version} does not know {destination.kind}; install boto3 "
-                f"{_CUSTOM_BUS_SINCE} or newer, or send to an event_bus"
-            ) from None
 
     @cached_property
     def ledger(self) -> Ledger:

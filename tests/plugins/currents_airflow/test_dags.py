@@ -8,6 +8,7 @@ import pytest
 import yaml
 from airflow import plugins_manager
 
+from currents_airflow.connectors import one_connector
 from currents_airflow.dags import make_dags, report_faults
 from currents_core.errors import SetupError
 from tests.tools.airflow_env import ROOT
@@ -92,3 +93,22 @@ def test_where_no_file_is_named_there_are_no_dags_and_one_fault(monkeypatch: pyt
 def test_a_file_that_can_not_be_read_is_no_reason_to_forget_its_dags(path: Path) -> None:
     with pytest.raises(SetupError, match="No such file"):
         make_dags()
+
+
+def test_an_older_botocore_refuses_what_it_does_not_know_and_nothing_else(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arn = f"arn:aws:events:us-east-1:123456789012:event-busv2/orders/{'a' * 25}"
+    destination = {"kind": "custom_bus", "name": arn, "region": "us-east-1"}
+    custom = {**CONNECTOR, "name": "custom", "destination": destination, "budget": {"entries_per_second": 100}}
+    write(path, CONNECTOR, custom)
+    report_faults()
+    assert "currents_export_custom" in make_dags()
+    monkeypatch.setattr("currents_airflow.botocore_check.version", lambda _: "1.43.46")
+    assert list(make_dags()) == ["currents_export_orders", "currents_redrive"]
+    told = r"custom: botocore 1\.43\.46 does not know custom_bus; install boto3 1\.43\.102 or newer"
+    with pytest.raises(SetupError, match=told):
+        report_faults()
+    with pytest.raises(SetupError, match=told):
+        one_connector("custom")
+    assert one_connector("orders").name == "orders"

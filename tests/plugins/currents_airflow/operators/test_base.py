@@ -1,15 +1,14 @@
 from __future__ import annotations
 
-import re
+from logging import INFO, WARNING
 from pathlib import Path
 from typing import Any
 
-import botocore
 import pyarrow as pa
 import pytest
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
-from botocore.exceptions import UnknownServiceError
+from botocore.exceptions import ClientError
 
 from currents_airflow.operators.base import CurrentsOperator
 from currents_airflow.operators.discover import CurrentsDiscoverOperator
@@ -92,16 +91,30 @@ def test_what_a_run_sends_again_on_purpose_differs_by_the_run_alone(aws: LocalAw
         assert found not in (ids_of(RunParts(custom, live, "a")), ids_of(RunParts(custom, request, "b")))
 
 
-def test_an_older_botocore_is_told_of_by_its_version(
+def test_a_role_that_can_not_be_assumed_is_one_line(
     aws: LocalAws, custom: Connector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def unknown(*_: Any, **__: Any) -> Any:
-        raise UnknownServiceError(service_name="eventbridgev2", known_service_names="events")
+    def refused(*_: Any, **__: Any) -> Any:
+        raise ClientError({"Error": {"Code": "AccessDenied", "Message": "not you"}}, "AssumeRole")
 
-    monkeypatch.setattr(AwsBaseHook, "get_client_type", unknown)
-    told = rf"deduplicated: botocore {re.escape(botocore.__version__)} does not know custom_bus; install boto3 1\.43"
-    with pytest.raises(SetupError, match=told):
+    monkeypatch.setattr(AwsBaseHook, "get_client_type", refused)
+    with pytest.raises(SetupError, match=r"^Airflow connection ours: no credentials: AccessDenied: not you; grant"):
         _ = RunParts(custom, run_request({}, HOUR, custom), "run").bus
+
+
+def test_each_finding_is_a_line_of_the_log(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_OURS", "aws://")
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://")
+    aws.client("events").create_event_bus(Name="bus")
+    aws.set_quota(1)
+    told: list[tuple[int, str]] = []
+    operator = CurrentsDiscoverOperator(task_id="t", connector="orders")
+    monkeypatch.setattr(operator.log, "log", lambda level, text, *values: told.append((level, text % values)))
+    settings = operator.settings()
+    operator.check(RunParts(settings, run_request({}, HOUR, settings), "run"))
+    assert [line.partition(":")[0] for _, line in told] == ["identity", "bus", "permission", "quota"]
+    assert [level for level, _ in told] == [INFO, INFO, INFO, WARNING]
+    assert "from Airflow connection ours" in told[0][1]
 
 
 def test_a_page_that_nobody_knows_has_no_link(custom: Connector) -> None:
