@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from contextlib import suppress
 from logging import INFO, WARNING
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -102,18 +104,24 @@ def test_a_role_that_can_not_be_assumed_is_one_line(
         _ = RunParts(custom, run_request({}, HOUR, custom), "run").bus
 
 
-def test_each_finding_is_a_line_of_the_log(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("run_type", "tried"), [("manual", ["permission"]), ("scheduled", []), ("backfill", [])])
+def test_each_finding_is_a_line_of_the_log(
+    aws: LocalAws, monkeypatch: pytest.MonkeyPatch, run_type: str, tried: list[str]
+) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_OURS", "aws://")
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://")
-    aws.client("events").create_event_bus(Name="bus")
+    events = aws.client("events")
+    with suppress(events.exceptions.ResourceAlreadyExistsException):
+        events.create_event_bus(Name="bus")
     aws.set_quota(1)
     told: list[tuple[int, str]] = []
     operator = CurrentsDiscoverOperator(task_id="t", connector="orders")
     monkeypatch.setattr(operator.log, "log", lambda level, text, *values: told.append((level, text % values)))
     settings = operator.settings()
-    operator.check(RunParts(settings, run_request({}, HOUR, settings), "run"))
-    assert [line.partition(":")[0] for _, line in told] == ["identity", "bus", "permission", "quota"]
-    assert [level for level, _ in told] == [INFO, INFO, INFO, WARNING]
+    context: Any = {"dag_run": SimpleNamespace(run_type=run_type)}
+    operator.check(context, RunParts(settings, run_request({}, HOUR, settings), "run"))
+    assert [line.partition(":")[0] for _, line in told] == ["identity", "bus", *tried, "quota"]
+    assert [level for level, _ in told] == [INFO, INFO, *([INFO] * len(tried)), WARNING]
     assert "from Airflow connection ours" in told[0][1]
 
 
