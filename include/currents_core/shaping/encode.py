@@ -18,6 +18,7 @@ from currents_core.shaping.json_text import (
     Parts,
     concat,
     join_members,
+    joined,
     json_text,
     member,
     nested,
@@ -28,13 +29,20 @@ from currents_core.shaping.json_text import (
 from currents_core.shaping.marking import mark
 
 
-def encode(events: Events, notes: Counter[str], mode: Mode = "live", *, is_nested: bool = True) -> Parts:
+def encode(
+    events: Events,
+    notes: Counter[str],
+    mode: Mode = "live",
+    checks: pa.Array | None = None,
+    *,
+    is_nested: bool = True,
+) -> Parts:
     """The envelopes of ``events`` in parts, one item per row, in their order; without nulls.
 
     An envelope is the compact JSON text `{"event_type", "id", "time", "user": {…}, "properties": {…}}`, without null
-    fields, and with the mark of ``mode`` as its last member. If it ``is_nested``, an item is a JSON string with its
-    quotes and escapes that contains this text, else the text itself. ``notes`` counts the values that JSON can't
-    express, under ``json_text.NOT_FINITE``.
+    fields, and with the mark of ``mode`` and ``checks`` as its last member; see ``mark``. If it ``is_nested``, an item
+    is a JSON string with its quotes and escapes that contains this text, else the text itself. ``notes`` counts the
+    values that JSON can't express, under ``json_text.NOT_FINITE``.
 
     Source: https://www.braze.com/docs/partners/data_and_analytics/data_warehouses/amazon_eventbridge
     """
@@ -54,7 +62,7 @@ def encode(events: Events, notes: Counter[str], mode: Mode = "live", *, is_neste
         join_members(user, len(frame)),
         form('},"properties":{'),
         join_members(list(members.values()), len(frame)),
-        form(f"}}{mark(mode)}}}") + around,
+        *joined([*(_formed(part, is_nested=is_nested) for part in ("}", *mark(mode, checks), "}")), around]),
     )
 
 
@@ -72,6 +80,12 @@ def _named(name: str, values: pa.Array, notes: Counter[str], *, is_nested: bool)
 def _json_member(name: str, texts: pa.Array, *, is_nested: bool) -> pa.Array:
     if pa.types.is_dictionary(texts.type):
         return _json_member(name, texts.dictionary, is_nested=is_nested).take(texts.indices)
-    if is_nested:
-        return concat(nested(f"{quote(name)}:"), nested_texts(texts))
-    return concat(f"{quote(name)}:", texts.cast(TEXT))
+    name_text = f"{quote(name)}:"
+    return concat(*(_formed(part, is_nested=is_nested) for part in (name_text, texts)))
+
+
+def _formed(part: pa.Array | str, *, is_nested: bool) -> pa.Array | str:
+    """JSON, in the form that the destination takes it in."""
+    if isinstance(part, str):
+        return nested(part) if is_nested else part
+    return nested_texts(part) if is_nested else part.cast(TEXT)

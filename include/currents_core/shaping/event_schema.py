@@ -49,7 +49,18 @@ _NEVER_NULL = "Braze documents it as never null."
 _PERSONAL = "Personal data."
 _ID = "Braze's id of the event, which stays the same however often the event is sent."
 _TIME = "When the event happened, in seconds since the epoch."
-_MARK = "Only there if the event is not live: how it came to be sent."
+_MARK = "Only there if the event is not live, or not whole."
+_MODE = "How it came to be sent. Not there if it is live."
+_CHECK = (
+    "Only there if the event was too large for EventBridge. It then has no properties, and only short values in "
+    "`user`; the whole envelope is an object in S3."
+)
+_CHECK_MEMBERS: dict[str, Schema] = {
+    "bucket": {**_TEXT, "description": "The bucket of the object."},
+    "key": {**_TEXT, "description": "The key of the object."},
+    "bytes": {**_INTEGER, "description": "The size of the object."},
+    "sha256": {**_TEXT, "description": "The SHA-256 of the object, in hexadecimal digits."},
+}
 
 
 def stored_types() -> list[str]:
@@ -159,12 +170,15 @@ def _field(event_type: str, field: Field) -> Schema:
 
 def _mark() -> Schema:
     modes = sorted(mode for mode in get_args(Mode) if mode != "live")
-    return {
+    check = {
         "type": "object",
-        "description": _MARK,
-        "properties": {"mode": {**_TEXT, "enum": modes}},
-        "required": ["mode"],
+        "description": _CHECK,
+        "properties": _CHECK_MEMBERS,
+        "required": sorted(_CHECK_MEMBERS),
     }
+    mode = {**_TEXT, "enum": modes, "description": _MODE}
+    members = {"mode": mode, "claim_check": check}
+    return {"type": "object", "description": _MARK, "properties": members, "minProperties": 1}
 
 
 def _reference(name: str) -> Schema:

@@ -73,10 +73,14 @@ def nested_member(name: str, values: pa.Array, notes: Counter[str]) -> pa.Array:
 
 def concat(*parts: pa.Array | str) -> pa.Array:
     """Joins texts and arrays of large_string row by row, as large_string; null where one of the arrays is null."""
-    # Each part costs time for each row, so texts that follow each other become one.
-    runs = groupby(parts, lambda part: isinstance(part, str))
-    values = chain.from_iterable([pa.scalar("".join(run), TEXT)] if is_plain else run for is_plain, run in runs)
+    values = (pa.scalar(part, TEXT) if isinstance(part, str) else part for part in joined(parts))
     return pc.binary_join_element_wise(*values, _EMPTY)
+
+
+def joined(parts: Parts) -> Parts:
+    """The same texts in fewer parts: each part costs time for each row, so texts that follow each other become one."""
+    runs = groupby(parts, lambda part: isinstance(part, str))
+    return list(chain.from_iterable(["".join(run)] if is_plain else run for is_plain, run in runs))
 
 
 def lengths(parts: Parts) -> pa.Array:

@@ -79,6 +79,24 @@ def test_a_plain_envelope_is_what_the_json_string_holds(
     assert all(("currents_export" in json.loads(each)) == (mode != "live") for each in texts)
 
 
+@pytest.mark.parametrize("is_nested", [True, False])
+def test_each_event_has_its_own_claim_check(is_nested: bool) -> None:
+    events = normalise(frame_of(pa.table({"id": ["a", "b"], "time": [1, 2]})), OPEN, {}).events
+    told = ['{"key":"é\\"","bytes":1}', '{"key":"b","bytes":2}']
+    checks = pa.array(told, pa.large_string())
+    found = concat(*encode(events, Counter(), "replay", checks, is_nested=is_nested)).to_pylist()
+    found = [json.loads(each) for each in found] if is_nested else found
+    assert [json.loads(each)["currents_export"] for each in found] == [
+        {"mode": "replay", "claim_check": json.loads(check)} for check in told
+    ]
+
+
+def test_an_envelope_ends_in_one_text() -> None:
+    events = normalise(frame_of(pa.table({"id": ["a"], "time": [1]})), OPEN, {}).events
+    for mode in ("live", "replay"):
+        assert [isinstance(part, str) for part in encode(events, Counter(), mode)[-2:]] == [False, True]
+
+
 @given(rows, st.sampled_from([PURCHASE, OPEN]))
 def test_every_output_is_an_object_of_the_five_keys_in_their_order(
     records: list[dict[str, Any]], event_type: str

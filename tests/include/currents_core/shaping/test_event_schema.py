@@ -276,6 +276,8 @@ GOOD: dict[str, Any] = {"event_type": PURCHASE, "id": "a", "time": 1, "user": {}
         {"properties": {"purchase_properties": [1]}},
         {"currents_export": {"mode": "live"}},
         {"currents_export": {}},
+        {"currents_export": {"claim_check": {"bucket": "b", "key": "k", "bytes": "1", "sha256": "0"}}},
+        {"currents_export": {"claim_check": {"bucket": "b", "key": "k", "bytes": 1}}},
     ],
 )
 def test_what_no_export_sends_is_not_valid(wrong: dict[str, Any]) -> None:
