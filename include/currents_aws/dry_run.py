@@ -48,13 +48,15 @@ class DryRunTarget:
 class Overlay:
     """A bucket that can be written to without a trace: what is written stays in memory and hides what is in the bucket.
 
-    It is as safe to share between threads as ``MemoryObjects``.
+    It is as safe to share between threads as ``MemoryObjects``. What is written under a key that it ``forgets``, which
+    nobody may read, takes no memory.
     """
 
-    def __init__(self, below: ObjectStore) -> None:
+    def __init__(self, below: ObjectStore, forgets: Callable[[str], bool] = lambda _: False) -> None:
         self.bucket = below.bucket
         self.partition = below.partition
         self._below = below
+        self._forgets = forgets
         self._written = MemoryObjects(below.bucket)
         self._deleted: set[str] = set()
         # The ETags of the objects that this hides by versions of its own.
@@ -82,7 +84,8 @@ class Overlay:
 
     def write(self, key: str, body: bytes) -> None:
         """Keeps the object in memory."""
-        self._written.write(key, body)
+        if not self._forgets(key):
+            self._written.write(key, body)
 
     def upload(self, key: str, body: IO[bytes]) -> None:
         """Writes the whole object from an open file."""

@@ -89,9 +89,9 @@ class S3Objects:
                 raise
 
     def write(self, key: str, body: bytes) -> None:
-        """Writes the whole object."""
+        """Writes the whole object. Its content type follows from the ending of its key."""
         with self._faults("write failed", key):
-            self._client.put_object(Bucket=self.bucket, Key=key, Body=body)
+            self._client.put_object(Bucket=self.bucket, Key=key, Body=body, ContentType=_content_type(key))
 
     def upload(self, key: str, body: IO[bytes]) -> None:
         """Writes the whole object from an open file, in one request, which takes up to 5 GB.
@@ -197,6 +197,11 @@ class S3Objects:
 
     def _uri(self, key: str) -> str:
         return f"s3://{self.bucket}/{key}"
+
+
+def _content_type(key: str) -> str:
+    # The second one is S3's own for what has no other.
+    return "application/json" if key.endswith(".json") else "binary/octet-stream"
 
 
 def _answered_at(answer: Mapping[str, Any]) -> datetime:

@@ -66,6 +66,15 @@ class Crew(Protocol):
         """The current time, aware. Never judge another machine's work by it."""
 
 
+def waited_for(job: Job[Result], meanwhile: Callable[[float], None]) -> Result:
+    """The result of a job, once it has ended. Until then, ``meanwhile`` is called with the seconds it may take."""
+    pause = 0.001
+    while not job.done():
+        meanwhile(pause)
+        pause = min(2 * pause, 0.02)
+    return job.result()
+
+
 class Threads:
     """A crew of real threads, at most MOST_THREADS, on the machine's own clocks.
 

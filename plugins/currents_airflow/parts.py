@@ -61,8 +61,10 @@ class RunParts:
     def state(self) -> ObjectStore:
         """Where the exporter keeps its state."""
         from currents_aws.dry_run import Overlay
+        from currents_core.books.layout import is_oversized
 
-        return Overlay(self._kept) if self.request.is_dry else self._kept
+        # Whole events may come to more than memory has room for, and nothing reads them.
+        return Overlay(self._kept, is_oversized) if self.request.is_dry else self._kept
 
     @cached_property
     def _kept(self) -> S3Objects:

@@ -9,6 +9,8 @@ from typing import Any
 
 # The note of accepted rows that the destination said it had already, and handed to nobody again.
 DEDUPLICATED = "deduplicated by the bus"
+# The note of rows that are too large for an event, and went as claim checks.
+CLAIM_CHECKS = "sent as claim checks"
 
 
 @dataclass(slots=True)

@@ -4,6 +4,7 @@
     <root>slices/date=<hour>/<slice>/<claim>-<token>-<number>.ids       ids of accepted rows
     <root>slices/date=<hour>/<slice>/<claim>-<token>-<number>.letters   the records that could not be sent
     <root>slices/date=<hour>/<slice>/<claim>-<token>-<number>.files     states of files, where there are many
+    <root>oversized/date=<hour>/<slice>/<hash of type and id>.json      an event of which a claim check was sent, whole
     <root>plans/date=<hour>/<hash of the content>.json                  a shard, or a look
     <root>manifests/date=<hour>.json                                    the account of an hour
     <root>index.json                                                    what runs judged, so that later ones skip it
@@ -29,7 +30,7 @@ from urllib.parse import quote
 from currents_core.file_key import Slice, SourceFile
 
 PageKind = Literal["ids", "letters", "files", "manifests"]
-HoursKind = Literal["slices", "plans", "manifests"]
+HoursKind = Literal["slices", "oversized", "plans", "manifests"]
 EarlierKind = Literal["ledger", "ids", "dead_letters"]
 
 # The name of an event type in a key, at most. It leaves most of a key's 1,024 bytes to the prefix and the run.
@@ -71,8 +72,7 @@ class Layout:
 
     def slice(self, place: Slice) -> str:
         """The folder of the head and the pages of a slice."""
-        name = "unnamed" if place.event_type is None else f"event_type={type_name(place.event_type)}"
-        return f"{self.slices(place.hour)}{name}/"
+        return f"{self.slices(place.hour)}{_slice_name(place)}/"
 
     def head(self, place: Slice) -> str:
         """The key of the head of a slice."""
@@ -81,6 +81,10 @@ class Layout:
     def page(self, place: Slice, name: str) -> str:
         """The key of a page of a slice. A name with a slash is that of an earlier version's object below the root."""
         return f"{self.root if '/' in name else self.slice(place)}{name}"
+
+    def oversized(self, place: Slice, event_hash: str) -> str:
+        """The key of an event of a slice that is too large to be sent. ``event_hash`` is of its type and id."""
+        return f"{self.hours('oversized')}date={place.hour}/{_slice_name(place)}/{event_hash}.json"
 
     def plan(self, hour: str, content_hash: str) -> str:
         """The key of a planned shard."""
@@ -129,6 +133,11 @@ class Layout:
         return f"{self.day(date)}{name}".removeprefix(self.root)
 
 
+def is_oversized(key: str) -> bool:
+    """Whether this is the key of an event that is too large to be sent."""
+    return re.search(r"(^|/)oversized/date=[^/]+/[^/]+/[0-9a-f]{32}\.json\Z", key) is not None
+
+
 def is_head(key: str) -> bool:
     """Whether this is the key of a head, rather than of a page."""
     return key.endswith(f"/{_HEAD}")
@@ -168,6 +177,10 @@ def member_of(key: str) -> Member | None:
     """The task of a key, with fractions that are rounded up; None for keys of other objects."""
     found = re.fullmatch(r"(\w+)-\d+-(\d+)-(\d+)", key.rpartition("/")[2])
     return Member(found[1], int(found[2]) / _MILLIONTHS, int(found[3]) / _MILLIONTHS) if found else None
+
+
+def _slice_name(place: Slice) -> str:
+    return "unnamed" if place.event_type is None else f"event_type={type_name(place.event_type)}"
 
 
 def type_name(event_type: str) -> str:

@@ -34,10 +34,10 @@ class Held:
 
 
 class Ledger:
-    """The ledger of one connector. ``lease`` is how long a claim lasts without a sign of life, in seconds.
+    """The ledger of one connector: what ``store`` has under keys of ``layout``.
 
-    ``token`` gives a name that was never used before. Of hours before ``first_date`` nothing is kept, and whoever asks
-    for one is refused with a SetupError.
+    ``lease`` is how long a claim lasts without a sign of life, in seconds. ``token`` gives a name that was never used
+    before. Of hours before ``first_date`` nothing is kept, and whoever asks for one is refused with a SetupError.
     """
 
     def __init__(
@@ -50,8 +50,8 @@ class Ledger:
         token: Callable[[], str] = lambda: token_hex(6),
         first_date: str = "",
     ) -> None:
-        self._store = store
-        self._layout = layout
+        self.store = store
+        self.layout = layout
         self._lease = lease
         self._crew = crew or Threads()
         self._token = token
@@ -81,7 +81,7 @@ class Ledger:
     def head(self, place: Slice) -> Head | None:
         """The head of a slice as ``heads`` gives it; None if there is none."""
         require_kept(place.hour, self._first_date)
-        head = self._read(self._layout.head(place))
+        head = self._read(self.layout.head(place))
         if head and head.begun:
             return head
         return self._days.head(place) or self._earlier.heads(place.hour).get(place, head)
@@ -95,8 +95,8 @@ class Ledger:
         gave no clear answer.
         """
         require_kept(place.hour, self._first_date)
-        key = self._layout.head(place)
-        stored = None if is_new else self._store.read_version(key)
+        key = self.layout.head(place)
+        stored = None if is_new else self.store.read_version(key)
         before = self._parsed(stored, place) if stored else Head(place, begun=False)
         if not before.begun and (holder := self._earlier.holder(place.hour)):
             return Held(*holder)
@@ -117,7 +117,7 @@ class Ledger:
                 return Held("another task", self._lease)
             # Somebody has begun the slice in the meantime.
             return self.claim(place, owner)
-        claim = Claim(self._store, key, self.pages(place), new, etag, began, self._crew.seconds, self._token)
+        claim = Claim(self.store, key, self.pages(place), new, etag, began, self._crew.seconds, self._token)
         with claim.kept():
             if before.begun:
                 claim.open()
@@ -129,7 +129,7 @@ class Ledger:
 
     def pages(self, place: Slice) -> Pages:
         """The pages of a slice."""
-        return Pages(self._store, self._layout, place)
+        return Pages(self.store, self.layout, place)
 
     def _known_of(self, place: Slice, claim: Claim) -> Head:
         """What is known from elsewhere of a slice that was claimed for the first time."""
@@ -137,15 +137,15 @@ class Ledger:
         return known or self._earlier.taken_over(place, claim.pages, claim.new_page)
 
     def _heads(self, hour: str) -> list[str]:
-        return [each.key for each in self._store.objects(self._layout.slices(hour)) if is_head(each.key)]
+        return [each.key for each in self.store.objects(self.layout.slices(hour)) if is_head(each.key)]
 
     def _taken(self, place: Slice, new: Head, replaces: str | None) -> str | None:
         """The ETag of the head that makes the claim; None if another task was first."""
-        key = self._layout.head(place)
+        key = self.layout.head(place)
         try:
-            return self._store.write_version(key, new.as_bytes(), replaces)
+            return self.store.write_version(key, new.as_bytes(), replaces)
         except TransientError as error:
-            stored = self._store.read_version(key)
+            stored = self.store.read_version(key)
             if stored and self._parsed(stored, place).nonce == new.nonce:
                 return stored.etag
             if isinstance(error, ConflictError):
@@ -154,7 +154,7 @@ class Ledger:
 
     def _read(self, key: str) -> Head | None:
         etag = ""
-        while stored := self._store.read_version(key):
+        while stored := self.store.read_version(key):
             head = parse_head(stored.body, self._uri(key))
             try:
                 return self.pages(head.slice).with_files(head)
@@ -166,7 +166,7 @@ class Ledger:
         return None
 
     def _parsed(self, stored: Version, place: Slice) -> Head:
-        return parse_head(stored.body, self._uri(self._layout.head(place)))
+        return parse_head(stored.body, self._uri(self.layout.head(place)))
 
     def _uri(self, key: str) -> str:
-        return f"s3://{self._store.bucket}/{key}"
+        return f"s3://{self.store.bucket}/{key}"

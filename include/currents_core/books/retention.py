@@ -11,7 +11,7 @@ from currents_core.errors import SetupError
 from currents_core.hour import date_of_hour
 from currents_core.ports import ObjectStore
 
-_HOURS: tuple[HoursKind, ...] = ("slices", "plans", "manifests")
+_HOURS: tuple[HoursKind, ...] = ("slices", "oversized", "plans", "manifests")
 _EARLIER: tuple[EarlierKind, ...] = ("ledger", "ids", "dead_letters")
 
 
@@ -62,7 +62,7 @@ class Retention:
         """The dates of which anything is kept."""
         folders = [
             self.layout.day(),
-            *(self.layout.hours(kind) for kind in ("slices", "plans")),
+            *(self.layout.hours(kind) for kind in ("slices", "oversized", "plans")),
             *(self.layout.earlier(kind) for kind in _EARLIER),
         ]
         keys = [key for folder in folders for key in self.store.folders(folder)]

@@ -22,6 +22,7 @@ from currents_core.books.head import FileState
 from currents_core.books.ledger import Held, Ledger
 from currents_core.counted import counted
 from currents_core.crew import Crew, Threads
+from currents_core.delivering.claim_checks import Cloakroom
 from currents_core.delivering.confirm import Confirmer
 from currents_core.delivering.fetch import Fetched, Fetcher, Work
 from currents_core.delivering.file_fault import fault_of_file
@@ -98,7 +99,14 @@ class Delivery:
         self._beats = count(1)
         self._account = Account()
         self._failures: list[str] = []
-        self._preparation = Preparation(self.connector, self.target.limits, self.target.wire, self.personal_data)
+        has_checks = self.connector.oversized == "claim_check"
+        self._preparation = Preparation(
+            self.connector,
+            self.target.limits,
+            self.target.wire,
+            self.personal_data,
+            Cloakroom(self.ledger.store, self.ledger.layout, self.crew, self._pump) if has_checks else None,
+        )
         self._keeper = Keeper(
             self.crew,
             park=self._park,
@@ -179,6 +187,9 @@ class Delivery:
     def stop(self) -> None:
         """Asks the delivery to end as soon as it can, in good order. Not for signal handlers: it takes a lock."""
         self._sender.fail(StoppedError(f"{self.connector.name}: told to stop; clear the task to resume"))
+
+    def _pump(self, seconds: float) -> None:
+        self._sender.pump(seconds)
 
     def _fail(self, error: CurrentsError) -> None:
         self._sender.fail(error)

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import orjson
 
-from currents_core.books.account import Account, total
+from currents_core.books.account import CLAIM_CHECKS, Account, total
 from currents_core.catalog import SPLIT_INTO, catalog
 from currents_core.entry import Entry, entry_size
 from currents_core.setup.settings import Connector
@@ -72,6 +72,7 @@ class Forecast:
             "minutes_at_the_budget": round(seconds / pace / 60, 2),
             "estimated_price_in_dollars": price,
             "dead_letters": dict(sorted(self.dead_letters.items())),
+            "claim_checks": self.account.notes[CLAIM_CHECKS],
             "drift": self.account.as_json()["drift"],
             "personal_data": self.account.as_json()["personal_data"],
             "samples": self.samples,

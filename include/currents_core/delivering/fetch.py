@@ -12,7 +12,7 @@ from tempfile import TemporaryFile, gettempdir
 from typing import IO, NamedTuple, TypeVar, cast
 
 from currents_core.books.ledger import Held
-from currents_core.crew import Crew, Job
+from currents_core.crew import Crew, Job, waited_for
 from currents_core.delivering.open_file import OpenFile
 from currents_core.delivering.open_slice import OpenSlice
 from currents_core.delivering.take import Taker
@@ -81,11 +81,7 @@ class Fetcher:
 
     def wait_for(self, job: Job[Found]) -> Found:
         """The result of a job, once it has ended."""
-        pause = 0.001
-        while not job.done():
-            self.meanwhile(pause)
-            pause = min(2 * pause, 0.02)
-        return job.result()
+        return waited_for(job, self.meanwhile)
 
     def take(self, work: Work, waits: bool) -> OpenSlice | Held:
         """Takes a slice; if it ``waits``, as soon as no other task has it."""

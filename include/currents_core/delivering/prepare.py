@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from itertools import compress
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import orjson
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from currents_core.books.account import CLAIM_CHECKS
 from currents_core.books.dead_letter import DeadLetter
 from currents_core.books.id_pages import Fingerprints, fingerprints
 from currents_core.books.seen_ids import SeenIds
+from currents_core.delivering.claim_checks import Cloakroom
 from currents_core.delivering.open_file import OpenFile
 from currents_core.entry import Common, Entries, Span, Wire, entry_size
 from currents_core.errors import FileError
@@ -30,9 +34,10 @@ from currents_core.shaping.drift import drift
 from currents_core.shaping.encode import encode
 from currents_core.shaping.envelope import Events
 from currents_core.shaping.filter import matching
-from currents_core.shaping.json_text import Parts, concat, lengths, nested_bytes
+from currents_core.shaping.json_text import TEXT, Parts, concat, lengths, nested_bytes
 from currents_core.shaping.normalise import MISSING, NoType, by_event_type, normalise
 from currents_core.shaping.personal_data import PersonalData
+from currents_core.shaping.reduced import reduced
 
 _UNNAMED = "unnamed"
 _OVERSIZED = ("oversized_row", "the row is several times as large as EventBridge takes; its long values are left out")
@@ -61,14 +66,38 @@ class Batched:
         return Batched(self.opened, self.prints[start:stop].copy(), self.frame.loc[rows], rows)
 
 
+class _Encoded(NamedTuple):
+    """Events, where they come from, their envelopes as ``encode`` gives them, and the sizes of their entries."""
+
+    batched: Batched
+    events: Events
+    envelopes: Parts
+    sizes: pa.Array
+
+    def those(self, mask: npt.NDArray[np.bool_]) -> _Encoded:
+        """Some of them."""
+        kept = pa.array(mask)
+        return _Encoded(
+            replace(self.batched, prints=self.batched.prints[mask]),
+            replace(self.events, frame=self.events.frame[mask]),
+            [part if isinstance(part, str) else part.filter(kept) for part in self.envelopes],
+            self.sizes.filter(kept),
+        )
+
+
 @dataclass
 class Preparation:
-    """Prepares the rows of the files of one connector. ``limits`` and ``wire`` are those of the destination."""
+    """Prepares the rows of the files of one connector. ``limits`` and ``wire`` are those of the destination.
+
+    Events that are too large are left in the ``cloakroom``, and claim checks go in their place; without one, they
+    become dead letters.
+    """
 
     connector: Connector
     limits: Limits
     wire: Wire
     personal_data: PersonalData = field(default_factory=lambda: PersonalData(()))
+    cloakroom: Cloakroom | None = None
 
     def entries(
         self, opened: OpenFile, seen: SeenIds, file_type: str | None, batch: Batch, mode: Mode
@@ -103,7 +132,7 @@ class Preparation:
                 letters = [DeadLetter(row, event_type, *_OVERSIZED) for row in rows.index]
                 self._park(opened, rows, letters, opened.account.personal_data)
             else:
-                prepared.append(self._of_type(opened, seen, event_type, rows, mode))
+                prepared += self._of_type(opened, seen, event_type, rows, mode)
         opened.expect(sum(map(len, prepared)))
         return [each for each in prepared if len(each)]
 
@@ -138,7 +167,9 @@ class Preparation:
                 uri=file.uri,
             )
 
-    def _of_type(self, opened: OpenFile, seen: SeenIds, event_type: str, rows: pd.DataFrame, mode: Mode) -> Entries:
+    def _of_type(
+        self, opened: OpenFile, seen: SeenIds, event_type: str, rows: pd.DataFrame, mode: Mode
+    ) -> list[Entries]:
         account = opened.account
         counts = account.of(event_type)
         account.differs(event_type, drift(rows, event_type))
@@ -159,37 +190,63 @@ class Preparation:
         open_rows = new & ~settled
         events = chosen if open_rows.all() else replace(chosen, frame=chosen.frame[open_rows])
         entries = self._fitting(opened, Batched(opened, prints[open_rows], rows), events, mode)
-        counts.sent += len(entries)
+        counts.sent += sum(map(len, entries))
         return entries
 
-    def _fitting(self, opened: OpenFile, batched: Batched, events: Events, mode: Mode) -> Entries:
-        """The entries of events without those above the limit, which are parked."""
+    def _fitting(self, opened: OpenFile, batched: Batched, events: Events, mode: Mode) -> list[Entries]:
+        """The entries of events. Of those above the limit, claim checks are sent, or else they are parked."""
         account = opened.account
         protected = self.personal_data.of_events(events, account.personal_data)
-        is_nested = self.wire.is_nested
-        envelopes = encode(protected, account.notes, mode, is_nested=is_nested)
-        rest = entry_size(self.connector.event_source, events.event_type, 0, opened.arn)
-        sizes = pc.add(self._lengths(envelopes, rest), rest)
-        fits = pc.less_equal(sizes, self.limits.bytes_per_entry)
-        entries = self._entries(batched, events, envelopes, sizes)
-        if pc.all(fits).as_py():
-            return entries
-        oversized = [
+        encoded = self._encoded(batched, protected, account.notes, mode)
+        fit = self._fit(encoded)
+        if fit.all():
+            return [self._entries(encoded)]
+        large = encoded.those(~fit)
+        if not self.cloakroom:
+            self._park_oversized(opened, large)
+            return [self._entries(encoded.those(fit))]
+        return [self._entries(encoded.those(fit)), self._claim_checks(opened, large, mode, self.cloakroom)]
+
+    def _claim_checks(self, opened: OpenFile, large: _Encoded, mode: Mode, cloakroom: Cloakroom) -> Entries:
+        """Entries with claim checks for events that are too large, which are left whole. Some may be too large still.
+
+        What the texts of these rows have that JSON can't express was counted before.
+        """
+        whole = concat(*encode(large.events, Counter(), mode, is_nested=False))
+        bodies = whole.cast(pa.large_binary()).to_pylist()
+        checks = cloakroom.checks(opened.file.slice, large.batched.prints, bodies)
+        told = pa.array([orjson.dumps(check._asdict()).decode() for check in checks], TEXT)
+        encoded = self._encoded(large.batched, reduced(large.events), Counter(), mode, told)
+        fit = self._fit(encoded)
+        if not fit.all():
+            self._park_oversized(opened, large.those(~fit))
+        # The objects must be there before anybody can be told where they are.
+        cloakroom.leave([*compress(checks, fit)], [*compress(bodies, fit)])
+        opened.account.notes[CLAIM_CHECKS] += int(fit.sum())
+        return self._entries(encoded.those(fit))
+
+    def _park_oversized(self, opened: OpenFile, large: _Encoded) -> None:
+        entries = Span(self._entries(large), 0, len(large.sizes))
+        letters = [
             DeadLetter(entry.row, entry.detail_type, "oversized", self._too_large(size), entry)
-            for entry, size, fit in zip(
-                Span(entries, 0, len(entries)), sizes.to_pylist(), fits.to_pylist(), strict=True
-            )
-            if not fit
+            for entry, size in zip(entries, large.sizes.to_pylist(), strict=True)
         ]
         # What the rules hit in these rows was counted when they became events.
-        self._park(opened, batched.frame, oversized, None)
-        fit = fits.to_numpy(zero_copy_only=False)
-        kept = replace(events, frame=events.frame[fit])
-        fitting = replace(batched, prints=batched.prints[fit])
-        fitted = [part if isinstance(part, str) else part.filter(fits) for part in envelopes]
-        return self._entries(fitting, kept, fitted, sizes.filter(fits))
+        self._park(opened, large.batched.frame, letters, None)
 
-    def _entries(self, batched: Batched, events: Events, envelopes: Parts, sizes: pa.Array) -> Entries:
+    def _encoded(
+        self, batched: Batched, events: Events, notes: Counter[str], mode: Mode, checks: pa.Array | None = None
+    ) -> _Encoded:
+        envelopes = encode(events, notes, mode, checks=checks, is_nested=self.wire.is_nested)
+        rest = entry_size(self.connector.event_source, events.event_type, 0, batched.opened.arn)
+        return _Encoded(batched, events, envelopes, pc.add(self._lengths(envelopes, rest), rest))
+
+    def _fit(self, encoded: _Encoded) -> npt.NDArray[np.bool_]:
+        fits = pc.less_equal(encoded.sizes, self.limits.bytes_per_entry)
+        return np.asarray(fits.to_numpy(zero_copy_only=False), bool)
+
+    def _entries(self, encoded: _Encoded) -> Entries:
+        batched, events, envelopes, sizes = encoded
         frame = events.frame
         common = Common(self.connector.event_source, events.event_type, batched.opened.arn)
         rows = frame.index.to_numpy()

@@ -213,6 +213,10 @@ class Connector(Model):
     broken_properties: Annotated[
         Literal["keep", "dead_letter"], Field(description="keep (as a string) or dead_letter")
     ] = "keep"
+    oversized: Annotated[
+        Literal["dead_letter", "claim_check"],
+        Field(description="dead_letter, or claim_check (leave the event in S3, and send where it is)"),
+    ] = "dead_letter"
     schedule: Schedule = Schedule()
     lookback_hours: Annotated[int, Field(ge=0, le=744, description="whole hours, 0 to 744")] = 72
     budget: Budget = Budget()
@@ -241,7 +245,9 @@ class Connector(Model):
     @cached_property
     def fingerprint(self) -> str:
         """The same text for settings that make the same of a file: 24 hexadecimal digits."""
-        deciding = self.model_dump_json(include={"event_types", "filter", "personal_data", "broken_properties"})
+        deciding = self.model_dump_json(
+            include={"event_types", "filter", "personal_data", "broken_properties", "oversized"}
+        )
         return hashlib.sha256(deciding.encode()).hexdigest()[:24]
 
     @property

@@ -37,3 +37,12 @@ def test_what_is_missing_because_a_delivery_replaced_it_is_no_fault_of_the_state
     below.write("head", b"names b")
     with pytest.raises(TransientError, match="a delivery replaced it while this was a dry run"):
         overlay.download("a", None, BytesIO())
+
+
+def test_what_nobody_reads_takes_no_memory() -> None:
+    below = MemoryObjects(contents={"large/a": b"there"})
+    overlay = Overlay(below, lambda key: key.startswith("large/"))
+    overlay.write("large/b", b"x")
+    overlay.write("small/b", b"x")
+    assert (overlay.read("large/b"), overlay.read("small/b"), overlay.read("large/a")) == (None, b"x", b"there")
+    assert below.contents == {"large/a": b"there"}

@@ -10,6 +10,7 @@ from currents_core.books.layout import (
     PageKind,
     claim_of_page,
     is_head,
+    is_oversized,
     member_of,
     page_name,
     run_name,
@@ -31,8 +32,8 @@ def keys(layout: Layout) -> list[str]:
 
 
 def test_every_key_is_below_the_root_and_tells_its_hour() -> None:
-    every = [*keys(HOURS), HOURS.plan(HOUR, "0af"), HOURS.manifest(HOUR)]
-    assert len(set(every)) == 7
+    every = [*keys(HOURS), HOURS.plan(HOUR, "0af"), HOURS.manifest(HOUR), HOURS.oversized(FILE.slice, "0af")]
+    assert len(set(every)) == 8
     assert all(key.startswith("export/demo/") and f"date={HOUR}" in key for key in every)
 
 
@@ -48,6 +49,15 @@ def test_heads_and_pages_are_told_apart_and_a_page_tells_its_claim() -> None:
     assert [claim_of_page(key) for key in pages] == [7, 7, 7]
     assert claim_of_page(head) is None
     assert claim_of_page(page_name(12_345_678, "0af", 0, "ids")) == 12_345_678
+
+
+def test_an_oversized_event_is_told_from_all_else_and_has_a_key_of_its_own_in_each_slice() -> None:
+    for root in (Layout(), HOURS, HOURS.of_run("a")):
+        found = [root.oversized(place, "0af1" * 8) for place in (FILE.slice, Slice(HOUR, None), Slice(HOUR, "a/b"))]
+        assert len({*found}) == 3
+        assert all(each.startswith(root.hours("oversized", HOUR[:10])) for each in found)
+        assert all(is_oversized(each) for each in found)
+        assert not any(is_oversized(each) for each in [*keys(root), root.plan(HOUR, "0af"), root.manifest(HOUR)])
 
 
 def test_a_page_may_be_an_object_of_an_earlier_version() -> None:

@@ -30,7 +30,7 @@ class Kept(House):
         self.deliver(*self.files)
         for hour in HOURS:
             Manifests(self.state, Layout(), self.crew).write(reconcile("test", hour, [], self.ledger), NOW)
-        for kind in ("ledger", "ids", "dead_letters", "plans"):
+        for kind in ("ledger", "ids", "dead_letters", "plans", "oversized"):
             self.state.write(f"{kind}/date={HOURS[0]}/old", b"")
         self.crew.slept += 2 * QUIET_SECONDS
         assert Compaction(self.state, Layout(), self.crew).compact("2026-11-21")

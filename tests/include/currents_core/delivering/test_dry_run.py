@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 
-from currents_core.books.account import Account, Counts
+from currents_core.books.account import CLAIM_CHECKS, Account, Counts
 from currents_core.delivering.dry_run import Forecast, total_forecast
 from currents_core.entry import Entry, entry_size
 from tests.tools.house import OPEN, PURCHASE, connector
@@ -38,7 +39,7 @@ def test_samples_show_no_personal_data_and_nothing_of_the_customers_own() -> Non
 
 
 def test_forecasts_travel_and_add_up() -> None:
-    account = Account({OPEN: Counts(read=3, sent=2, dead_lettered=1)})
+    account = Account({OPEN: Counts(read=3, sent=2, dead_lettered=1)}, Counter({CLAIM_CHECKS: 1}))
     one = Forecast(2, 2_000_000, 1, 2, account=account, samples=[{"a": 1}, {"a": 2}])
     one.dead_letters["no_id"] += 1
     again = Forecast.from_json(json.loads(json.dumps(one.as_json())))
@@ -52,6 +53,7 @@ def test_forecasts_travel_and_add_up() -> None:
         "minutes_at_the_budget": 0.03,
         "estimated_price_in_dollars": 4.0,
         "dead_letters": {"no_id": 2},
+        "claim_checks": 2,
         "drift": {},
         "personal_data": {},
         "samples": [{"a": 1}, {"a": 2}, {"a": 1}],
