@@ -13,6 +13,7 @@ import cbor2
 import numpy as np
 import numpy.typing as npt
 import orjson
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -29,6 +30,8 @@ _BYTES = pa.large_binary()
 _MAP_6, _MAP_1, _MAP_2, _ARRAY, _LONG_TEXT, _SHORT_TEXT = b"\xa6", b"\xa1", b"\xa2", 0x98, 0x7A, 0x78
 _NUMBER, _NEGATIVE, _EPOCH = 0x1B, 0x3B, b"\xc1"
 _KIND_BYTES = 12
+# pandas' hash is keyed with 16 bytes. It may never change: an event has to come back with the group that it had.
+_GROUPS_KEY = "currents-groups1"
 
 
 class CborWire:
@@ -37,14 +40,24 @@ class CborWire:
     That is a hash of the ``sender`` and the event type, and the event's id. A bus compares it with those of all its
     senders. A ``salt`` makes it differ from that of the same event as it was sent before, so that the bus takes on
     purpose what it took already.
+
+    With a number of ``groups``, an entry also has an EventGroupId: that of its user, which is a hash of the user's id
+    and one of so many. Whoever sends, a user has the same group, and so has an event. Entries without a user have none.
     """
 
     is_nested = False
 
-    def __init__(self, sender: str, salt: str = "") -> None:
+    def __init__(self, sender: str, salt: str = "", groups: int | None = None) -> None:
         self._sender = (sender, salt)
+        self._groups = groups
+        self.asks_for_users = groups is not None
+        # What begins the metadata of an entry: of each group, and last of those without one.
+        members = [_MAP_2 + cbor2.dumps("EventGroupId") + cbor2.dumps(str(number)) for number in range(groups or 0)]
+        self._metadata = pa.array([*members, _MAP_1], _BYTES)
 
-    def written(self, common: Common, envelopes: Parts, times: pa.Array, ids: pa.Array) -> pa.Array:
+    def written(
+        self, common: Common, envelopes: Parts, times: pa.Array, ids: pa.Array, users: pa.Array | None = None
+    ) -> pa.Array:
         """The entries as they lie in a request; see ``Wire``."""
         fixed = {"Source": common.source, "DetailType": common.detail_type, "Resources": [common.resource]}
         head = _MAP_6 + b"".join(map(cbor2.dumps, [each for pair in fixed.items() for each in pair]))
@@ -55,7 +68,7 @@ class CborWire:
             *(_binary(part) for part in envelopes),
             pa.scalar(cbor2.dumps("Time") + _EPOCH, _BYTES),
             _numbers(times),
-            pa.scalar(cbor2.dumps("SystemMetadata") + _MAP_1 + cbor2.dumps("DeduplicationId"), _BYTES),
+            *self._begun_metadata(users if users is not None else pa.nulls(len(ids), TEXT)),
             _prefixed(_SHORT_TEXT, pc.binary_length(once), ">u1"),
             once.cast(_BYTES),
             pa.scalar(b"", _BYTES),
@@ -71,6 +84,20 @@ class CborWire:
             return plain
         hashed = [hashlib.sha256(each.encode()).hexdigest() for each in plain.filter(long).to_pylist()]
         return pc.replace_with_mask(plain, long, pa.array(hashed, TEXT))
+
+    def _begun_metadata(self, users: pa.Array) -> Sequence[pa.Array | pa.Scalar]:
+        """The metadata of each entry up to, but not including, its DeduplicationId, in parts."""
+        before, after = cbor2.dumps("SystemMetadata"), cbor2.dumps("DeduplicationId")
+        if self._groups is None:
+            return [pa.scalar(before + _MAP_1 + after, _BYTES)]
+        numbers = pc.fill_null(pa.array(self.group_numbers(users)), self._groups)
+        return [pa.scalar(before, _BYTES), self._metadata.take(numbers), pa.scalar(after, _BYTES)]
+
+    def group_numbers(self, users: pa.Array) -> pa.Array:
+        """The group of each user, from 0: int64, null where the user is."""
+        values = pc.fill_null(users, "").cast(_BYTES).to_numpy(zero_copy_only=False)
+        hashed = pd.util.hash_array(values, hash_key=_GROUPS_KEY, categorize=False) % np.uint64(self._groups or 1)
+        return pc.if_else(users.is_valid(), pa.array(hashed.astype(np.int64)), None)
 
     def read(self, entry: memoryview) -> tuple[str, int]:
         """The envelope of an entry and its time; see ``Wire``."""

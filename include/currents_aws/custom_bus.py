@@ -28,15 +28,23 @@ class CustomBus(PutTarget):
     """The custom bus with this ARN.
 
     ``transport`` carries the requests, to the service `eventbridgev2`. The bus takes an event of a ``sender`` once
-    within five minutes; ``salt`` names what is sent again on purpose, and stays the same through its retries.
+    within five minutes; ``salt`` names what is sent again on purpose, and stays the same through its retries. With a
+    number of ``groups``, the bus keeps the order in which the events of a user reach it.
 
     Source: https://docs.aws.amazon.com/eventbridgev2/latest/APIReference/API_PutEvents.html
     """
 
     def __init__(
-        self, transport: Transport, arn: str, limits: Limits = CUSTOM_BUS, *, sender: str = "", salt: str = ""
+        self,
+        transport: Transport,
+        arn: str,
+        limits: Limits = CUSTOM_BUS,
+        *,
+        sender: str = "",
+        salt: str = "",
+        groups: int | None = None,
     ) -> None:
-        super().__init__(transport, "PutEvents", CborWire(sender, salt), limits, f"custom bus {arn}")
+        super().__init__(transport, "PutEvents", CborWire(sender, salt, groups), limits, f"custom bus {arn}")
         self._arn = arn
 
     def found(self) -> Finding:

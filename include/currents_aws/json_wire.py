@@ -18,11 +18,19 @@ class JsonWire:
     """
 
     is_nested = True
+    asks_for_users = False
 
     def __init__(self, fixed: Mapping[str, str] | None = None) -> None:
         self._fixed = dict(fixed or {})
 
-    def written(self, common: Common, envelopes: Parts, times: pa.Array, ids: pa.Array) -> pa.Array:  # noqa: ARG002
+    def written(
+        self,
+        common: Common,
+        envelopes: Parts,
+        times: pa.Array,
+        ids: pa.Array,  # noqa: ARG002
+        users: pa.Array | None = None,  # noqa: ARG002
+    ) -> pa.Array:
         """The entries as they lie in a request; see ``Wire``."""
         members = {**self._fixed, "Source": common.source, "DetailType": common.detail_type}
         head = orjson.dumps({**members, "Resources": [common.resource]})[:-1] + b',"Detail":'

@@ -73,16 +73,26 @@ class Common(NamedTuple):
 class Wire(Protocol):
     """How a destination takes entries: whole entries, one after the other, as they lie in a request.
 
-    ``is_nested`` tells whether it takes an envelope as a JSON string, with quotes and escapes, or as its plain text.
+    ``is_nested`` tells whether it takes an envelope as a JSON string, with quotes and escapes, or as its plain text,
+    and ``asks_for_users`` whether it has to know whose events they are.
     """
 
     is_nested: bool
+    asks_for_users: bool
 
-    def written(self, common: Common, envelopes: Sequence[pa.Array | str], times: pa.Array, ids: pa.Array) -> pa.Array:
+    def written(
+        self,
+        common: Common,
+        envelopes: Sequence[pa.Array | str],
+        times: pa.Array,
+        ids: pa.Array,
+        users: pa.Array | None = None,
+    ) -> pa.Array:
         """The entries as they lie in a request: an Arrow array of large_binary without nulls, one item per row.
 
         ``envelopes`` is what ``encode`` gives in the form of ``is_nested``. ``times`` are seconds since the epoch
-        (int64), and ``ids`` are those of the events (string or large_string); neither has nulls.
+        (int64), and ``ids`` are those of the events (string or large_string); neither has nulls. ``users`` are the ids
+        of their users (large_string), null where there is none; they may be left out where no event has one.
         """
 
     def read(self, entry: memoryview) -> tuple[str, int]:

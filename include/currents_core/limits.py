@@ -28,6 +28,10 @@ PARTNER_SOURCE = Limits(entries_per_request=20, bytes_per_request=1_000_000, byt
 # Source: https://docs.aws.amazon.com/eventbridgev2/latest/APIReference/API_PutEvents.html
 CUSTOM_BUS = Limits(entries_per_request=100, bytes_per_request=975_000, bytes_per_entry=975_000)
 
+# What a custom bus takes of each event group, in events and kilobytes a second together.
+# Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html
+GROUP_QUOTA = 1_500
+
 # The bytes that the Time of an entry counts as.
 # Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html#eb-event-size
 TIME_BYTES = 14

@@ -97,7 +97,8 @@ class RunParts:
             return PartnerSource(looking, transport, name, destination.account, limits)
         # What is sent again on purpose differs from what was sent before, and not from its own retries.
         salt = self._run_id if self.request.is_replay or self.request.is_redrive else ""
-        return CustomBus(transport, name, limits, sender=self.connector.name, salt=salt)
+        groups = destination.event_groups
+        return CustomBus(transport, name, limits, sender=self.connector.name, salt=salt, groups=groups)
 
     def preflight(self, *, tries: bool) -> Iterator[Finding]:
         """Checks the destination before the run, and tells each finding at once; see ``preflight``."""

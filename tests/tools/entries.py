@@ -32,8 +32,12 @@ def entries_of(
     sizes: list[int] | None = None,
     common: Common = _COMMON,
     wire: Wire = _WIRE,
+    users: Sequence[str | None] | None = None,
 ) -> Entries:
-    """Entries with these envelopes, of rows from ``first`` on; each is 100 bytes large, unless ``sizes`` says so."""
+    """Entries with these envelopes, of rows from ``first`` on; each is 100 bytes large, unless ``sizes`` says so.
+
+    The ids are numbers from ``first`` on; unless ``users`` says otherwise, they have no users.
+    """
     texts = [orjson.dumps(each).decode() if wire.is_nested else each for each in envelopes]
     count = len(envelopes)
     written = wire.written(
@@ -41,6 +45,7 @@ def entries_of(
         [pa.array(texts, pa.large_string())],
         pa.array([time] * count, pa.int64()),
         pa.array([f"id {first + place}" for place in range(count)], pa.string()),
+        pa.array(users or [None] * count, pa.large_string()),
     )
     rows = list(range(first, first + count))
     return Entries(rows, common, wire, written, sizes or [100] * count, FromFile(common.resource))

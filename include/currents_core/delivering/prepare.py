@@ -38,6 +38,7 @@ from currents_core.shaping.json_text import TEXT, Parts, concat, lengths, nested
 from currents_core.shaping.normalise import MISSING, NoType, by_event_type, normalise
 from currents_core.shaping.personal_data import PersonalData
 from currents_core.shaping.reduced import reduced
+from currents_core.shaping.users import users
 
 _UNNAMED = "unnamed"
 _OVERSIZED = ("oversized_row", "the row is several times as large as EventBridge takes; its long values are left out")
@@ -254,7 +255,13 @@ class Preparation:
             rows.tolist(),
             common,
             self.wire,
-            self.wire.written(common, envelopes, arrow(frame["time"]), arrow(frame["id"])),
+            self.wire.written(
+                common,
+                envelopes,
+                arrow(frame["time"]),
+                arrow(frame["id"]),
+                users(events) if self.wire.asks_for_users else None,
+            ),
             sizes.to_pylist(),
             replace(batched, rows=rows),
         )

@@ -148,6 +148,9 @@ class CustomBusDestination(_Bus):
     """A bus of EventBridge's second generation."""
 
     kind: Literal["custom_bus"]
+    event_groups: Annotated[
+        int | None, Field(ge=1, le=10_000, description="a whole number from 1 to 10,000, or null for no groups")
+    ] = None
 
     own_limits = CUSTOM_BUS
     # Source: https://docs.aws.amazon.com/eventbridgev2/latest/APIReference/API_PutEvents.html

@@ -7,17 +7,21 @@ from collections.abc import Collection
 from datetime import UTC, date, datetime, timedelta
 from difflib import get_close_matches
 from functools import cached_property
+from math import ceil
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from currents_core.catalog import catalog, documented_fields
-from currents_core.setup.destination import Destination
+from currents_core.limits import GROUP_QUOTA
+from currents_core.setup.destination import CustomBusDestination, Destination
 from currents_core.setup.fields import Bucket, ConnId, Model, Name, Patterns, PlainValue, Prefix, Rate
 from currents_core.setup.patterns import matches_any
 
 # How alike two names are, from 0 to 1, where one is taken for a misspelling of the other.
 _NEAR_MISS = 0.85
+# The events of 1 KB that an event group takes in a second: each counts as an event and as a kilobyte.
+_EVENTS_OF_A_GROUP = GROUP_QUOTA // 2
 
 
 class Location(Model):
@@ -276,6 +280,19 @@ class Connector(Model):
             raise ValueError(
                 f"budget.entries_per_second is missing: AWS publishes no quota for a {self.destination.kind} that a "
                 "share could be taken of; set it to the events per second that this connector may send"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _groups_take_the_budget(self) -> Connector:
+        groups = self.destination.event_groups if isinstance(self.destination, CustomBusDestination) else None
+        rate = self.budget.entries_per_second
+        if groups and rate and groups * _EVENTS_OF_A_GROUP < rate:
+            raise ValueError(
+                f"destination.event_groups is {groups}, but budget.entries_per_second is {rate:.15g}, and a group "
+                f"takes {_EVENTS_OF_A_GROUP} events of 1 KB a second; set event_groups to "
+                f"{ceil(rate / _EVENTS_OF_A_GROUP)} or more, or entries_per_second to {groups * _EVENTS_OF_A_GROUP} "
+                "or less"
             )
         return self
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, cast
 
 import pyarrow as pa
@@ -16,6 +17,8 @@ from currents_core.limits import CUSTOM_BUS
 from tests.tools.entries import entries_of
 
 BUS = "arn:aws:events:us-east-1:123456789012:event-busv2/orders/abcdefghijklmnopqrstuvwxy"
+# Of some users, where there are a thousand.
+GROUPS = [863, None, 206, 354, 863]
 texts = st.text(st.characters(codec="utf-8"), max_size=300)
 envelopes = st.lists(texts, min_size=1, max_size=9)
 commons = st.builds(Common, texts, texts, texts)
@@ -87,8 +90,56 @@ def test_types_and_ids_are_not_taken_for_each_other() -> None:
     assert one != other
 
 
-def test_what_is_around_full_entries_stays_within_a_megabyte() -> None:
+ids_of_users = st.lists(st.none() | texts, min_size=1, max_size=9)
+
+
+@given(ids_of_users, st.integers(1, 10_000))
+def test_each_user_has_one_group_of_so_many_and_entries_without_a_user_have_none(
+    users: list[str | None], groups: int
+) -> None:
+    entries = entries_of(["{}"] * len(users), wire=CborWire("sender", groups=groups), users=users)
+    found = from_cbor(body_of(BUS, [Span(entries, 0, len(users))]))["Entries"]
+    metadata = [entry["SystemMetadata"] for entry in found]
+    plain = [entry["SystemMetadata"] for entry in without_groups(users)]
+    told = [each.pop("EventGroupId", None) for each in metadata]
+    assert metadata == plain, "the same DeduplicationId, and nothing else"
+    assert [group is None for group in told] == [user is None for user in users]
+    assert all(group in map(str, range(groups)) for group in told if group is not None)
+    of_user = dict(zip(users, told, strict=True))
+    assert told == [of_user[user] for user in users]
+    assert [entry.detail for entry in Span(entries, 0, len(users))] == ["{}"] * len(users)
+
+
+def without_groups(users: list[str | None]) -> Any:
+    entries = entries_of(["{}"] * len(users), wire=CborWire("sender"))
+    return from_cbor(body_of(BUS, [Span(entries, 0, len(users))]))["Entries"]
+
+
+def test_a_group_is_the_same_in_every_process_and_whoever_sends() -> None:
+    """What was sent before this release must come back with the group that it had."""
+    users = pa.array(["anna", None, "bert", "é😀", "anna"], pa.large_string())
+    for wire in (CborWire("sender", groups=1_000), CborWire("another", "salt", 1_000)):
+        assert wire.group_numbers(users).to_pylist() == GROUPS
+
+
+def test_users_are_spread_evenly() -> None:
+    users = pa.array([f"user {number}" for number in range(100_000)], pa.large_string())
+    counts = Counter(CborWire("sender", groups=10).group_numbers(users).to_pylist())
+    assert sorted(counts) == list(range(10))
+    assert min(counts.values()) > 9_500
+
+
+def test_entries_without_users_have_no_group() -> None:
+    assert [CborWire("s", groups=groups).asks_for_users for groups in (None, 1)] == [False, True]
+    columns = [pa.array(["{}"], pa.large_string())], pa.array([1]), pa.array(["a"])
+    with_groups, plain = (CborWire("s", groups=groups).written(Common("s", "t", "r"), *columns) for groups in (1, None))
+    assert with_groups == plain
+
+
+@pytest.mark.parametrize("groups", [None, 10_000])
+def test_what_is_around_full_entries_stays_within_a_megabyte(groups: int | None) -> None:
     common = Common("s" * 256, "t" * 128, "r" * 1_000)
     envelope = "x" * (CUSTOM_BUS.bytes_per_request // 100 - entry_size(*common[:2], 0, common.resource))
-    entries = entries_of([envelope] * 100, common=common, wire=CborWire("sender"))
+    wire = CborWire("sender", groups=groups)
+    entries = entries_of([envelope] * 100, common=common, wire=wire, users=[f"{user}" for user in range(100)])
     assert 970_000 < len(body_of("a" * 1_011, [Span(entries, 0, 100)])) <= 1_000_000

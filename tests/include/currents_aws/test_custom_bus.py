@@ -27,10 +27,14 @@ TIMES = [0, 1_795_420_801, 253_402_300_799]
 
 
 def answer(
-    target: CustomBus, *envelopes: str, first: int = 0, time: int = 1_795_420_801
+    target: CustomBus,
+    *envelopes: str,
+    first: int = 0,
+    time: int = 1_795_420_801,
+    users: Sequence[str | None] | None = None,
 ) -> Sequence[Result] | CurrentsError:
     """What becomes of a chunk with these envelopes, whose ids are numbers from ``first`` on."""
-    entries = entries_of(envelopes, first=first, time=time, common=COMMON, wire=target.wire)
+    entries = entries_of(envelopes, first=first, time=time, common=COMMON, wire=target.wire, users=users)
     awaited = Awaited[Sequence[Result] | CurrentsError]()
     target.send([Span(entries, 0, len(entries))], awaited)
     return awaited.result()
@@ -94,6 +98,19 @@ def test_what_the_bus_has_already_is_told_apart(make: Callable[..., CustomBus], 
     assert answer(target, "{}", "{}") == [SENT, SENT]
     assert answer(target, "{}", "{}", "{}") == [DEDUPLICATED, DEDUPLICATED, SENT]
     assert answer(target, "{}", "[]", first=2) == [DEDUPLICATED, Invalid("MalformedDetail", "Detail is malformed.")]
+
+
+def test_what_comes_back_in_the_group_that_it_had_is_deduplicated(
+    aws: LocalAws, make: Callable[..., CustomBus], arn: str
+) -> None:
+    """The bus compares ids within a group only; an event has the group of its user, however often it is sent."""
+    before = aws.counts()["accepted"]
+    users = [*[f"user {number}" for number in range(40)], None]
+    assert answer(make(arn, groups=7), *["{}"] * 41, users=users) == [SENT] * 41
+    told = [line["SystemMetadata"].get("EventGroupId") for line in aws.accepted(before)]
+    assert {*told} == {None, *map(str, range(7))}
+    assert answer(make(arn, groups=7), *["{}"] * 41, users=users) == [DEDUPLICATED] * 41
+    assert answer(make(arn, groups=7), "{}", users=["somebody else"]) == [SENT], "the window is the group's"
 
 
 def test_five_minutes_later_the_bus_takes_it_again(aws: LocalAws, make: Callable[..., CustomBus], arn: str) -> None:

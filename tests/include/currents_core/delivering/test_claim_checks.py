@@ -6,23 +6,24 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from threading import Timer
 from typing import Any
 
 import pytest
 from jsonschema import Draft4Validator
 
-from currents_aws.cbor_wire import CborWire
+from currents_aws.aws_protocol import from_cbor
+from currents_aws.cbor_wire import CborWire, body_of
 from currents_aws.memory import MemoryObjects, MemoryTarget
 from currents_core.books.account import CLAIM_CHECKS, Counts
 from currents_core.books.layout import is_oversized
-from currents_core.entry import Entry
+from currents_core.entry import Entry, Span
 from currents_core.errors import StoppedError, TransientError
 from currents_core.file_key import SourceFile, by_slice
 from currents_core.limits import Limits
 from currents_core.mode import Mode
-from currents_core.ports import SENT, Failed, Result
+from currents_core.ports import SENT, Completion, Failed, Result
 from currents_core.setup.settings import PersonalDataRule
 from currents_core.shaping.event_schema import event_schema
 from currents_core.shaping.personal_data import PersonalData
@@ -285,6 +286,24 @@ def test_a_stop_does_not_wait_for_what_is_still_to_be_left(stopped: Large) -> No
     assert time.monotonic() - began < 2
     assert stopped.target.accepted == []
     assert stopped.ledger.heads(HOUR)[0].owner is None
+
+
+def test_a_claim_check_goes_with_the_other_events_of_its_user() -> None:
+    class Noting(MemoryTarget):
+        def send(self, chunk: Sequence[Span], complete: Completion) -> None:
+            sent.extend(from_cbor(body_of("arn", chunk))["Entries"])
+            super().send(chunk, complete)
+
+    sent: list[dict[str, Any]] = []
+    house = Large()
+    house.target = Noting(LIMITS)
+    house.target.wire = CborWire("test", groups=1_000)
+    rows = table([*"abcd"], note=["", LARGE, LARGE, ""], user_id=["anna", "anna", "bert", None])
+    house.deliver(house.put(OPEN, "a.parquet", rows))
+    group = {json.loads(each["Detail"])["id"]: each["SystemMetadata"].get("EventGroupId") for each in sent}
+    assert group["a"] == group["b"] != group["c"]
+    assert None not in {group["a"], group["c"]}
+    assert group["d"] is None
 
 
 def test_a_trial_sends_no_more_claim_checks_than_it_may() -> None:

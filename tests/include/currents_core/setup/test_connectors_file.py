@@ -195,6 +195,35 @@ def test_a_share_of_no_quota_is_refused(tmp_path: Path, destination: str) -> Non
     assert "budget.share_of_quota has no effect: AWS publishes no quota for a " in fault
 
 
+def with_groups(tmp_path: Path, groups: str, rate: float) -> str:
+    """What is wrong with a connector that has so many groups; empty if nothing is."""
+    rest = "\n".join(each for each in GOOD.splitlines() if not each.strip().startswith(("destination:", "budget:")))
+    destination = f"destination: {{kind: custom_bus, name: '{CUSTOM}', region: us-east-1, event_groups: {groups}}}"
+    text = f"connectors:{rest}\n    {destination}\n    budget: {{entries_per_second: {rate}}}\n"
+    connectors = load_connectors(write(tmp_path, text))
+    return "" if connectors.valid else connectors.report()
+
+
+@pytest.mark.parametrize(
+    ("groups", "rate", "complaint"),
+    [
+        ("null", 500_000, ""),
+        ("4", 3_000, ""),
+        ("10000", 500_000, ""),
+        ("1", 0.5, ""),
+        ("3", 3_000, "a second; set event_groups to 4 or more, or entries_per_second to 2250 or less"),
+        ("4", 3_000.5, "event_groups is 4, but budget.entries_per_second is 3000.5, and a group takes 750 events of"),
+        ("10000", 8_000_000, "or entries_per_second to 7500000 or less"),
+        ("0", 1, "event_groups: out of range; expected: a whole number from 1 to 10,000, or null"),
+        ("10001", 1, "event_groups: out of range; expected: a whole number from 1 to 10,000, or null"),
+    ],
+)
+def test_groups_must_be_enough_for_the_budget(tmp_path: Path, groups: str, rate: float, complaint: str) -> None:
+    found = with_groups(tmp_path, groups, rate)
+    assert complaint in found
+    assert bool(found) == bool(complaint)
+
+
 def test_a_name_is_taken_once(tmp_path: Path) -> None:
     connectors = load_connectors(write(tmp_path, f"connectors:{GOOD}{GOOD}"))
     assert len(connectors.valid) == 1
