@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 import pandas as pd
 import pyarrow as pa
 
-from currents_core.catalog import catalog
+from currents_core.catalog import EventType, catalog
 from currents_core.errors import shown
 from currents_core.shaping.columns import is_text
+from currents_core.shaping.event_schema import schema_version
 
 _is = pa.types
 _NAME_LENGTH = 128
@@ -20,7 +21,7 @@ def drift(frame: pd.DataFrame, event_type: str) -> Iterator[str]:
 
     ``frame`` has the rows as they were read, in columns with ArrowDtype. Differences are: an undocumented event type; a
     column that is no documented field and has a value; a documented field without a column; and a column whose type
-    does not fit the documented one.
+    does not fit the documented one. After these comes the version of the schema that says what is documented.
 
     Source: https://www.braze.com/docs/user_guide/data/distribution/braze_currents/event_glossary
     """
@@ -28,6 +29,13 @@ def drift(frame: pd.DataFrame, event_type: str) -> Iterator[str]:
     if known is None:
         yield "undocumented event type"
         return
+    found = list(_differences(frame, known))
+    yield from found
+    if found and known.stored:
+        yield f"schema version {schema_version(event_type)}"
+
+
+def _differences(frame: pd.DataFrame, known: EventType) -> Iterator[str]:
     documented = {name: field for name, field in known.fields.items() if field.stored}
     for name in frame.columns:
         if name not in documented and name != "event_type" and frame[name].notna().any():
