@@ -4,7 +4,7 @@
     <root>slices/date=<hour>/<slice>/<claim>-<token>-<number>.ids       ids of accepted rows
     <root>slices/date=<hour>/<slice>/<claim>-<token>-<number>.letters   the records that could not be sent
     <root>slices/date=<hour>/<slice>/<claim>-<token>-<number>.files     states of files, where there are many
-    <root>oversized/date=<hour>/<slice>/<hash of type and id>.json      an event of which a claim check was sent, whole
+    <root>oversized/date=<hour>/<slice>/<SHA-256 of it>.json            an event of which a claim check was sent, whole
     <root>plans/date=<hour>/<hash of the content>.json                  a shard, or a look
     <root>manifests/date=<hour>.json                                    the account of an hour
     <root>index.json                                                    what runs judged, so that later ones skip it
@@ -82,9 +82,9 @@ class Layout:
         """The key of a page of a slice. A name with a slash is that of an earlier version's object below the root."""
         return f"{self.root if '/' in name else self.slice(place)}{name}"
 
-    def oversized(self, place: Slice, event_hash: str) -> str:
-        """The key of an event of a slice that is too large to be sent. ``event_hash`` is of its type and id."""
-        return f"{self.hours('oversized')}date={place.hour}/{_slice_name(place)}/{event_hash}.json"
+    def oversized(self, place: Slice, sha256: str) -> str:
+        """The key of an event of a slice that is too large to be sent, with this SHA-256 in hexadecimal digits."""
+        return f"{self.hours('oversized')}date={place.hour}/{_slice_name(place)}/{sha256}.json"
 
     def plan(self, hour: str, content_hash: str) -> str:
         """The key of a planned shard."""
@@ -135,7 +135,7 @@ class Layout:
 
 def is_oversized(key: str) -> bool:
     """Whether this is the key of an event that is too large to be sent."""
-    return re.search(r"(^|/)oversized/date=[^/]+/[^/]+/[0-9a-f]{32}\.json\Z", key) is not None
+    return re.search(r"(^|/)oversized/date=[^/]+/[^/]+/[0-9a-f]{64}\.json\Z", key) is not None
 
 
 def is_head(key: str) -> bool:

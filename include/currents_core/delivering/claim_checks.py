@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from currents_core.books.id_pages import Fingerprints
 from currents_core.books.layout import Layout
 from currents_core.crew import Crew, Job, waited_for
 from currents_core.file_key import Slice
@@ -39,16 +38,16 @@ class Cloakroom:
     crew: Crew
     meanwhile: Callable[[float], None]
 
-    def checks(self, place: Slice, prints: Fingerprints, bodies: Sequence[bytes]) -> list[ClaimCheck]:
-        """The claim checks for events of a slice, by the fingerprints of their ids. Nothing is written yet.
+    def checks(self, place: Slice, bodies: Sequence[bytes]) -> list[ClaimCheck]:
+        """The claim checks for events of a slice. Nothing is written yet.
 
-        An event has the same key whenever it is sent, so that what is sent again takes the place of what was left
-        before.
+        The key follows from the content. So what is sent again leaves the same object, and an object that a claim check
+        was sent for is never replaced by one of other settings.
         """
-        keys = (self.layout.oversized(place, f"{first:016x}{second:016x}") for first, second in prints.tolist())
+        hashes = [hashlib.sha256(body).hexdigest() for body in bodies]
         return [
-            ClaimCheck(self.store.bucket, key, len(body), hashlib.sha256(body).hexdigest())
-            for key, body in zip(keys, bodies, strict=True)
+            ClaimCheck(self.store.bucket, self.layout.oversized(place, sha256), len(body), sha256)
+            for body, sha256 in zip(bodies, hashes, strict=True)
         ]
 
     def leave(self, checks: Sequence[ClaimCheck], bodies: Sequence[bytes]) -> None:

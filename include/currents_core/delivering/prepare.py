@@ -215,7 +215,7 @@ class Preparation:
         """
         whole = concat(*encode(large.events, Counter(), mode, is_nested=False))
         bodies = whole.cast(pa.large_binary()).to_pylist()
-        checks = cloakroom.checks(opened.file.slice, large.batched.prints, bodies)
+        checks = cloakroom.checks(opened.file.slice, bodies)
         told = pa.array([orjson.dumps(check._asdict()).decode() for check in checks], TEXT)
         encoded = self._encoded(large.batched, reduced(large.events), Counter(), mode, told)
         fit = self._fit(encoded)

@@ -53,7 +53,7 @@ def test_heads_and_pages_are_told_apart_and_a_page_tells_its_claim() -> None:
 
 def test_an_oversized_event_is_told_from_all_else_and_has_a_key_of_its_own_in_each_slice() -> None:
     for root in (Layout(), HOURS, HOURS.of_run("a")):
-        found = [root.oversized(place, "0af1" * 8) for place in (FILE.slice, Slice(HOUR, None), Slice(HOUR, "a/b"))]
+        found = [root.oversized(place, "0af1" * 16) for place in (FILE.slice, Slice(HOUR, None), Slice(HOUR, "a/b"))]
         assert len({*found}) == 3
         assert all(each.startswith(root.hours("oversized", HOUR[:10])) for each in found)
         assert all(is_oversized(each) for each in found)
