@@ -1,4 +1,4 @@
-"""Marks events that are not as live ones are, so that rules can tell them: those sent late, again, or in part."""
+"""Marks events that are not as live ones are, so that rules can tell them: sent late, again, in part, or as a test."""
 
 from __future__ import annotations
 
