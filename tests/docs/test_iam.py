@@ -15,6 +15,10 @@ from botocore import xform_name
 from botocore.session import Session
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
+from currents_aws.choose_transport import transport_for
+from currents_aws.event_bus import EventBus
+from currents_aws.try_destination import try_destination
+from currents_core.crew import Threads
 from currents_core.errors import DeliveryError
 from currents_core.hour import format_hour
 from currents_core.setup.settings import Connector
@@ -33,6 +37,8 @@ EVENT_TYPES = ("users.messages.email.Open", "users.behaviors.Purchase")
 ADAPTERS = ROOT / "include" / "currents_aws"
 # What exports to other destinations than an event bus of one region call.
 OF_OTHER_KINDS = {"partner_source.py", "global_endpoint.py"}
+# Looks for test events, which no export sends.
+OF_TESTS = {"arrival.py"}
 SOURCE_PREFIX, STATE_PREFIX = "currents/", "export/"
 
 
@@ -122,7 +128,7 @@ def state_of(aws: LocalAws, settings: Connector, hour: str) -> set[str]:
 
 def operations_of_the_adapters() -> set[str]:
     """The operations of AWS that the code of the adapters names."""
-    paths = [path for path in ADAPTERS.glob("*.py") if path.name not in OF_OTHER_KINDS]
+    paths = [path for path in ADAPTERS.glob("*.py") if path.name not in OF_OTHER_KINDS | OF_TESTS]
     words = {word for path in paths for word in re.findall(r"\w+", path.read_text("utf-8"))}
     models = (Session().get_service_model(service) for service in ("s3", "events", "sts", "service-quotas"))
     known = [name for model in models for name in model.operation_names]
@@ -162,6 +168,29 @@ def test_over_a_global_endpoint_the_exporter_needs_a_second_policy_and_all_of_it
     assert needless(unmet(needs, plain), beside) == []
 
 
+def test_looking_for_test_events_takes_all_that_its_policy_grants(
+    aws: LocalAws, values: dict[str, str], bus: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logs, sqs, events, name = aws.client("logs"), aws.client("sqs"), aws.client("events"), f"tests-{uuid.uuid4()}"
+    logs.create_log_group(logGroupName=name)
+    sqs.create_queue(QueueName=name)
+    queue, group = f"arn:aws:sqs:us-east-1:{ACCOUNT}:{name}", f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:{name}"
+    events.put_rule(Name=name, EventBusName=bus, EventPattern='{"source":["braze.currents"]}')
+    for number, arn in enumerate((queue, group)):
+        events.put_targets(Rule=name, EventBusName=bus, Targets=[{"Id": str(number), "Arn": arn}])
+    target = EventBus(aws.client("events"), transport_for(aws.client("events")), bus)
+    calls = record(monkeypatch)
+    session: Any = boto3.Session()
+    found = try_destination(connector(values, bus), target, session.client, Threads(), seconds=5)
+    target.close()
+    assert {each.is_warning for each in found} == {False}
+    needs = needs_of(calls)
+    placeholders = EXAMPLES | {"BusName": bus, "QueueArn": queue, "LogGroupArn": group}
+    granted = grants(filled("look-for-arrival.json", placeholders))
+    assert unmet(needs, granted) == []
+    assert needless(needs, granted) == []
+
+
 # What stands for a placeholder where a policy is only looked at.
 EXAMPLES = {
     "Partition": "aws",
@@ -176,6 +205,8 @@ EXAMPLES = {
     "Region": "us-east-1",
     "AccountId": ACCOUNT,
     "BusName": "braze-events",
+    "QueueArn": f"arn:aws:sqs:us-east-1:{ACCOUNT}:orders",
+    "LogGroupArn": f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:/aws/events/braze-events",
     "SourceName": "aws.partner/example.com/acme/currents",
 }
 

@@ -54,6 +54,14 @@ class Call:
             yield from self._needs_of_s3()
         elif self.service == "events":
             yield from self._needs_of_events()
+        elif self.service == "sqs":
+            # A queue is named by its name or its URL.
+            name = self.params.get("QueueName") or self.params["QueueUrl"].rpartition("/")[2]
+            yield Need(f"sqs:{self.operation}", f"arn:aws:sqs:{self.region}:{ACCOUNT}:{name}")
+        elif self.operation == "FilterLogEvents":
+            group = f"arn:aws:logs:{self.region}:{ACCOUNT}:log-group:{self.params['logGroupName']}"
+            # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/iam-access-control-overview-cwl.html
+            yield Need("logs:FilterLogEvents", f"{group}:*")
         elif self.operation == "AssumeRole":
             yield Need("sts:AssumeRole", self.params["RoleArn"])
         elif self.operation == "GetServiceQuota":
@@ -98,6 +106,11 @@ class Call:
             yield Need(action, "*")
         elif self.operation in _BUSES:
             yield Need(action, _arn_of_bus(self.params["Name"], self.region))
+        elif self.operation == "ListRules":
+            yield Need(action, "*")
+        elif self.operation == "ListTargetsByRule":
+            rule = f"{self.params['EventBusName']}/{self.params['Rule']}"
+            yield Need(action, f"arn:aws:events:{self.region}:{ACCOUNT}:rule/{rule}")
         elif self.operation in _SOURCES:
             yield Need(action, f"arn:aws:events:{self.region}::event-source/{self.params['Name']}")
         else:
