@@ -20,6 +20,7 @@ _REMEDIES = {
     "NoSuchBucket": "create the bucket or correct its name",
     "ResourceNotFoundException": "create it or correct its name, region or account",
     "InvalidStateException": "wait until it is ACTIVE, or create it anew, then clear the task to resume",
+    "LimitExceededException": "delete what is not needed, or ask AWS for a higher quota",
     "AccessDenied": _PERMISSION,
     "AccessDeniedException": _PERMISSION,
     "403": _PERMISSION,
@@ -43,6 +44,9 @@ _PASSING = THROTTLING | {
     "InternalError",
     "InternalFailure",
     "InternalException",
+    # Somebody else was changing the same thing.
+    "ConcurrentModificationException",
+    "OperationAbortedException",
 }
 # Source: https://www.rfc-editor.org/rfc/rfc6585#section-4 and https://www.rfc-editor.org/rfc/rfc9110#section-15.5.9
 _TOO_MANY, _TIMEOUT = 429, 408

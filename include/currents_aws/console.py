@@ -17,6 +17,18 @@ def bus_address(region: str, name: str) -> str:
     return f"{_console(region)}/events/home?region={region}#/eventbus/{bus}"
 
 
+def sources_address(region: str) -> str:
+    """The page of the partner event sources that are offered to an account."""
+    return f"{_console(region)}/events/home?region={region}#/partners"
+
+
+def log_address(region: str, group: str) -> str:
+    """The page of a log group."""
+    # The console decodes what follows the hash twice, with `$` for `%`.
+    name = quote(quote(group, safe=""), safe="").replace("%", "$")
+    return f"{_console(region)}/cloudwatch/home?region={region}#logsV2:log-groups/log-group/{name}"
+
+
 def folder_address(region: str, bucket: str, prefix: str) -> str:
     """The page that lists the objects of a bucket below a prefix. ``region`` only tells the partition."""
     return f"{_console(region)}/s3/buckets/{bucket}?prefix={quote(prefix, safe='')}"

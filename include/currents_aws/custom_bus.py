@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import Future
 
-import cbor2
-
-from currents_aws.aws_errors import fault
 from currents_aws.cbor_wire import CborWire, body_of
+from currents_aws.custom_buses import CustomBuses
 from currents_aws.put_target import PutTarget
-from currents_aws.scrub import scrubbed
-from currents_aws.transport import Answer, NoAnswer, Transport
+from currents_aws.transport import Transport
 from currents_core.entry import Span
-from currents_core.errors import CurrentsError, SetupError, TransientError
+from currents_core.errors import SetupError, TransientError
 from currents_core.limits import CUSTOM_BUS, Limits
 from currents_core.ports import Finding
-
-# A bus takes events while it is updated, and also if that fails.
-# Source: https://docs.aws.amazon.com/eventbridgev2/latest/APIReference/API_DescribeEventBus.html
-_TAKING = frozenset({"ACTIVE", "UPDATING", "UPDATE_FAILED"})
-_COMING = "CREATING"
-_NETWORK = "check the network, the region and the endpoint"
 
 
 class CustomBus(PutTarget):
@@ -54,27 +44,14 @@ class CustomBus(PutTarget):
 
         Source: https://docs.aws.amazon.com/eventbridgev2/latest/APIReference/API_DescribeEventBus.html
         """
-        found = self._looked_up().output
-        state = scrubbed(str(found.get("State")))
-        if state == _COMING:
+        found = CustomBuses(self._transport).look(self._arn)
+        if found is None:
+            raise SetupError("there is no such bus; create it or correct destination.name", uri=self.uri)
+        if found.is_coming:
             raise TransientError("it is being created; wait until it is ACTIVE, then clear the task", uri=self.uri)
-        if state not in _TAKING:
-            reason = scrubbed(str(found.get("StateReason") or "no reason told"))
-            raise SetupError(f"it is {state} ({reason}); create it anew, or name another", uri=self.uri)
-        return Finding("bus", f"{self._arn} is {state}")
+        found.require_taking()
+        return Finding("bus", f"{self._arn} is {found.state}")
 
     def body(self, chunk: Sequence[Span]) -> bytes:
         """The body of the request that sends a chunk."""
         return body_of(self._arn, chunk)
-
-    def _looked_up(self) -> Answer:
-        told: Future[Answer | NoAnswer | CurrentsError] = Future()
-        self._transport.send("DescribeEventBus", cbor2.dumps({"EventBusArn": self._arn}), told.set_result)
-        answer = told.result()
-        if isinstance(answer, CurrentsError):
-            raise answer
-        if isinstance(answer, NoAnswer):
-            raise TransientError(f"lookup failed: no answer ({scrubbed(answer.reason)}); {_NETWORK}", uri=self.uri)
-        if answer.code:
-            raise fault("lookup failed", answer.code, answer.message, answer.status, self.uri)
-        return answer

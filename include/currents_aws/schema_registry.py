@@ -6,13 +6,11 @@ Source: https://docs.aws.amazon.com/eventbridge/latest/schema-reference/operatio
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from currents_aws.aws_errors import code_of, translate
+from currents_aws.asked import asked
 from currents_core.shaping.event_schema import Schema, event_schema, schema_text, schema_version
 from currents_core.shaping.registries import registry_of, schema_name
 from currents_core.shaping.schema_diff import differences
@@ -66,10 +64,10 @@ class SchemaRegistry:
         Source: https://docs.aws.amazon.com/eventbridge/latest/schema-reference/v1-registries-name-registryname.html
         """
         uri = self._uri(f"schema registry {registry}")
-        if _asked(self.client.describe_registry, uri, "lookup failed", _MISSING, RegistryName=registry) is None:
+        if asked(self.client.describe_registry, uri, "lookup failed", _MISSING, RegistryName=registry) is None:
             description = f"Braze Currents events with the source {self.source}"[:256]
             told = {"RegistryName": registry, "Description": description}
-            _asked(self.client.create_registry, uri, "creation failed", _EXISTS, **told)
+            asked(self.client.create_registry, uri, "creation failed", _EXISTS, **told)
 
     def _published(self, event_type: str, registry: str) -> Published:
         """Publishes one schema.
@@ -81,30 +79,20 @@ class SchemaRegistry:
         schema = event_schema(event_type, self.source)
         uri = self._uri(f"schema {name} in registry {registry}")
         place = {"RegistryName": registry, "SchemaName": name}
-        found = _asked(self.client.describe_schema, uri, "lookup failed", _MISSING, **place)
+        found = asked(self.client.describe_schema, uri, "lookup failed", _MISSING, **place)
         description = f"{event_type} of Braze Currents, version {version}"
         told = {**place, "Type": _TYPE, "Content": schema_text(schema), "Description": description}
         if found is None:
-            _asked(self.client.create_schema, uri, "creation failed", None, **told)
+            asked(self.client.create_schema, uri, "creation failed", **told)
             return Published(event_type, registry, name, version, "created")
         old = _parsed(found.get("Content", ""))
         if old == schema and found.get("Type") == _TYPE:
             return Published(event_type, registry, name, version, "unchanged")
-        _asked(self.client.update_schema, uri, "update failed", None, **told)
+        asked(self.client.update_schema, uri, "update failed", **told)
         return Published(event_type, registry, name, version, "updated", tuple(differences(old, schema)))
 
     def _uri(self, what: str) -> str:
         return f"{what} in {self.client.meta.region_name}"
-
-
-def _asked(call: Callable[..., Any], uri: str, failure: str, expected: str | None, **told: str) -> Any:
-    """What a call answers, or None if the answer is the error that is ``expected``. Raises any other, translated."""
-    try:
-        return call(**told)
-    except (ClientError, BotoCoreError) as error:
-        if isinstance(error, ClientError) and code_of(error) == expected:
-            return None
-        raise translate(error, failure, uri) from error
 
 
 def _parsed(content: str) -> Schema:

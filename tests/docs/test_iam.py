@@ -39,6 +39,16 @@ ADAPTERS = ROOT / "include" / "currents_aws"
 OF_OTHER_KINDS = {"partner_source.py", "global_endpoint.py"}
 # Looks for test events, which no export sends.
 OF_TESTS = {"arrival.py"}
+# What sets destinations up, before anything is exported.
+SETTING_UP = {
+    "own_bus.py",
+    "event_log.py",
+    "discoverer.py",
+    "partner_offer.py",
+    "customer_bus.py",
+    "custom_buses.py",
+}
+NO_EXPORT = SETTING_UP | OF_OTHER_KINDS | OF_TESTS
 SOURCE_PREFIX, STATE_PREFIX = "currents/", "export/"
 
 
@@ -127,8 +137,9 @@ def state_of(aws: LocalAws, settings: Connector, hour: str) -> set[str]:
 
 
 def operations_of_the_adapters() -> set[str]:
-    """The operations of AWS that the code of the adapters names."""
-    paths = [path for path in ADAPTERS.glob("*.py") if path.name not in OF_OTHER_KINDS | OF_TESTS]
+    """The operations of AWS that the code of the adapters names which exports use."""
+    assert {path.name for path in ADAPTERS.glob("*.py")} > NO_EXPORT
+    paths = [path for path in ADAPTERS.glob("*.py") if path.name not in NO_EXPORT]
     words = {word for path in paths for word in re.findall(r"\w+", path.read_text("utf-8"))}
     models = (Session().get_service_model(service) for service in ("s3", "events", "sts", "service-quotas"))
     known = [name for model in models for name in model.operation_names]

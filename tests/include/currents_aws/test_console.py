@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from currents_aws.console import bus_address, folder_address, object_address
+from currents_aws.console import bus_address, folder_address, log_address, object_address, sources_address
 
 
 @pytest.mark.parametrize(
@@ -16,6 +16,7 @@ from currents_aws.console import bus_address, folder_address, object_address
 def test_each_partition_has_a_console_of_its_own(region: str, host: str) -> None:
     assert bus_address(region, "b") == f"https://{host}/events/home?region={region}#/eventbus/b"
     assert folder_address(region, "b", "in/") == f"https://{host}/s3/buckets/b?prefix=in%2F"
+    assert sources_address(region) == f"https://{host}/events/home?region={region}#/partners"
 
 
 def test_names_are_quoted_and_a_bus_may_be_an_arn() -> None:
@@ -23,3 +24,9 @@ def test_names_are_quoted_and_a_bus_may_be_an_arn() -> None:
     assert bus_address("us-east-1", arn).endswith("#/eventbus/team%2Forders")
     key = "state/a b&c=d/date=2026-11-23-08.json"
     assert object_address("us-east-1", "b", key).endswith("?prefix=state%2Fa%20b%26c%3Dd%2Fdate%3D2026-11-23-08.json")
+
+
+def test_the_console_has_a_way_of_its_own_to_quote_log_groups() -> None:
+    assert log_address("us-east-1", "/aws/events/a b").endswith(
+        "#logsV2:log-groups/log-group/$252Faws$252Fevents$252Fa$2520b"
+    )

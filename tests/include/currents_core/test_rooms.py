@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "books": {WORDS},
     "shaping": {WORDS, "setup"},
     "finding": {WORDS, "setup", "books"},
+    "connecting": {WORDS},
     "delivering": {WORDS, "setup", "reading", "sending", "books", "shaping"},
 }
 
