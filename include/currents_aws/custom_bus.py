@@ -9,7 +9,7 @@ from currents_aws.custom_buses import CustomBuses
 from currents_aws.put_target import PutTarget
 from currents_aws.transport import Transport
 from currents_core.entry import Span
-from currents_core.errors import SetupError, TransientError
+from currents_core.errors import TransientError
 from currents_core.limits import CUSTOM_BUS, Limits
 from currents_core.ports import Finding
 
@@ -45,8 +45,6 @@ class CustomBus(PutTarget):
         Source: https://docs.aws.amazon.com/eventbridgev2/latest/APIReference/API_DescribeEventBus.html
         """
         found = CustomBuses(self._transport).look(self._arn)
-        if found is None:
-            raise SetupError("there is no such bus; create it or correct destination.name", uri=self.uri)
         if found.is_coming:
             raise TransientError("it is being created; wait until it is ACTIVE, then clear the task", uri=self.uri)
         found.require_taking()

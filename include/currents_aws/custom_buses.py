@@ -18,7 +18,7 @@ from currents_core.errors import SetupError
 # Source: https://docs.aws.amazon.com/eventbridgev2/latest/APIReference/API_DescribeEventBus.html
 _TAKING = frozenset({"ACTIVE", "UPDATING", "UPDATE_FAILED"})
 _COMING, _GOING = "CREATING", "DELETING"
-_MISSING, _EXISTS = "ResourceNotFoundException", "ResourceAlreadyExistsException"
+_EXISTS = "ResourceAlreadyExistsException"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +49,15 @@ class CustomBuses:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    def look(self, arn: str) -> BusState | None:
-        """The bus with this ARN, or None if there is none.
+    def look(self, arn: str) -> BusState:
+        """The bus with this ARN.
 
-        Raises SetupError if it can't be looked up, TransientError if that may pass.
+        Raises SetupError if there is none, or it can't be looked up, TransientError if that may pass.
 
         Source: https://docs.aws.amazon.com/eventbridgev2/latest/APIReference/API_DescribeEventBus.html
         """
         uri = f"custom bus {arn}"
-        found = asked_over(self._transport, "DescribeEventBus", uri, "lookup failed", _MISSING, EventBusArn=arn)
-        if found is None:
-            return None
+        found = asked_over(self._transport, "DescribeEventBus", uri, "lookup failed", EventBusArn=arn) or {}
         days = (found.get("StorageConfiguration") or {}).get("RetentionPeriodInDays")
         reason = scrubbed(str(found.get("StateReason") or "no reason told"))
         return BusState(arn, scrubbed(str(found.get("State"))), reason, days)

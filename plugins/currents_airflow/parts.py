@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from currents_airflow.aws_connections import require_connections
+from currents_airflow.clients import sending_client
 from currents_core.errors import SetupError
 from currents_core.setup.settings import Connector, Location
 
@@ -82,23 +83,27 @@ class RunParts:
         """The connector's destination."""
         from currents_aws.choose_transport import transport_for
         from currents_aws.custom_bus import CustomBus
+        from currents_aws.custom_buses import CustomBuses
         from currents_aws.event_bus import EventBus
         from currents_aws.partner_source import PartnerSource
 
         destination, name = self._connected.destination, self.connector.destination_name
-        client = self._sending_client("eventbridgev2" if destination.kind == "custom_bus" else "events")
+        service = "eventbridgev2" if destination.kind == "custom_bus" else "events"
+        client = sending_client(self.connector, service, self._verify)
         limits = destination.request_limits
         if destination.kind == "event_bus":
             endpoint_id = destination.endpoint_id
             return EventBus(client, transport_for(client, endpoint_id), name, limits, endpoint_id=endpoint_id)
         transport = transport_for(client)
         if destination.kind == "partner_source":
-            looking = self._sending_client("events", connect_timeout=_LOOK_SECONDS, read_timeout=_LOOK_SECONDS)
+            quick = {"connect_timeout": _LOOK_SECONDS, "read_timeout": _LOOK_SECONDS}
+            looking = sending_client(self.connector, service, self._verify, **quick)
             return PartnerSource(looking, transport, name, destination.account, limits)
         # What is sent again on purpose differs from what was sent before, and not from its own retries.
         salt = self._run_id if self.request.is_replay or self.request.is_redrive else ""
         groups = destination.event_groups
-        return CustomBus(transport, name, limits, sender=self.connector.name, salt=salt, groups=groups)
+        arn = name if name.startswith("arn:") else CustomBuses(transport).require(name)
+        return CustomBus(transport, arn, limits, sender=self.connector.name, salt=salt, groups=groups)
 
     def preflight(self, *, tries: bool) -> Iterator[Finding]:
         """Checks the destination before the run, and tells each finding at once; see ``preflight``."""
@@ -108,30 +113,8 @@ class RunParts:
 
     def _asking_client(self, service: str) -> Any:
         """A client of a service that the run can do without, and so does not wait for."""
-        return self._sending_client(service, connect_timeout=_ASK_SECONDS, read_timeout=_ASK_SECONDS)
-
-    def _sending_client(self, service: str, **settings: Any) -> Any:
-        from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
-        from botocore.config import Config
-        from botocore.exceptions import ClientError
-
-        from currents_aws.aws_errors import translate
-
-        destination = self._connected.destination
-        hook: Any = AwsBaseHook(
-            aws_conn_id=destination.aws_conn_id,
-            region_name=destination.region,
-            verify=self._verify,
-            client_type=service,
-        )
-        # The sender has its own retries, which know single entries; two layers of them would multiply. Of a custom bus,
-        # boto3 would call the host of its account, and the fast transport that of the region.
-        config = Config(retries={"total_max_attempts": 1}, account_id_endpoint_mode="disabled", **settings)
-        try:
-            return hook.get_client_type(config=hook.config.merge(config))
-        except ClientError as error:
-            # Such as a role of the connection that can't be assumed.
-            raise translate(error, "no credentials", f"Airflow connection {destination.aws_conn_id}") from error
+        quick = {"connect_timeout": _ASK_SECONDS, "read_timeout": _ASK_SECONDS}
+        return sending_client(self._connected, service, self._verify, **quick)
 
     @cached_property
     def ledger(self) -> Ledger:

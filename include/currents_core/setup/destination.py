@@ -18,6 +18,9 @@ EventSource = Annotated[
     str, Field(pattern=r"^(?!aws\.).{1,256}\Z", description="up to 256 characters, not beginning with `aws.`")
 ]
 
+# Source: https://docs.aws.amazon.com/eventbridgev2/latest/APIReference/API_CreateEventBus.html
+_CUSTOM_BUS_NAME = re.compile(r"^[A-Za-z0-9][.\-_A-Za-z0-9]{0,255}\Z", re.ASCII)
+
 
 class LimitSettings(Model):
     """Limits below EventBridge's own, for regions and emulators that still enforce older ones. Sizes are in bytes."""
@@ -160,9 +163,12 @@ class CustomBusDestination(_Bus):
     arn_form = "arn:aws:events:<region>:<account>:event-busv2/<name>/<25 characters>"
 
     @model_validator(mode="after")
-    def _is_named_by_its_arn(self) -> Self:
-        if not self.name.startswith("arn:"):
-            raise ValueError(f"a custom bus is named by its ARN; expected {self.arn_form}")
+    def _name_is_one_that_aws_takes(self) -> Self:
+        if not self.name.startswith("arn:") and not _CUSTOM_BUS_NAME.match(self.name):
+            raise ValueError(
+                "name is none of a custom bus: up to 256 letters, digits and .-_, beginning with a letter or digit; "
+                f"or give its ARN, {self.arn_form}"
+            )
         return self
 
 

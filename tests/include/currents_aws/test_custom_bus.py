@@ -129,7 +129,9 @@ def test_what_is_sent_again_on_purpose_is_taken_once(make: Callable[..., CustomB
 
 def test_a_bus_that_does_not_exist_is_told_of(make: Callable[..., CustomBus]) -> None:
     target = make(ABSENT)
-    with pytest.raises(SetupError, match=r"custom bus arn:.*/absent/.*: there is no such bus; create it"):
+    with pytest.raises(
+        SetupError, match=r"custom bus arn:.*/absent/.*: lookup failed: ResourceNotFoundException.*create"
+    ):
         target.preflight()
     told = answer(target, "{}")
     assert isinstance(told, SetupError)

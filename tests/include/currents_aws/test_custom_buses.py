@@ -47,11 +47,9 @@ def test_a_bus_is_created_once_and_active_in_a_moment(aws: LocalAws, buses: Cust
     assert buses.create(name, 30) is None
     assert buses.find(name) == buses.require(name) == arn
     found = buses.look(arn)
-    assert found
     assert (found.is_coming, found.days) == (True, 30)
     aws.forward(1)
     found = buses.look(arn)
-    assert found
     assert (found.state, found.is_coming) == ("ACTIVE", False)
     found.require_taking()
 
@@ -60,7 +58,6 @@ def test_how_long_it_keeps_events_is_left_to_aws_where_nobody_says(buses: Custom
     arn = buses.create(name, None)
     assert arn
     found = buses.look(arn)
-    assert found
     assert found.days is None
 
 
@@ -89,13 +86,15 @@ def test_what_is_being_deleted_does_not_count(aws: LocalAws, buses: CustomBuses,
     assert buses.find(name) is None
     assert arn
     found = buses.look(arn)
-    assert found
     with pytest.raises(SetupError, match=r"it is DELETING \(no reason told\); create it anew, or name another"):
         found.require_taking()
 
 
 def test_a_bus_that_is_not_there_is_told_of(buses: CustomBuses, name: str) -> None:
-    assert buses.look(ABSENT) is None
+    with pytest.raises(
+        SetupError, match=r"absent/.*: lookup failed: ResourceNotFoundException: .*; create it or correct"
+    ):
+        buses.look(ABSENT)
     with pytest.raises(SetupError, match=f"custom bus {name}: there is no such bus in the region; create it with"):
         buses.require(name)
 

@@ -115,7 +115,7 @@ def test_every_fault_is_reported_at_once_with_line_place_and_remedy(tmp_path: Pa
         ("destination: {kind: event_bus, name: 'arn:aws:sqs:us-east-1:1:q', region: us-east-1}", "not the ARN of"),
         (f"destination: {{kind: event_bus, name: '{CUSTOM}', region: us-east-1}}", "set kind to custom_bus"),
         (f"destination: {{kind: custom_bus, name: '{ARN}', region: us-east-1}}", "set kind to event_bus"),
-        ("destination: {kind: custom_bus, name: bus, region: us-east-1}", "a custom bus is named by its ARN"),
+        ("destination: {kind: custom_bus, name: team/bus, region: us-east-1}", "name is none of a custom bus"),
         (f"destination: {{kind: custom_bus, name: '{CUSTOM}', region: eu-west-1}}", "make them match"),
         (f"destination: {{kind: custom_bus, name: '{CUSTOM[:-1]}', region: us-east-1}}", "not the ARN of such a bus"),
         (

@@ -1,0 +1,40 @@
+"""Makes boto3 clients from Airflow's connections, which set credentials, endpoints, proxies and retries."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from currents_core.setup.settings import Connector
+
+if TYPE_CHECKING:
+    from botocore.config import Config
+
+
+def aws_client(
+    service: str, conn_id: str | None, region: str, verify: bool | str | None, config: Config | None = None
+) -> Any:
+    """A client of a service. ``verify`` sets how its TLS certificate is checked; None leaves it to the connection.
+
+    Raises SetupError if the connection has no credentials, such as those of a role that can't be assumed.
+    """
+    from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+    from botocore.exceptions import ClientError
+
+    from currents_aws.aws_errors import translate
+
+    hook: Any = AwsBaseHook(aws_conn_id=conn_id, region_name=region, verify=verify, client_type=service)
+    try:
+        return hook.get_client_type(config=hook.config.merge(config) if config else None)
+    except ClientError as error:
+        raise translate(error, "no credentials", f"Airflow connection {conn_id}") from error
+
+
+def sending_client(connector: Connector, service: str, verify: bool | str | None, **settings: Any) -> Any:
+    """A client for a connector's destination which tries each request once; ``settings`` are of botocore's Config."""
+    from botocore.config import Config
+
+    destination = connector.destination
+    # The sender has its own retries, which know single entries; two layers of them would multiply. Of a custom bus,
+    # boto3 would call the host of its account, and the fast transport that of the region.
+    config = Config(retries={"total_max_attempts": 1}, account_id_endpoint_mode="disabled", **settings)
+    return aws_client(service, destination.aws_conn_id, destination.region, verify, config)
