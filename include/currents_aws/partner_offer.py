@@ -6,20 +6,19 @@ Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_CreatePa
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from currents_aws.asked import asked
+from botocore.exceptions import BotoCoreError, ClientError
+
+from currents_aws.aws_errors import code_of
+from currents_aws.partner_source import partner_fault, source_state
 from currents_core.connecting.source_life import Offer
 from currents_core.errors import SetupError, TransientError
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
 
-_MISSING, _EXISTS, _DENIED = "ResourceNotFoundException", "ResourceAlreadyExistsException", "AccessDeniedException"
-_NO_PARTNER = (
-    "only accounts that AWS has registered as partners may offer sources, see "
-    "https://aws.amazon.com/eventbridge/partners; if yours is one, grant the permission, else use kind event_bus"
-)
+_EXISTS = "ResourceAlreadyExistsException"
 
 
 @dataclass(frozen=True)
@@ -30,52 +29,54 @@ class PartnerOffer:
     name: str
     account: str
 
-    @property
-    def uri(self) -> str:
-        """What names it in messages."""
-        return f"partner event source {self.name} in {self.client.meta.region_name}"
-
     def look(self) -> Offer | None:
-        """The source as it is now, or None if there is none, since nobody made it, or it expired.
+        """The source as it is now, or None if it is not offered, since nobody made it, or it expired.
 
-        Raises SetupError if it is offered to another account, or if this account is no partner.
-
-        Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_ListPartnerEventSourceAccounts.html
+        Raises SetupError if this account may not look, as it is no partner, TransientError if that may pass.
         """
-        listed = self._asked("list_partner_event_source_accounts", "lookup failed", _MISSING, EventSourceName=self.name)
-        if listed is None:
-            return None
-        accounts = {each["Account"]: each for each in listed["PartnerEventSourceAccounts"]}
-        found = accounts.get(self.account)
-        if found:
-            return Offer(self.name, found["State"], found.get("CreationTime"), found.get("ExpirationTime"))
-        if taken := sorted(accounts):
-            raise SetupError(
-                f"the name is taken by account {taken[0]}, not {self.account}; correct destination.account, or delete "
-                "that source, or name the connector otherwise",
-                uri=self.uri,
-            )
-        return None
+        found = source_state(self.client, self.name, self.account)
+        return Offer(self.name, *found) if found else None
 
     def make(self) -> tuple[Offer, bool]:
         """The source, which is created where there is none or it is deleted, and whether that was done.
 
-        Somebody may do the same at the same time. Raises SetupError as ``look`` does.
+        Somebody may do the same at the same time. Raises SetupError as ``look`` does, and if another account has the
+        name.
         """
         found = self.look()
         if found and not found.is_gone:
             return found, False
-        told = {"Name": self.name, "Account": self.account}
-        made = self._asked("create_partner_event_source", "creation failed", _EXISTS, **told)
+        is_new = self._create()
         found = self.look()
-        if found is None or found.is_gone:
-            raise TransientError("it can't be seen yet; clear the task to look again", uri=self.uri)
-        return found, made is not None
+        if found and not found.is_gone:
+            return found, is_new
+        if taken := None if is_new else self._taken_by():
+            raise SetupError(
+                f"the name is taken by account {taken}, not {self.account}; correct destination.account, delete that "
+                "source, or name the connector otherwise",
+                uri=self._uri,
+            )
+        raise TransientError("it can't be seen yet; clear the task to look again", uri=self._uri)
 
-    def _asked(self, operation: str, failure: str, expected: str, **told: str) -> Any:
+    def _create(self) -> bool:
+        """Creates the source. Returns whether the name was free until now."""
         try:
-            return asked(getattr(self.client, operation), self.uri, failure, expected, **told)
-        except SetupError as error:
-            if error.code != _DENIED:
-                raise
-            raise SetupError(f"{failure}: {_DENIED}; {_NO_PARTNER}", uri=self.uri, code=_DENIED) from error
+            self.client.create_partner_event_source(Name=self.name, Account=self.account)
+        except (ClientError, BotoCoreError) as error:
+            if isinstance(error, ClientError) and code_of(error) == _EXISTS:
+                return False
+            raise partner_fault(error, "creation failed", self._uri) from error
+        return True
+
+    def _taken_by(self) -> str | None:
+        """Another account that the name is offered to, if there is one."""
+        try:
+            told = self.client.list_partner_event_source_accounts(EventSourceName=self.name)
+        except (ClientError, BotoCoreError) as error:
+            raise partner_fault(error, "lookup failed", self._uri) from error
+        accounts = [each.get("Account") for each in told["PartnerEventSourceAccounts"]]
+        return next((each for each in accounts if each and each != self.account), None)
+
+    @property
+    def _uri(self) -> str:
+        return f"partner event source {self.name} in {self.client.meta.region_name}"

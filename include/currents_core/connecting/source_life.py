@@ -7,10 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
 
-State = Literal["PENDING", "ACTIVE", "DELETED"]
-# What is told of a pending source, and no more often than so.
 _DAY = timedelta(days=1)
 # AWS's pages disagree on how long a source waits, one week or two. Where AWS does not say, the shorter one is told.
 _PENDING_TIME = timedelta(days=7)
@@ -18,10 +15,13 @@ _PENDING_TIME = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A partner event source as its partner sees it: its name, its state, and when it was made and expires."""
+    """A partner event source as its partner sees it: its name, when it was made and when it expires.
+
+    ``state`` is PENDING, ACTIVE or DELETED.
+    """
 
     name: str
-    state: State
+    state: str
     created: datetime | None = None
     expires: datetime | None = None
 
@@ -41,6 +41,11 @@ class Offer:
             return f"{self.name} is {self.state}"
         return f"{self.name} is PENDING{self._since(now)}: EventBridge drops its events until {self._until()}"
 
+    def warns(self, last: datetime | None, now: datetime) -> bool:
+        """Whether it is time to warn that it is pending: each day after it was made, or after the ``last`` warning."""
+        since = max((each for each in (self.created, last) if each), default=None)
+        return self.state == "PENDING" and (since is None or now - since >= _DAY)
+
     def _since(self, now: datetime) -> str:
         days = (now - self.created) // _DAY if self.created else 0
         return f" for {days} day{'s' if days > 1 else ''}" if days > 0 else ""
@@ -48,8 +53,3 @@ class Offer:
     def _until(self) -> str:
         until = "the customer associates it with a bus"
         return f"{until}; it expires at {self.ends:%Y-%m-%d %H:%M} UTC" if self.ends else until
-
-
-def warns(last: datetime | None, now: datetime) -> bool:
-    """Whether it is time to warn of a pending source: at first, and a day after each warning."""
-    return last is None or now - last >= _DAY

@@ -78,7 +78,7 @@ def test_a_name_that_another_account_has_is_told_in_one_line(client: Any, offer:
 def test_an_account_that_is_no_partner_is_told_so(aws: LocalAws, offer: PartnerOffer) -> None:
     aws.register_partner(is_partner=False)
     for step in (offer.look, offer.make):
-        with pytest.raises(SetupError, match="only accounts that AWS has registered as partners may offer sources"):
+        with pytest.raises(SetupError, match="only an account that AWS registered as a partner can have event sources"):
             step()
 
 

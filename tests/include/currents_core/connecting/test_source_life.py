@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from currents_core.connecting.source_life import Offer, warns
+from currents_core.connecting.source_life import Offer
 
 NAME = "aws.partner/example.com/orders/123456789012"
 CREATED = datetime(2026, 11, 1, 8, 30, tzinfo=UTC)
@@ -28,11 +28,15 @@ def test_seven_days_are_planned_for_where_aws_does_not_say() -> None:
 
 @pytest.mark.parametrize(("state", "gone"), [("ACTIVE", False), ("DELETED", True)])
 def test_any_other_source_says_its_state(state: str, gone: bool) -> None:
-    offer = Offer(NAME, state, CREATED)  # type: ignore[arg-type]
+    offer = Offer(NAME, state, CREATED)
     assert (offer.told(CREATED), offer.is_gone) == (f"{NAME} is {state}", gone)
 
 
-def test_a_warning_comes_at_once_and_then_daily() -> None:
-    assert warns(None, CREATED)
-    assert not warns(CREATED, CREATED + DAY - timedelta(seconds=1))
-    assert warns(CREATED, CREATED + DAY)
+def test_a_warning_comes_daily_while_it_is_pending() -> None:
+    offer, hour = Offer(NAME, "PENDING", CREATED), timedelta(hours=1)
+    assert not offer.warns(None, CREATED + DAY - hour)
+    assert offer.warns(None, CREATED + DAY)
+    assert not offer.warns(CREATED + DAY, CREATED + 2 * DAY - hour)
+    assert offer.warns(CREATED + DAY, CREATED + 2 * DAY)
+    assert not offer.warns(CREATED - DAY, CREATED + hour), "it was made anew after the last warning"
+    assert not Offer(NAME, "ACTIVE", CREATED).warns(None, CREATED + DAY)
