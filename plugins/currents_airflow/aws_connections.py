@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
 from airflow.sdk import Connection
 from airflow.sdk.exceptions import AirflowNotFoundException
@@ -16,14 +17,25 @@ _IN_ENVIRONMENT = "AIRFLOW_CONN_"
 
 def require_connections(connector: Connector) -> None:
     """Raises SetupError that names each AWS connection of a connector that does not exist, and where it is named."""
+    source, state = connector.source.aws_conn_id, connector.state.aws_conn_id
+    named = {"source.aws_conn_id": source, **_of_destination(connector), "state.aws_conn_id": state}
+    _require(connector, named)
+
+
+def require_destination(connector: Connector) -> None:
+    """The same, of the destination alone."""
+    _require(connector, _of_destination(connector))
+
+
+def _of_destination(connector: Connector) -> dict[str, str | None]:
     destination = connector.destination
-    named = {
-        "source.aws_conn_id": connector.source.aws_conn_id,
-        "destination.aws_conn_id": destination.aws_conn_id,
-        "state.aws_conn_id": connector.state.aws_conn_id,
-    }
+    named = {"destination.aws_conn_id": destination.aws_conn_id}
     if destination.kind == "partner_source":
         named["destination.customer_conn_id"] = destination.customer_conn_id
+    return named
+
+
+def _require(connector: Connector, named: Mapping[str, str | None]) -> None:
     places: dict[str, list[str]] = {}
     for place, conn_id in named.items():
         if conn_id is not None:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from airflow.sdk import DAG, get_parsing_context
 
 from currents_airflow import notices
+from currents_airflow.connect_dag import connect_dag
 from currents_airflow.connectors import all_connectors, connectors_file
 from currents_airflow.deadline import HourEnd
 from currents_airflow.export_dags import export_dag
@@ -63,5 +64,6 @@ def _require_plugin() -> None:
 def _dags(connectors: Mapping[str, Connector]) -> Iterator[DAG]:
     for connector in connectors.values():
         yield export_dag(connector)
+        yield connect_dag(connector)
     if connectors:
         yield redrive_dag(list(connectors))

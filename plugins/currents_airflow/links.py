@@ -34,3 +34,15 @@ class HourManifestLink(_FoundLink):
     """To the manifest of the run's hour."""
 
     name = "Hour manifest"
+
+
+class PartnerSourcesLink(_FoundLink):
+    """To the partner event sources of the customer's account."""
+
+    name = "Partner event sources"
+
+
+class LogGroupLink(_FoundLink):
+    """To the log group of an event bus."""
+
+    name = "Log group"

@@ -1,10 +1,10 @@
-"""Who is told when a run fails, or when an hour is not delivered in time, by any of Airflow's notifiers."""
+"""Who is told when a run fails, an hour is late or a source is pending, by any of Airflow's notifiers."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -49,9 +49,21 @@ def tell_late(connector: Connector, context: Context, hours: str) -> None:
     """
     run: Any = context["dag_run"]
     run = run.model_copy(update={"partition_key": hours})
-    for notice in connector.notify.on_missed_deadline:
+    _tell(connector, connector.notify.on_missed_deadline, {**context, "dag_run": run})
+
+
+def tell_pending(connector: Connector, context: Context, line: str) -> None:
+    """Tells that the connector's partner event source is pending; ``line`` says so, and is `pending` in the context.
+
+    A notice that can't be sent is logged.
+    """
+    _tell(connector, connector.notify.on_pending, {**context, "pending": line})
+
+
+def _tell(connector: Connector, notices: Iterable[Notice], context: Mapping[str, Any]) -> None:
+    for notice in notices:
         if not isinstance(notifier := _made(notice), SetupError):
-            notifier.context = {**context, "dag_run": run}
+            notifier.context = context
             try:
                 asyncio.run(_sent(notifier))
             except Exception:
@@ -66,7 +78,8 @@ async def _sent(notifier: Any) -> None:
 def faults(connectors: Iterable[Connector]) -> Iterator[str]:
     """A line for each notice that can't be sent."""
     for connector in connectors:
-        for notice in (*connector.notify.on_failure, *connector.notify.on_missed_deadline):
+        notify = connector.notify
+        for notice in (*notify.on_failure, *notify.on_missed_deadline, *notify.on_pending):
             if isinstance(made := _made(notice), SetupError):
                 yield f"connector {connector.name}: notify: {made}"
 

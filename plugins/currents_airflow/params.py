@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from airflow.sdk import Param
 
 from currents_core.hour import HOUR_PATTERN
+from currents_core.setup.destination import Destination
 
 
 def export_params() -> dict[str, Param]:
@@ -75,6 +76,48 @@ def redrive_params(connectors: Sequence[str]) -> dict[str, Param]:
         "dry_run": _dry_run("conclude"),
         "pace": _pace(),
     }
+
+
+def connect_params(destination: Destination) -> dict[str, Param]:
+    """The form of the connect DAG: what matters for the kind of the destination."""
+    if destination.kind == "partner_source":
+        return _of_consumer() if destination.customer_conn_id else {}
+    create = _switch("Create the bus", "Creates the bus if it is missing.", default=True)
+    if destination.kind == "custom_bus":
+        days = _days("Retention", "How many days a bus that is created keeps events; empty for AWS's default.", 365)
+        return {"create_bus": create, "retention_days": days, "publish_schemas": _publish()}
+    return {
+        "create_bus": create,
+        "archive_days": _days("Archive", "Keeps all events of the bus for so many days, for replays; empty for none."),
+        "log_events": _switch(
+            "Log events",
+            "Writes each event to a CloudWatch log group, to see what arrives. Events hold personal data; a group that "
+            "is created keeps them for three days.",
+        ),
+        **_of_consumer(),
+    }
+
+
+def _of_consumer() -> dict[str, Param]:
+    """The fields about the account that events arrive in, which is ours or which we have a connection to."""
+    discover = "Has EventBridge discover the schemas of what arrives on the bus. AWS bills discovery by the event."
+    return {"discover_schemas": _switch("Discover schemas", discover), "publish_schemas": _publish()}
+
+
+def _publish() -> Param:
+    return _switch(
+        "Publish schemas",
+        "Publishes the schemas of the connector's event types to EventBridge's schema registry; only those that "
+        "changed get a new version.",
+    )
+
+
+def _switch(title: str, description: str, *, default: bool = False) -> Param:
+    return Param(default, type="boolean", title=title, description=description)
+
+
+def _days(title: str, description: str, most: int = 36_500) -> Param:
+    return Param(None, type=["null", "integer"], minimum=1, maximum=most, title=title, description=description)
 
 
 def _patterns(title: str, description: str) -> Param:

@@ -111,6 +111,7 @@ class Notify(Model):
 
     on_failure: tuple[Notice, ...] = ()
     on_missed_deadline: tuple[Notice, ...] = ()
+    on_pending: tuple[Notice, ...] = ()
     deadline_minutes: Annotated[
         int, Field(ge=1, description="minutes after its end by which an hour must be delivered, 1 or more")
     ] = 60

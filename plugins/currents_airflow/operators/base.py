@@ -1,4 +1,4 @@
-"""What the operators of an export share: the connector, what the run is asked for, and how a fault ends a task."""
+"""What the operators share: the connector, what the run is asked for, and how a fault ends a task."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ TASK_DEFAULTS = {
 SHORT_TASK = timedelta(hours=1)
 
 
-class CurrentsOperator(BaseOperator):
-    """A step of an export.
+class ConnectorOperator(BaseOperator):
+    """A task for a connector.
 
     :param connector: the name of a connector in the connectors file
-    :param kind: what its DAG does: export hours, or send dead letters again
-    :param aws_conn_id: the Airflow connection for the bus, where it is not to be the connector's
-    :param region_name: the region of the bus, likewise
-    :param verify: for the TLS of the bus: a file of certificates, or False for no check at all; else the connection's
+    :param aws_conn_id: the Airflow connection for the destination, where it is not to be the connector's
+    :param region_name: the region of the destination, likewise
+    :param verify: for the TLS of the destination: a file of certificates, or False for no check at all; else the
+        connection's
     """
 
     # What the Amazon provider's `aws_template_fields` has, a module of which would load boto3 with every DAG.
@@ -64,7 +64,6 @@ class CurrentsOperator(BaseOperator):
         self,
         *,
         connector: str,
-        kind: Kind = "export",
         aws_conn_id: str | None = None,
         region_name: str | None = None,
         verify: bool | str | None = None,
@@ -73,7 +72,6 @@ class CurrentsOperator(BaseOperator):
         # A mapped task gets None for what was not given.
         super().__init__(**kwargs | {"retry_policy": kwargs.get("retry_policy") or RETRY_POLICY})
         self.connector = connector
-        self.kind = kind
         self.aws_conn_id = aws_conn_id
         self.region_name = region_name
         self.verify = verify
@@ -81,15 +79,9 @@ class CurrentsOperator(BaseOperator):
         self.addresses: dict[str, str] = {}
 
     def execute(self, context: Context) -> Any:
-        """Runs the step."""
-        # Whoever parses DAGs runs no step.
-        from currents_airflow.parts import RunParts
-
+        """Runs the task."""
         try:
-            settings = self.settings()
-            request = self._request(context, settings)
-            request.require_begun(datetime.now(UTC))
-            return self.run_step(context, RunParts(settings, request, context["dag_run"].run_id, self.verify))
+            return self.run_for(context, self.settings())
         except (SetupError, DeliveryError) as error:
             # The UI cuts off the message of an exception, but not a line of the log. The line says it all; a traceback
             # would bury it.
@@ -97,11 +89,35 @@ class CurrentsOperator(BaseOperator):
             raise error.with_traceback(None) from None
 
     def settings(self) -> Connector:
-        """The connector's settings, with the overrides that this task was given for its bus."""
+        """The connector's settings, with the overrides that this task was given for its destination."""
         connector = one_connector(self.connector)
         told = {"aws_conn_id": self.aws_conn_id, "region": self.region_name}
         told = {name: value for name, value in told.items() if value}
         return connector.model_copy(update={"destination": connector.destination.model_copy(update=told)})
+
+    @abstractmethod
+    def run_for(self, _context: Context, _connector: Connector, /) -> Any:
+        """What this operator does for the connector with these settings."""
+
+
+class CurrentsOperator(ConnectorOperator):
+    """A step of an export, with the parameters of ``ConnectorOperator`` besides its own.
+
+    :param kind: what its DAG does: export hours, or send dead letters again
+    """
+
+    def __init__(self, *, kind: Kind = "export", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.kind = kind
+
+    def run_for(self, context: Context, connector: Connector, /) -> Any:
+        """Runs the step."""
+        # Whoever parses DAGs runs no step.
+        from currents_airflow.parts import RunParts
+
+        request = self._request(context, connector)
+        request.require_begun(datetime.now(UTC))
+        return self.run_step(context, RunParts(connector, request, context["dag_run"].run_id, self.verify))
 
     @abstractmethod
     def run_step(self, _context: Context, _parts: RunParts, /) -> Any:

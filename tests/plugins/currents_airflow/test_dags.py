@@ -50,7 +50,9 @@ def test_each_valid_connector_has_its_dags_and_all_share_a_redrive(path: Path) -
     dags = make_dags()
     assert list(dags) == [
         "currents_export_orders",
+        "currents_connect_orders",
         "currents_export_mails",
+        "currents_connect_mails",
         "currents_redrive",
     ]
     assert [dag.dag_id for dag in dags.values()] == list(dags)
@@ -62,8 +64,49 @@ def test_each_dag_has_one_task_for_each_step(path: Path) -> None:
     tasks = {name: sorted(dag.task_ids) for name, dag in make_dags().items()}
     assert tasks == {
         "currents_export_orders": ["deliver", "discover", "reconcile"],
+        "currents_connect_orders": ["archive", "create", "discover", "log", "publish"],
         "currents_redrive": ["conclude", "deliver", "select"],
     }
+
+
+CUSTOM = {"kind": "custom_bus", "name": "bus", "region": "us-east-1"}
+PARTNER = {
+    "kind": "partner_source",
+    "account": "123456789012",
+    "partner_name": "braze.test",
+    "region": "us-east-1",
+}
+
+
+@pytest.mark.parametrize(
+    ("destination", "steps", "fields"),
+    [
+        (
+            CONNECTOR["destination"],
+            ["create", "archive", "log", "discover", "publish"],
+            {"create_bus", "archive_days", "log_events", "discover_schemas", "publish_schemas"},
+        ),
+        (
+            CUSTOM,
+            ["create", "wait", "publish", "subscribe"],
+            {"create_bus", "retention_days", "publish_schemas"},
+        ),
+        (PARTNER, ["create", "associate", "wait"], set()),
+        (
+            {**PARTNER, "customer_conn_id": "theirs"},
+            ["create", "associate", "wait", "discover", "publish"],
+            {"discover_schemas", "publish_schemas"},
+        ),
+    ],
+)
+def test_a_destination_is_connected_by_the_steps_and_the_form_of_its_kind(
+    path: Path, destination: dict[str, Any], steps: list[str], fields: set[str]
+) -> None:
+    write(path, {**CONNECTOR, "destination": destination, "budget": {"entries_per_second": 100}})
+    dag = make_dags()["currents_connect_orders"]
+    assert [task.task_id for task in dag.topological_sort()] == steps  # type: ignore[no-untyped-call]
+    assert set(dag.params) == fields
+    dag.params.validate()
 
 
 def test_faults_are_reported_apart_from_the_dags(path: Path) -> None:

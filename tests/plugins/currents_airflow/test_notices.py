@@ -55,6 +55,14 @@ def test_hours_without_a_run_are_told_to_those_who_are_told_of_missed_deadlines(
     assert caplog.messages[-1] == "orders: tests.dags.notifier.FileNotifier could not be sent"
 
 
+def test_a_source_that_is_pending_is_told_to_those_who_are_told_of_it(tmp_path: Path) -> None:
+    notice = {**GOOD, "arguments": {"path": str(tmp_path / "x"), "text": "{{ pending }}"}}
+    context: Any = {}
+    notices.tell_pending(connector(on_pending=[notice], on_failure=[GOOD]), context, "it is PENDING")
+    assert (tmp_path / "x").read_text() == "it is PENDING\n"
+    assert list(notices.faults([connector(on_pending=[{"notifier": "no.such.Notifier"}])]))
+
+
 @pytest.mark.parametrize(
     ("notice", "complaint"),
     [
