@@ -11,14 +11,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
 import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
+from currents_aws.aws_protocol import parameters
 from currents_aws.crt_transport import CrtTransport
 from tests.tools.global_endpoints import ACCOUNT, PRIMARY, SECONDARY
 from tests.tools.iam import Need
+from tests.tools.setup_needs import setup_needs
 
 _S3 = {
     "GetObject": "s3:GetObject",
@@ -26,13 +27,6 @@ _S3 = {
     "PutObject": "s3:PutObject",
     "DeleteObject": "s3:DeleteObject",
 }
-# What a call on a partner event source is on.
-_SOURCES = (
-    "CreatePartnerEventSource",
-    "DescribePartnerEventSource",
-    "DeletePartnerEventSource",
-    "DescribeEventSource",
-)
 # What a call is on that goes to a bus, and to nothing else.
 _BUSES = ("CreateEventBus", "DescribeEventBus", "DeleteEventBus")
 
@@ -72,7 +66,7 @@ class Call:
             # https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
             return
         else:
-            raise LookupError(f"which permission does {self.service}.{self.operation} need?")
+            yield from setup_needs(self.service, self.operation, self.region, self.params)
 
     def _needs_of_s3(self) -> Iterator[Need]:
         bucket = f"arn:aws:s3:::{self.params['Bucket']}"
@@ -111,10 +105,8 @@ class Call:
         elif self.operation == "ListTargetsByRule":
             rule = f"{self.params['EventBusName']}/{self.params['Rule']}"
             yield Need(action, f"arn:aws:events:{self.region}:{ACCOUNT}:rule/{rule}")
-        elif self.operation in _SOURCES:
-            yield Need(action, f"arn:aws:events:{self.region}::event-source/{self.params['Name']}")
         else:
-            raise LookupError(f"which permission does {action} need?")
+            yield from setup_needs(self.service, self.operation, self.region, self.params)
 
 
 def _arn_of_bus(bus: str, region: str) -> str:
@@ -152,7 +144,7 @@ def record(monkeypatch: pytest.MonkeyPatch) -> list[Call]:
         return call.answer
 
     def send(transport: Any, operation: str, body: bytes, complete: Any) -> None:
-        noted(transport._client, operation, orjson.loads(body))
+        noted(transport._client, operation, parameters(transport._client.meta.service_model, body))
         through_the_runtime(transport, operation, body, complete)
 
     monkeypatch.setattr(BaseClient, "_make_api_call", make_api_call)
