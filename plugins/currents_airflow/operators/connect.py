@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from currents_core.setup.settings import Connector
 
 # How soon a wait looks again: after seconds at first, while somebody may be watching, and less often later.
-_FIRST_PAUSE, _LONGEST_PAUSE = timedelta(seconds=20), timedelta(minutes=10)
+_FIRST_PAUSE, _LONGEST_PAUSE = timedelta(seconds=10), timedelta(minutes=10)
 
 
 class CurrentsConnectOperator(ConnectorOperator):
