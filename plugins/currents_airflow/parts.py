@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from currents_airflow.aws_connections import require_connections
 from currents_airflow.clients import sending_client
-from currents_core.errors import SetupError
+from currents_core.errors import CurrentsError, SetupError
 from currents_core.setup.settings import Connector, Location
 
 if TYPE_CHECKING:
@@ -102,7 +102,11 @@ class RunParts:
         # What is sent again on purpose differs from what was sent before, and not from its own retries.
         salt = self._run_id if self.request.is_replay or self.request.is_redrive else ""
         groups = destination.event_groups
-        arn = name if name.startswith("arn:") else CustomBuses(transport).require(name)
+        try:
+            arn = name if name.startswith("arn:") else CustomBuses(transport).require(name)
+        except CurrentsError:
+            transport.close()
+            raise
         return CustomBus(transport, arn, limits, sender=self.connector.name, salt=salt, groups=groups)
 
     def preflight(self, *, tries: bool) -> Iterator[Finding]:
