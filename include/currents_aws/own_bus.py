@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -27,11 +28,14 @@ def account_of(client: Any) -> str:
 
 @dataclass(frozen=True)
 class OwnBus:
-    """The event bus called ``name``, which may be its ARN, by a client of the service `events` for ``account``."""
+    """The event bus called ``name``, which may be its ARN, by a client of the service `events`.
+
+    ``account`` tells the account of the client. It is asked only where the ARN might be one of another.
+    """
 
     client: EventBridgeClient
     name: str
-    account: str
+    account: Callable[[], str]
 
     @cached_property
     def plain_name(self) -> str:
@@ -39,9 +43,9 @@ class OwnBus:
         if not self.name.startswith("arn:"):
             return self.name
         owner = self.name.split(":")[_ACCOUNT]
-        if owner != self.account:
+        if owner != (own := self.account()):
             raise SetupError(
-                f"it belongs to account {owner}, and the Airflow connection to {self.account}; have it set up there, "
+                f"it belongs to account {owner}, and the Airflow connection to {own}; have it set up there, "
                 "or give this step a connection to that account",
                 uri=self.uri,
             )
@@ -74,8 +78,8 @@ class OwnBus:
         name, arn = self.plain_name, self.find()
         if arn is None:
             raise SetupError(
-                f"there is no bus {name} in account {self.account}; run this DAG with `Create the bus` on, or correct "
-                "destination.name",
+                f"there is no bus {name} in the connection's account; run this DAG with `Create the bus` on, or "
+                "correct destination.name",
                 uri=self.uri,
             )
         return arn

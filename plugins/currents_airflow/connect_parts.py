@@ -50,7 +50,7 @@ class ConnectParts:
         """The classic bus that events arrive on, in the account that it is in."""
         from currents_aws.own_bus import OwnBus
 
-        return OwnBus(self.consumer("events"), self.connector.destination_name, self.account)
+        return OwnBus(self.consumer("events"), self.connector.destination_name, lambda: self.account)
 
     @cached_property
     def custom_buses(self) -> CustomBuses:

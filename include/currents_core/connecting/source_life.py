@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from currents_core.counted import counted
+
 _DAY = timedelta(days=1)
 # AWS's pages disagree on how long a source waits, one week or two. Where AWS does not say, the shorter one is told.
 _PENDING_TIME = timedelta(days=7)
@@ -48,7 +50,7 @@ class Offer:
 
     def _since(self, now: datetime) -> str:
         days = (now - self.created) // _DAY if self.created else 0
-        return f" for {days} day{'s' if days > 1 else ''}" if days > 0 else ""
+        return f" for {counted(days, 'day')}" if days > 0 else ""
 
     def _until(self) -> str:
         until = "the customer associates it with a bus"

@@ -10,6 +10,7 @@ from airflow.sdk import BaseSensorOperator
 from airflow.sdk.exceptions import AirflowSensorTimeout
 
 from currents_airflow.operators.base import ConnectorOperator
+from currents_core.counted import counted
 from currents_core.errors import SetupError, TransientError
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class CurrentsConnectOperator(ConnectorOperator):
 class CurrentsAwaitOperator(CurrentsConnectOperator, BaseSensorOperator):
     """A step that waits, and holds no worker meanwhile. It looks again after growing pauses.
 
-    :param longest: how long it waits
+    :param longest: how long it waits, in whole days or hours
     """
 
     def __init__(self, *, longest: timedelta, **kwargs: Any) -> None:
@@ -69,9 +70,11 @@ class CurrentsAwaitOperator(CurrentsConnectOperator, BaseSensorOperator):
         try:
             return BaseSensorOperator.execute(self, context)
         except AirflowSensorTimeout:
+            days, hours = self.longest.days, self.longest.seconds // 3_600
+            waited = counted(days, "day") if days else counted(hours, "hour")
             raise SetupError(
-                f"{self.connector}: {parts.connector.destination_name} is not ACTIVE after {self.longest}; clear this "
-                "task to go on waiting"
+                f"{self.connector}: {parts.connector.destination_name} is not ACTIVE after {waited}; clear this task "
+                "to go on waiting"
             ) from None
 
     def poke(self, context: Context) -> bool:

@@ -20,7 +20,7 @@ THEIRS = "arn:aws:events:us-east-1:210987654321:event-bus/theirs"
 @pytest.fixture
 def bus(aws: LocalAws) -> OwnBus:
     """A bus that is not there yet."""
-    return OwnBus(aws.client("events"), f"bus-{uuid.uuid4()}", ACCOUNT)
+    return OwnBus(aws.client("events"), f"bus-{uuid.uuid4()}", lambda: ACCOUNT)
 
 
 def test_the_account_is_that_of_the_credentials(aws: LocalAws) -> None:
@@ -32,7 +32,7 @@ def test_a_bus_is_created_once(bus: OwnBus) -> None:
     assert [bus.create(), bus.create()] == [True, False]
     arn = f"arn:aws:events:us-east-1:{ACCOUNT}:event-bus/{bus.name}"
     assert bus.find() == bus.arn() == arn
-    assert OwnBus(bus.client, arn, ACCOUNT).arn() == arn
+    assert OwnBus(bus.client, arn, lambda: ACCOUNT).arn() == arn
 
 
 def test_two_at_once_create_one(bus: OwnBus) -> None:
@@ -41,7 +41,7 @@ def test_two_at_once_create_one(bus: OwnBus) -> None:
 
 
 def test_a_bus_of_another_account_is_not_set_up_from_here(bus: OwnBus) -> None:
-    theirs = OwnBus(bus.client, THEIRS, ACCOUNT)
+    theirs = OwnBus(bus.client, THEIRS, lambda: ACCOUNT)
     for step in (theirs.create, theirs.arn, lambda: theirs.keep_archive("a", 1)):
         with pytest.raises(
             SetupError, match=f"belongs to account 210987654321, and the Airflow connection to {ACCOUNT}"
@@ -50,7 +50,7 @@ def test_a_bus_of_another_account_is_not_set_up_from_here(bus: OwnBus) -> None:
 
 
 def test_a_bus_that_is_missing_is_told_of_with_what_to_do(bus: OwnBus) -> None:
-    with pytest.raises(SetupError, match=f"there is no bus {bus.name} in account {ACCOUNT}; run this DAG with"):
+    with pytest.raises(SetupError, match=f"there is no bus {bus.name} in the connection's account; run this DAG with"):
         bus.arn()
 
 
@@ -63,7 +63,7 @@ def test_an_archive_is_created_then_kept_then_changed(bus: OwnBus) -> None:
 
 
 def test_an_archive_of_another_bus_is_left_alone(bus: OwnBus) -> None:
-    other = OwnBus(bus.client, f"{bus.name}-2", ACCOUNT)
+    other = OwnBus(bus.client, f"{bus.name}-2", lambda: ACCOUNT)
     other.create()
     bus.create()
     other.keep_archive(bus.name[:48], 7)
@@ -96,7 +96,7 @@ def test_what_aws_refuses_is_one_line_with_a_remedy(bus: OwnBus, code: str) -> N
 
     client: Any = Refusing()
     with pytest.raises(SetupError, match=f"event bus .* in us-east-1: creation failed: {code}: No.; (grant|delete)"):
-        OwnBus(client, "b", ACCOUNT).create()
+        OwnBus(client, "b", lambda: ACCOUNT).create()
 
 
 def test_a_region_that_does_not_exist_is_told_of(aws: LocalAws) -> None:
@@ -106,4 +106,4 @@ def test_a_region_that_does_not_exist_is_told_of(aws: LocalAws) -> None:
         "events", "mars-west-1", endpoint_url="http://events.mars-west-1.invalid", config=config, **keys
     )  # type: ignore[call-overload]
     with pytest.raises(TransientError, match=r"lookup failed: Could not connect .*check the network, the region and"):
-        OwnBus(client, "b", ACCOUNT).find()
+        OwnBus(client, "b", lambda: ACCOUNT).find()
