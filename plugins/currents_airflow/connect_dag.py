@@ -9,8 +9,8 @@ from typing import Any
 from airflow.sdk import DAG, chain
 
 from currents_airflow import notices
-from currents_airflow.operators.base import SHORT_TASK, TASK_DEFAULTS
-from currents_airflow.operators.connect import CurrentsConnectOperator
+from currents_airflow.operators.base import SHORT_TASK, TASK_DEFAULTS, ConnectorOperator
+from currents_airflow.operators.connect_check import CurrentsCheckOperator
 from currents_airflow.operators.connect_custom_bus import (
     CurrentsAwaitCustomBusOperator,
     CurrentsCreateCustomBusOperator,
@@ -48,6 +48,7 @@ _ARCHIVE_DOC = "Has an archive keep the events of the bus, if that was asked for
 _LOG_DOC = "Has the events of the bus written to a log group, if that was asked for."
 _DISCOVER_DOC = "Has EventBridge discover the schemas of what arrives, if that was asked for."
 _PUBLISH_DOC = "Publishes the schemas of Currents events, if that was asked for. Its log tells how they changed."
+_CHECK_DOC = "Checks all that an export checks first: identity, destination, permission and quota."
 _SUBSCRIBE_DOC = "Shows a command that has events of the bus delivered to a queue."
 
 
@@ -72,7 +73,7 @@ def connect_dag(connector: Connector) -> DAG:
     return dag
 
 
-def _steps(connector: Connector) -> Iterator[CurrentsConnectOperator]:
+def _steps(connector: Connector) -> Iterator[ConnectorOperator]:
     destination = connector.destination
     if destination.kind == "partner_source":
         yield from _of_partner(destination)
@@ -82,30 +83,37 @@ def _steps(connector: Connector) -> Iterator[CurrentsConnectOperator]:
         yield from _of_event_bus()
 
 
-def _of_partner(destination: PartnerDestination) -> Iterator[CurrentsConnectOperator]:
+def _of_partner(destination: PartnerDestination) -> Iterator[ConnectorOperator]:
     yield CurrentsOfferSourceOperator(task_id="create", doc_md=_OFFER_DOC, **_SHORT)
     yield CurrentsAssociateSourceOperator(task_id="associate", doc_md=_ASSOCIATE_DOC, **_SHORT)
     yield CurrentsAwaitSourceOperator(task_id="wait", doc_md=_WAIT_DOC, longest=_SOURCE_WAITS)
     if destination.customer_conn_id:
         yield from _of_consumer()
+    yield _check()
 
 
-def _of_event_bus() -> Iterator[CurrentsConnectOperator]:
+def _of_event_bus() -> Iterator[ConnectorOperator]:
     yield CurrentsCreateBusOperator(task_id="create", doc_md=_CREATE_DOC, **_SHORT)
     yield CurrentsArchiveOperator(task_id="archive", doc_md=_ARCHIVE_DOC, **_SHORT)
     yield CurrentsLogEventsOperator(task_id="log", doc_md=_LOG_DOC, **_SHORT)
     yield from _of_consumer()
+    yield _check()
 
 
-def _of_custom_bus() -> Iterator[CurrentsConnectOperator]:
+def _of_custom_bus() -> Iterator[ConnectorOperator]:
     create = CurrentsCreateCustomBusOperator(task_id="create", doc_md=_CREATE_DOC, **_SHORT)
     yield create
     yield CurrentsAwaitCustomBusOperator(task_id="wait", bus=create.output, doc_md=_WAIT_DOC, longest=_BUS_WAITS)
     yield CurrentsPublishSchemasOperator(task_id="publish", doc_md=_PUBLISH_DOC, **_SHORT)
+    yield _check()
     yield CurrentsShowSubscriberOperator(task_id="subscribe", bus=create.output, doc_md=_SUBSCRIBE_DOC, **_SHORT)
 
 
-def _of_consumer() -> Iterator[CurrentsConnectOperator]:
+def _of_consumer() -> Iterator[ConnectorOperator]:
     """The steps in the account that events arrive in."""
     yield CurrentsDiscoverSchemasOperator(task_id="discover", doc_md=_DISCOVER_DOC, **_SHORT)
     yield CurrentsPublishSchemasOperator(task_id="publish", doc_md=_PUBLISH_DOC, **_SHORT)
+
+
+def _check() -> ConnectorOperator:
+    return CurrentsCheckOperator(task_id="check", doc_md=_CHECK_DOC, **_SHORT)

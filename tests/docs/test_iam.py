@@ -267,13 +267,20 @@ def publish(aws: LocalAws, run: Connecting, registry: str) -> None:
 def connecting(destination: Mapping[str, Any]) -> Connecting:
     settings = {
         "name": "orders",
-        "source": {"bucket": "braze", "prefix": "in"},
+        "source": {"bucket": "braze", "prefix": "in", "aws_conn_id": None},
         "destination": {"region": "us-east-1", "aws_conn_id": None, **destination},
-        "state": {"bucket": "state"},
+        "state": {"bucket": "state", "aws_conn_id": None},
         "event_types": {"include": [EVENT_TYPES[1]]},
         "budget": {"entries_per_second": 100},
     }
     return Connecting(Connector.model_validate(settings))
+
+
+def set_up(run: Connecting, **fields: Any) -> None:
+    """Runs all steps but the one that tries what an export does, which takes the exporter's permissions."""
+    for name in run.steps:
+        if name != "check":
+            assert run.step(name, **fields) is not False, name
 
 
 def test_the_setter_up_of_an_event_bus_is_granted_what_the_connect_dag_needs(
@@ -283,7 +290,7 @@ def test_the_setter_up_of_an_event_bus_is_granted_what_the_connect_dag_needs(
     calls = record(monkeypatch)
     run = connecting({"kind": "event_bus", "name": name, "source": source})
     for days in (7, 30):
-        run.run(archive_days=days, log_events=True, discover_schemas=True)
+        set_up(run, archive_days=days, log_events=True, discover_schemas=True)
     stop_discovery(aws, f"arn:aws:events:us-east-1:{ACCOUNT}:event-bus/{name}")
     run.step("discover", discover_schemas=True)
     publish(aws, run, registry)
@@ -307,7 +314,7 @@ def test_the_setter_up_of_a_custom_bus_is_granted_what_the_connect_dag_needs_and
     run = connecting({"kind": "custom_bus", "name": name, "source": source})
     run.step("create", retention_days=7)
     aws.forward(1)
-    run.run()
+    set_up(run)
     publish(aws, run, registry)
     granted, needs = grants(filled("setter-up-custom-bus.json", EXAMPLES | {"BusName": name})), needs_of(calls)
     assert unmet(needs, granted) == []
@@ -328,9 +335,9 @@ def test_a_partner_and_a_customer_are_granted_what_it_takes_to_agree_on_a_source
     told = {"kind": "partner_source", "account": ACCOUNT, "partner_name": partner, "customer_conn_id": "customer"}
     run, events = connecting(told), boto3.client("events")
     name = run.connector.destination_name
-    run.run(discover_schemas=True)
+    set_up(run, discover_schemas=True)
     aws.client("events").deactivate_event_source(Name=name)
-    run.run()
+    set_up(run)
     stop_discovery(aws, f"arn:aws:events:us-east-1:{ACCOUNT}:event-bus/{name}")
     run.step("discover", discover_schemas=True)
     publish(aws, run, registry)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from types import SimpleNamespace
 from typing import Any
 
 from airflow.sdk.exceptions import AirflowRescheduleException
@@ -43,7 +44,7 @@ class Connecting:
             task.bus = self._results["create"]
         store = self.stores.setdefault(name, _Store())
         params = {**self.dag.params.dump(), **fields}
-        context = {"params": params, "ti": _Task(), "task_state_store": store, "dag_run": None}
+        context = {"params": params, "ti": _Task(), "task_state_store": store, "dag_run": SimpleNamespace(run_id="run")}
         try:
             found = self._results[name] = task.run_for(context, self.connector)
         except AirflowRescheduleException:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from logging import INFO, WARNING
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from currents_airflow.parts import RunParts
+    from currents_core.ports import Finding
     from currents_core.setup.settings import Connector
 
 Kind = Literal["export", "redrive"]
@@ -95,6 +96,11 @@ class ConnectorOperator(BaseOperator):
         told = {name: value for name, value in told.items() if value}
         return connector.model_copy(update={"destination": connector.destination.model_copy(update=told)})
 
+    def tell(self, findings: Iterable[Finding]) -> None:
+        """Logs each finding, as soon as it is there."""
+        for finding in findings:
+            self.log.log(WARNING if finding.is_warning else INFO, "%s", finding)
+
     @abstractmethod
     def run_for(self, _context: Context, _connector: Connector, /) -> Any:
         """What this operator does for the connector with these settings."""
@@ -129,8 +135,7 @@ class CurrentsOperator(ConnectorOperator):
         Whether events may be sent is only tried in runs by hand. CloudWatch counts the try as an entry that failed, and
         somebody may have an alarm on these; the first request of any other run tells as well.
         """
-        for finding in parts.preflight(tries=context["dag_run"].run_type == "manual" and not parts.request.is_dry):
-            self.log.log(WARNING if finding.is_warning else INFO, "%s", finding)
+        self.tell(parts.preflight(tries=context["dag_run"].run_type == "manual" and not parts.request.is_dry))
 
     def _request(self, context: Context, connector: Connector) -> RunRequest:
         run, params = context["dag_run"], context["params"]

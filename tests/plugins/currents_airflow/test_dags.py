@@ -64,7 +64,7 @@ def test_each_dag_has_one_task_for_each_step(path: Path) -> None:
     tasks = {name: sorted(dag.task_ids) for name, dag in make_dags().items()}
     assert tasks == {
         "currents_export_orders": ["deliver", "discover", "reconcile"],
-        "currents_connect_orders": ["archive", "create", "discover", "log", "publish"],
+        "currents_connect_orders": ["archive", "check", "create", "discover", "log", "publish"],
         "currents_redrive": ["conclude", "deliver", "select"],
     }
 
@@ -83,18 +83,18 @@ PARTNER = {
     [
         (
             CONNECTOR["destination"],
-            ["create", "archive", "log", "discover", "publish"],
+            ["create", "archive", "log", "discover", "publish", "check"],
             {"create_bus", "archive_days", "log_events", "discover_schemas", "publish_schemas"},
         ),
         (
             CUSTOM,
-            ["create", "wait", "publish", "subscribe"],
+            ["create", "wait", "publish", "check", "subscribe"],
             {"create_bus", "retention_days", "publish_schemas"},
         ),
-        (PARTNER, ["create", "associate", "wait"], set()),
+        (PARTNER, ["create", "associate", "wait", "check"], set()),
         (
             {**PARTNER, "customer_conn_id": "theirs"},
-            ["create", "associate", "wait", "discover", "publish"],
+            ["create", "associate", "wait", "discover", "publish", "check"],
             {"discover_schemas", "publish_schemas"},
         ),
     ],
@@ -148,7 +148,7 @@ def test_an_older_botocore_refuses_what_it_does_not_know_and_nothing_else(
     report_faults()
     assert "currents_export_custom" in make_dags()
     monkeypatch.setattr("currents_airflow.botocore_check.version", lambda _: "1.43.46")
-    assert list(make_dags()) == ["currents_export_orders", "currents_redrive"]
+    assert list(make_dags()) == ["currents_export_orders", "currents_connect_orders", "currents_redrive"]
     told = r"custom: botocore 1\.43\.46 does not know custom_bus; install boto3 1\.43\.102 or newer"
     with pytest.raises(SetupError, match=told):
         report_faults()

@@ -20,9 +20,9 @@ def connecting(name: str, **changes: Any) -> Connecting:
         Connector.model_validate(
             {
                 "name": "orders",
-                "source": {"bucket": "braze", "prefix": "in"},
+                "source": {"bucket": "braze", "prefix": "in", "aws_conn_id": None},
                 "destination": {"kind": "event_bus", "name": name, "region": "us-east-1", "aws_conn_id": None},
-                "state": {"bucket": "state"},
+                "state": {"bucket": "state", "aws_conn_id": None},
                 **changes,
             }
         )
@@ -84,3 +84,20 @@ def test_a_connection_that_does_not_exist_is_told_of(name: str) -> None:
     run = connecting(name, destination={"kind": "event_bus", "name": name, "region": "us-east-1", "aws_conn_id": "x"})
     with pytest.raises(SetupError, match=r"destination\.aws_conn_id: there is no Airflow connection x"):
         run.step("create")
+
+
+def test_what_an_export_would_meet_is_shown(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    run = connecting(name)
+    with pytest.raises(SetupError, match=f"event bus {name} in us-east-1: lookup failed: ResourceNotFoundException"):
+        run.step("check")
+    run.step("create")
+    capsys.readouterr()
+    run.step("check")
+    told = capsys.readouterr().out
+    for line in (
+        "identity: ",
+        f"bus: arn:aws:events:us-east-1:123456789012:event-bus/{name}",
+        "permission: ",
+        "quota: ",
+    ):
+        assert line in told

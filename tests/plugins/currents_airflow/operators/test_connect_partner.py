@@ -26,7 +26,7 @@ def connecting(path: Path | None = None, *, account: str = ACCOUNT, customer_con
         Connector.model_validate(
             {
                 "name": f"orders_{uuid.uuid4().hex}",
-                "source": {"bucket": "braze", "prefix": "in"},
+                "source": {"bucket": "braze", "prefix": "in", "aws_conn_id": None},
                 "destination": {
                     "kind": "partner_source",
                     "account": account,
@@ -35,7 +35,7 @@ def connecting(path: Path | None = None, *, account: str = ACCOUNT, customer_con
                     "aws_conn_id": None,
                     "customer_conn_id": customer_conn_id,
                 },
-                "state": {"bucket": "state"},
+                "state": {"bucket": "state", "aws_conn_id": None},
                 "budget": {"entries_per_second": 100},
                 "notify": {"on_pending": notices if path else []},
             }
