@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import NamedTuple
 from uuid import uuid4
 
 from currents_aws.arrival import Places, arrived, places_of_bus, places_of_custom_bus
@@ -17,20 +18,27 @@ _LOOK_SECONDS = 20.0
 _NO_PLACE = "not confirmed: no rule or subscriber that may take it has a target that can be read"
 
 
+class Tried(NamedTuple):
+    """What became of the test events, in a line each, with notes; and how many were refused."""
+
+    findings: list[Finding]
+    refused: int = 0
+
+
 def try_destination(
     connector: Connector, target: Target, clients: Clients | None, crew: Crew, seconds: float = _LOOK_SECONDS
-) -> list[Finding]:
+) -> Tried:
     """Sends a test event of each event type that the connector exports, and tells what became of it in a line each.
 
-    ``target`` is the destination. ``clients`` makes a boto3 client of a service, in the account in which the events
-    arrive; None if nothing is known of that account. Their ids are others each time. Raises the CurrentsError that ends
-    all sending.
+    ``target`` is the destination; a custom bus must be named by its ARN. ``clients`` makes a boto3 client of a service,
+    in the account in which the events arrive; None if nothing is known of that account. Their ids are others each time.
+    Raises the CurrentsError that ends all sending.
     """
     sending = f"{crew.now():%Y%m%dT%H%M%SZ}-{uuid4().hex[:8]}"
     since = crew.now()
     tested = send_tests(connector, target, sending, crew)
     if not tested:
-        return [Finding("test events", "none, because Braze documents none of the event types", is_warning=True)]
+        return Tried([Finding("test events", "none, because Braze documents none of the event types", is_warning=True)])
     accepted = [each for each in tested if not each.refusal]
     places = Places([], [])
     if clients and accepted:
@@ -40,7 +48,8 @@ def try_destination(
     found = arrived(places.readable, [each.id for each in accepted], crew, seconds)
     unseen = _unseen(places, seconds)
     notes = [Finding("arrival", note, is_warning=True) for note in (*places.notes, *found.notes)]
-    return [*(_line(each, found.where.get(each.id), unseen) for each in tested), *notes]
+    lines = [_line(each, found.where.get(each.id), unseen) for each in tested]
+    return Tried([*lines, *notes], len(tested) - len(accepted))
 
 
 def _places(connector: Connector, clients: Clients, sending: str, *, since: datetime, event_types: list[str]) -> Places:

@@ -10,7 +10,7 @@ from airflow.sdk import DAG, chain
 
 from currents_airflow import notices
 from currents_airflow.operators.base import SHORT_TASK, TASK_DEFAULTS, ConnectorOperator
-from currents_airflow.operators.connect_check import CurrentsCheckOperator
+from currents_airflow.operators.connect_check import CurrentsCheckOperator, CurrentsTestEventsOperator
 from currents_airflow.operators.connect_custom_bus import (
     CurrentsAwaitCustomBusOperator,
     CurrentsCreateCustomBusOperator,
@@ -49,6 +49,7 @@ _LOG_DOC = "Has the events of the bus written to a log group, if that was asked 
 _DISCOVER_DOC = "Has EventBridge discover the schemas of what arrives, if that was asked for."
 _PUBLISH_DOC = "Publishes the schemas of Currents events, if that was asked for. Its log tells how they changed."
 _CHECK_DOC = "Checks all that an export checks first: identity, destination, permission and quota."
+_TEST_DOC = "Sends test events, if any were asked for, and looks whether they arrive where a target can be read."
 _SUBSCRIBE_DOC = "Shows a command that has events of the bus delivered to a queue."
 
 
@@ -89,7 +90,7 @@ def _of_partner(destination: PartnerDestination) -> Iterator[ConnectorOperator]:
     yield CurrentsAwaitSourceOperator(task_id="wait", doc_md=_WAIT_DOC, longest=_SOURCE_WAITS)
     if destination.customer_conn_id:
         yield from _of_consumer()
-    yield _check()
+    yield from _of_trial()
 
 
 def _of_event_bus() -> Iterator[ConnectorOperator]:
@@ -97,7 +98,7 @@ def _of_event_bus() -> Iterator[ConnectorOperator]:
     yield CurrentsArchiveOperator(task_id="archive", doc_md=_ARCHIVE_DOC, **_SHORT)
     yield CurrentsLogEventsOperator(task_id="log", doc_md=_LOG_DOC, **_SHORT)
     yield from _of_consumer()
-    yield _check()
+    yield from _of_trial()
 
 
 def _of_custom_bus() -> Iterator[ConnectorOperator]:
@@ -105,8 +106,8 @@ def _of_custom_bus() -> Iterator[ConnectorOperator]:
     yield create
     yield CurrentsAwaitCustomBusOperator(task_id="wait", bus=create.output, doc_md=_WAIT_DOC, longest=_BUS_WAITS)
     yield CurrentsPublishSchemasOperator(task_id="publish", doc_md=_PUBLISH_DOC, **_SHORT)
-    yield _check()
     yield CurrentsShowSubscriberOperator(task_id="subscribe", bus=create.output, doc_md=_SUBSCRIBE_DOC, **_SHORT)
+    yield from _of_trial()
 
 
 def _of_consumer() -> Iterator[ConnectorOperator]:
@@ -115,5 +116,7 @@ def _of_consumer() -> Iterator[ConnectorOperator]:
     yield CurrentsPublishSchemasOperator(task_id="publish", doc_md=_PUBLISH_DOC, **_SHORT)
 
 
-def _check() -> ConnectorOperator:
-    return CurrentsCheckOperator(task_id="check", doc_md=_CHECK_DOC, **_SHORT)
+def _of_trial() -> Iterator[ConnectorOperator]:
+    """The steps that show that it works."""
+    yield CurrentsCheckOperator(task_id="check", doc_md=_CHECK_DOC, **_SHORT)
+    yield CurrentsTestEventsOperator(task_id="test", doc_md=_TEST_DOC, **_SHORT)

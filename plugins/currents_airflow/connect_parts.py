@@ -76,6 +76,14 @@ class ConnectParts:
         """A boto3 client of a service, in the account that events arrive in."""
         return self._client(service, self.customer_conn_id or self.connector.destination.aws_conn_id)
 
+    def with_arn(self, connector: Connector) -> Connector:
+        """The connector with the ARN of its custom bus, where it names it otherwise; else as it is."""
+        destination = connector.destination
+        if destination.kind != "custom_bus" or destination.name.startswith("arn:"):
+            return connector
+        named = destination.model_copy(update={"name": self.custom_buses.require(destination.name)})
+        return connector.model_copy(update={"destination": named})
+
     def close(self) -> None:
         """Closes the connections of what has been made."""
         if "_transport" in vars(self):

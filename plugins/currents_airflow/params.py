@@ -80,6 +80,10 @@ def redrive_params(connectors: Sequence[str]) -> dict[str, Param]:
 
 def connect_params(destination: Destination) -> dict[str, Param]:
     """The form of the connect DAG: what matters for the kind of the destination."""
+    return {**_of_kind(destination), "test_events": _test_events()}
+
+
+def _of_kind(destination: Destination) -> dict[str, Param]:
     if destination.kind == "partner_source":
         return _of_consumer() if destination.customer_conn_id else {}
     create = _switch("Create the bus", "Creates the bus if it is missing.", default=True)
@@ -102,6 +106,17 @@ def _of_consumer() -> dict[str, Param]:
     """The fields about the account that events arrive in, which is ours or which we have a connection to."""
     discover = "Has EventBridge discover the schemas of what arrives on the bus. AWS bills discovery by the event."
     return {"discover_schemas": _switch("Discover schemas", discover), "publish_schemas": _publish()}
+
+
+def _test_events() -> Param:
+    return Param(
+        None,
+        type=["null", "array"],
+        items={"type": "string", "minLength": 1},
+        title="Test events",
+        description="Sends one event of each of these event types, marked as a test, and looks whether it arrives. One "
+        "pattern per line, such as users.messages.email.*; * for all, empty for none. Consumers get them.",
+    )
 
 
 def _publish() -> Param:

@@ -109,8 +109,8 @@ def form_request(params: Mapping[str, Any], hour: str, *, is_backfill: bool = Fa
         raise SetupError("`reason` is for replays only; turn `replay` on, or leave `reason` empty")
     return RunRequest(
         hours=_stretch(hour, until),
-        event_types=_patterns(params, "event_types"),
-        codes=_patterns(params, "codes"),
+        event_types=patterns_of(params, "event_types"),
+        codes=patterns_of(params, "codes"),
         is_replay=is_replay,
         is_dry=bool(params.get("dry_run")),
         max_events=params.get("max_events"),
@@ -146,7 +146,8 @@ def redrive_request(params: Mapping[str, Any], hour: str) -> RunRequest:
     return replace(form_request(params, hour), is_redrive=True)
 
 
-def _patterns(params: Mapping[str, Any], field: str) -> tuple[str, ...]:
+def patterns_of(params: Mapping[str, Any], field: str) -> tuple[str, ...]:
+    """The shell patterns in a field of a form. Raises SetupError if one is none."""
     try:
         return tuple(require_pattern(each) for each in params.get(field) or ())
     except ValueError as error:

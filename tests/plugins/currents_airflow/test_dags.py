@@ -64,7 +64,7 @@ def test_each_dag_has_one_task_for_each_step(path: Path) -> None:
     tasks = {name: sorted(dag.task_ids) for name, dag in make_dags().items()}
     assert tasks == {
         "currents_export_orders": ["deliver", "discover", "reconcile"],
-        "currents_connect_orders": ["archive", "check", "create", "discover", "log", "publish"],
+        "currents_connect_orders": ["archive", "check", "create", "discover", "log", "publish", "test"],
         "currents_redrive": ["conclude", "deliver", "select"],
     }
 
@@ -83,19 +83,19 @@ PARTNER = {
     [
         (
             CONNECTOR["destination"],
-            ["create", "archive", "log", "discover", "publish", "check"],
-            {"create_bus", "archive_days", "log_events", "discover_schemas", "publish_schemas"},
+            ["create", "archive", "log", "discover", "publish", "check", "test"],
+            {"create_bus", "archive_days", "log_events", "discover_schemas", "publish_schemas", "test_events"},
         ),
         (
             CUSTOM,
-            ["create", "wait", "publish", "check", "subscribe"],
-            {"create_bus", "retention_days", "publish_schemas"},
+            ["create", "wait", "publish", "subscribe", "check", "test"],
+            {"create_bus", "retention_days", "publish_schemas", "test_events"},
         ),
-        (PARTNER, ["create", "associate", "wait", "check"], set()),
+        (PARTNER, ["create", "associate", "wait", "check", "test"], {"test_events"}),
         (
             {**PARTNER, "customer_conn_id": "theirs"},
-            ["create", "associate", "wait", "discover", "publish", "check"],
-            {"discover_schemas", "publish_schemas"},
+            ["create", "associate", "wait", "discover", "publish", "check", "test"],
+            {"discover_schemas", "publish_schemas", "test_events"},
         ),
     ],
 )
