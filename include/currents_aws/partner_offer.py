@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from currents_aws.aws_errors import code_of
-from currents_aws.partner_source import partner_fault, source_state
+from currents_aws.partner_source import offered, partner_fault
 from currents_core.connecting.source_life import Offer
 from currents_core.errors import SetupError, TransientError
 
@@ -34,8 +34,7 @@ class PartnerOffer:
 
         Raises SetupError if this account may not look, as it is no partner, TransientError if that may pass.
         """
-        found = source_state(self.client, self.name, self.account)
-        return Offer(self.name, *found) if found else None
+        return offered(self.client, self.name, self.account)
 
     def make(self) -> tuple[Offer, bool]:
         """The source, which is created where there is none or it is deleted, and whether that was done.

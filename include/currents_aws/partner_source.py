@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -16,6 +16,7 @@ from currents_aws.aws_errors import code_of, translate
 from currents_aws.json_wire import JsonWire, body_of
 from currents_aws.put_target import PutTarget
 from currents_aws.transport import Answer, NoAnswer, Transport
+from currents_core.connecting.source_life import Offer
 from currents_core.entry import Span
 from currents_core.errors import CurrentsError, DroppedError, SetupError
 from currents_core.limits import PARTNER_SOURCE, Limits
@@ -36,20 +37,7 @@ _NOT_ITS_SOURCE = "NotAuthorizedForSourceException"
 _REFUSED = frozenset({"AccessDeniedException", "AccessDenied"})
 
 
-class SourceState(NamedTuple):
-    """A partner event source: PENDING, ACTIVE or DELETED; when it was created, and when it expires if it does."""
-
-    state: str
-    created: datetime
-    expires: datetime | None
-
-    @property
-    def is_active(self) -> bool:
-        """Whether events that are sent to it arrive."""
-        return self.state == "ACTIVE"
-
-
-def source_state(client: EventBridgeClient, name: str, account: str) -> SourceState | None:
+def offered(client: EventBridgeClient, name: str, account: str) -> Offer | None:
     """The partner event source ``name`` of a customer's ``account``; None if there is none.
 
     ``client`` is of the partner's account. Raises SetupError if it may not look, TransientError if that may pass.
@@ -65,8 +53,7 @@ def source_state(client: EventBridgeClient, name: str, account: str) -> SourceSt
     found = next((each for each in told if each.get("Account") == account), None)
     if found is None:
         return None
-    expires = found.get("ExpirationTime")
-    return SourceState(found.get("State", "PENDING"), found["CreationTime"], expires)
+    return Offer(name, found.get("State", "PENDING"), found["CreationTime"], found.get("ExpirationTime"))
 
 
 def partner_fault(error: ClientError | BotoCoreError, failure: str, uri: str) -> CurrentsError:
@@ -124,7 +111,7 @@ class PartnerSource(PutTarget):
         Raises SetupError if the source is not ACTIVE, DroppedError if it was deleted and created anew meanwhile,
         TransientError if the look fails.
         """
-        found = source_state(self._client, self._name, self._account)
+        found = offered(self._client, self._name, self._account)
         if found is None or not found.is_active:
             raise SetupError(_why_not(found), uri=self.uri)
         if self._created and found.created != self._created:
@@ -140,9 +127,9 @@ def _is_of_the_source(result: Result) -> bool:
     return isinstance(result, Invalid) and result.code == _NOT_ITS_SOURCE
 
 
-def _why_not(found: SourceState | None) -> str:
+def _why_not(found: Offer | None) -> str:
     """Why nothing may be sent, and what to do."""
-    if found is None or found.state == "DELETED":
+    if found is None or found.is_gone:
         return f"there is no such source: {_GONE}"
     until = f" until {found.expires.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if found.expires else ""
     return (

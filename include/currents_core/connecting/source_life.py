@@ -28,6 +28,11 @@ class Offer:
     expires: datetime | None = None
 
     @property
+    def is_active(self) -> bool:
+        """Whether events that are sent to it arrive."""
+        return self.state == "ACTIVE"
+
+    @property
     def is_gone(self) -> bool:
         """Whether it must be made again."""
         return self.state == "DELETED"
