@@ -88,11 +88,18 @@ def _of_kind(destination: Destination) -> dict[str, Param]:
         return _of_consumer() if destination.customer_conn_id else {}
     create = _switch("Create the bus", "Creates the bus if it is missing.", default=True)
     if destination.kind == "custom_bus":
-        days = _days("Retention", "How many days a bus that is created keeps events; empty for AWS's default.", 365)
-        return {"create_bus": create, "retention_days": days, "publish_schemas": _publish()}
+        kept = "How many days a bus that is created keeps events; empty for AWS's default."
+        return {
+            "create_bus": create,
+            "retention_days": _days("Days of retention", kept, 365),
+            "publish_schemas": _publish(),
+        }
     return {
         "create_bus": create,
-        "archive_days": _days("Archive", "Keeps all events of the bus for so many days, for replays; empty for none."),
+        "archive_days": _days(
+            "Days in archive",
+            "An archive keeps all events of the bus for this many days, and can replay them; empty for no archive.",
+        ),
         "log_events": _switch(
             "Log events",
             "Writes each event to a CloudWatch log group, to see what arrives. Events hold personal data; a group that "

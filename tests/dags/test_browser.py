@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import re
 import shutil
@@ -15,19 +14,16 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from playwright.sync_api import Locator, Page, Response, expect
+from playwright.sync_api import Page, expect
 
 from tests.dags.stage import TYPES, Export, Stage
+from tests.dags.ui import Ui, patient_page
 from tests.tools.awaiting import wait_for
-from tests.tools.browser import page as opened
 from tests.tools.fault_plan import FaultPlan
 from tests.tools.local_aws import local_aws
 from tests.tools.sample import make_files
 from tests.tools.scheduler import RunningDag, scheduler
 from tests.tools.stage import demo_hours
-
-PICTURES = os.environ.get("CURRENTS_SCREENSHOTS")
-SLOW = 60_000  # milliseconds, for a machine that is busy
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -50,74 +46,9 @@ def export(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             yield Export(Stage(aws, "acme-braze", running), "orders")
 
 
-class Ui:
-    """The pages of one DAG, and what can be clicked there."""
-
-    def __init__(self, page: Page, dag: RunningDag) -> None:
-        self.page = page
-        self.dag = dag
-
-    def open(self) -> None:
-        """The DAG's page."""
-        self.page.goto(f"/dags/{self.dag.name}")
-
-    def picture(self, name: str) -> None:
-        """Keeps what is to be seen, once everything that moves has come to rest."""
-        if PICTURES:
-            self.page.mouse.move(700, 795)
-            self.page.wait_for_timeout(1500)
-            self.page.screenshot(path=f"{PICTURES}/{name}.png")
-
-    def form(self) -> Locator:
-        """The opened trigger form."""
-        self.open()
-        self.page.get_by_role("button", name="Trigger", exact=False).first.click()
-        return self.page.get_by_role("dialog")
-
-    def fill(self, **fields: str) -> None:
-        """Puts texts into fields of the form."""
-        for name, text in fields.items():
-            self.page.locator(f"[name=element_{name}]").fill(text)
-
-    def tick(self, name: str) -> None:
-        """Ticks a field of the form: the box lies over the input."""
-        self.page.locator(f"label:has([name=element_{name}])").click()
-
-    def send(self, form: Locator) -> str:
-        """Triggers the run that the form describes, waits for its end and returns its id."""
-        form.get_by_test_id("trigger-dag-submit").click()
-        self.page.wait_for_url("**/runs/**")
-        run = self.page.url.rpartition("/runs/")[2]
-        self.dag.ended(run)
-        return run
-
-    def ask_to_clear(self) -> Locator:
-        """The dialog that clears what the page shows."""
-        self.page.get_by_role("button", name="Press shift+c to clear").click()
-        return self.page.get_by_role("dialog")
-
-    def confirm(self, dialog: Locator) -> None:
-        """Clears; the dialog asks twice, first for what would be cleared."""
-
-        def is_done(answer: Response) -> bool:
-            asked = answer.request.post_data_json
-            return "/clear" in answer.url and asked is not None and not asked["dry_run"]
-
-        with self.page.expect_response(is_done):
-            dialog.get_by_role("button", name="Confirm").click()
-        expect(dialog).to_be_hidden()
-
-    def task(self, run: str, task: str) -> None:
-        """Clicks a task's square in the grid."""
-        self.open()
-        self.page.get_by_test_id(f"grid-{run}-{task}").click()
-
-
 @pytest.fixture(scope="module")
 def page(export: Export) -> Iterator[Page]:
-    with opened(f"http://127.0.0.1:{export.stage.scheduler.port}") as page:
-        page.set_default_timeout(SLOW)
-        expect.set_options(timeout=SLOW)
+    with patient_page(export.stage.scheduler) as page:
         yield page
 
 

@@ -96,7 +96,7 @@ def test_a_partner_source_is_offered_waited_for_and_takes_an_export(airflow: Air
     assert run.returncode == 0, run.stdout
     assert not skipped(run)
     assert f"{partner} is PENDING: EventBridge drops its events" in run.stdout
-    assert "press `Associate with event bus`" in run.stdout
+    assert 'press "Associate with event bus"' in run.stdout
     assert f"{partner} is ACTIVE" in run.stdout
     assert exported(airflow) == 20
 

@@ -15,8 +15,8 @@ def customer_steps(source: str, account: str, region: str, console: str) -> str:
         [
             f"In AWS account {account}, region {region}, somebody has to:",
             f"  1. open {console}",
-            f"  2. choose {source}, and press `Associate with event bus`",
-            "  3. leave the permissions as they are, and press `Associate`; a bus of the same name then exists",
+            f'  2. choose {source}, and press "Associate with event bus"',
+            '  3. leave the permissions as they are, and press "Associate"; a bus of the same name then exists',
         ]
     )
 
@@ -31,5 +31,9 @@ def subscriber_example(bus: str) -> str:
         "RoleArn": f"arn:{partition}:iam::{account}:role/ROLE",
         "TargetArn": f"arn:{partition}:sqs:{region}:{account}:QUEUE",
     }
-    command = ["aws", "eventsv2", "create-subscriber", "--region", region, "--name", "braze-to-queue"]
-    return join([*command, "--event-bus-arn", bus, "--invoke-configuration", json.dumps(target)])
+    lines = [
+        ["aws", "eventsv2", "create-subscriber", "--region", region, "--name", "braze-to-queue"],
+        ["--event-bus-arn", bus],
+        ["--invoke-configuration", json.dumps(target)],
+    ]
+    return " \\\n  ".join(map(join, lines))

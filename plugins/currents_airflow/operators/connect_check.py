@@ -18,7 +18,7 @@ class CurrentsCheckOperator(ConnectorOperator):
     """Checks the destination as an export does, and tries whether events may be sent."""
 
     def run_for(self, context: Context, connector: Connector, /) -> None:
-        """Logs a line for each finding. Raises SetupError where an export would not work."""
+        """Logs a line for each finding, and what to do next. Raises SetupError where an export would not work."""
         # Whoever parses DAGs runs no step.
         from currents_airflow.parts import RunParts
 
@@ -27,6 +27,7 @@ class CurrentsCheckOperator(ConnectorOperator):
             self.tell(parts.preflight(tries=True))
         finally:
             parts.bus.close()
+        self.log.info("%s: exports can begin; turn the DAG currents_export_%s on", connector.name, connector.name)
 
 
 class CurrentsTestEventsOperator(ConnectorOperator):

@@ -24,6 +24,7 @@ class CurrentsCreateCustomBusOperator(CurrentsConnectOperator):
         name, params = parts.connector.destination_name, context["params"]
         found = name if name.startswith("arn:") else parts.custom_buses.find(name)
         if found:
+            self.log.info("custom bus %s: it need not be created", found)
             return found
         if params["create_bus"] and (made := parts.custom_buses.create(name, params["retention_days"])):
             self.log.info("custom bus %s: created", made)
@@ -72,6 +73,6 @@ class CurrentsShowSubscriberOperator(CurrentsConnectOperator):
         from currents_core.connecting.shown import subscriber_example
 
         self.log.info(
-            "To receive events, put the names of a queue, and of a role that may send to it, into this command:\n%s",
+            "To receive events, put a queue for QUEUE and a role that may send to it for ROLE into this command:\n%s",
             subscriber_example(self.bus),
         )

@@ -29,8 +29,8 @@ class CurrentsOfferSourceOperator(CurrentsConnectOperator):
         self.addresses = _links(parts)
         found, was_made = parts.offer.make()
         account = parts.offer.account
-        self.log.info("%s account %s:", "offered to" if was_made else "was offered before to", account)
-        self.log.info("%s", found.told(_now()))
+        done = "offered to" if was_made else "was offered before to"
+        self.log.info("%s account %s: %s", done, account, found.told(_now()))
         return {"name": found.name, "state": found.state, "expires": found.ends and found.ends.isoformat()}
 
 
@@ -45,8 +45,9 @@ class CurrentsAssociateSourceOperator(CurrentsConnectOperator):
         if parts.customer_conn_id:
             done = _associate(parts)
             self.log.info("%s: %s in account %s", parts.connector.destination_name, done, parts.account)
-        else:
-            self.log.info("%s", _steps(parts))
+            return
+        found, _ = parts.offer.make()
+        self.log.info("%s", _steps(parts) if found.state == "PENDING" else found.told(_now()))
 
 
 class CurrentsAwaitSourceOperator(CurrentsAwaitOperator):
@@ -77,7 +78,7 @@ class CurrentsAwaitSourceOperator(CurrentsAwaitOperator):
         last = datetime.fromisoformat(warned) if isinstance(warned, str) else None
         line = found.told(now)
         if not found.warns(last, now):
-            self.log.info("%s", line)
+            self.log.info("%s%s", line, "" if parts.customer_conn_id else "; `associate` logs the customer's steps")
             return
         self.log.warning("%s", line)
         self.log.info("%s", _steps(parts))

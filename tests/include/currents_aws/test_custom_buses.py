@@ -133,7 +133,7 @@ def test_the_example_of_a_subscriber_works_once_its_names_are_filled_in(
     arn = buses.create(name, 1)
     assert arn
     aws.forward(1)
-    program, service, command, *options = shlex.split(subscriber_example(arn))
+    program, service, command, *options = shlex.split(subscriber_example(arn).replace("\\\n", ""))
     assert (program, service, command) == ("aws", "eventsv2", "create-subscriber")
     told = dict(zip(options[::2], options[1::2], strict=True))
     made = checked_client(aws, "eventbridgev2").create_subscriber(

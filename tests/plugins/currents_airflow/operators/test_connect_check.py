@@ -57,7 +57,9 @@ def test_nothing_is_sent_where_nothing_was_asked_for(
     aws.reset()
     run.run()
     assert types_of(aws) == []
-    assert "orders: no test events were asked for in the form" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "orders: exports can begin; turn the DAG currents_export_orders on" in told
+    assert "orders: no test events were asked for in the form" in told
 
 
 def test_an_event_type_that_is_not_exported_is_told_before_anything_is_sent(aws: LocalAws, run: Connecting) -> None:

@@ -56,6 +56,7 @@ def test_a_bus_is_created_and_waited_for_and_then_takes_exports(
     assert run.step("wait") is None
     assert f"custom bus {arn}: ACTIVE; it keeps events for 30 days" in capsys.readouterr().out
     assert run.step("create") == arn
+    assert f"custom bus {arn}: it need not be created" in capsys.readouterr().out
     run.step("subscribe")
     assert f"--event-bus-arn {arn}" in capsys.readouterr().out
     preflight(run)

@@ -61,9 +61,13 @@ def test_a_source_is_offered_and_the_customer_s_steps_are_told(
     assert f"In AWS account {ACCOUNT}, region us-east-1, somebody has to:" in shown
     assert "https://console.aws.amazon.com/events/home?region=us-east-1#/partners" in shown
     assert run.step("wait") is False
+    assert "UTC; `associate` logs the customer's steps" in capsys.readouterr().out
     aws.client("events").create_event_bus(Name=told["name"], EventSourceName=told["name"])
-    assert run.step("wait") is None
-    assert f"{told['name']} is ACTIVE" in capsys.readouterr().out
+    for step in ("wait", "associate"):
+        assert run.step(step) is None
+        shown = capsys.readouterr().out
+        assert f"{told['name']} is ACTIVE" in shown
+        assert "somebody has to" not in shown, "nothing is left to do"
     assert run.step("create")["state"] == "ACTIVE"
 
 
@@ -100,7 +104,7 @@ def test_a_source_that_is_pending_is_warned_of_each_day(
         assert run.step("wait") is False
         assert len(told.read_text().splitlines() if told.exists() else []) == lines, hours
     assert "is PENDING for 1 day: EventBridge drops its events until" in told.read_text().splitlines()[0]
-    assert "press `Associate with event bus`" in capsys.readouterr().out
+    assert 'press "Associate with event bus"' in capsys.readouterr().out
 
 
 def test_an_account_that_is_no_partner_is_told_so(aws: LocalAws) -> None:
