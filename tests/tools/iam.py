@@ -15,9 +15,28 @@ from string import Template
 from typing import Any, NamedTuple
 
 from tests.tools.airflow_env import ROOT
+from tests.tools.global_endpoints import ACCOUNT
 
 IAM = ROOT / "docs" / "iam"
 OPERATORS = {"StringEquals", "StringLike"}
+# What stands for a placeholder where a policy is only looked at.
+EXAMPLES = {
+    "Partition": "aws",
+    "SourceBucket": "braze",
+    "SourcePrefix": "currents/",
+    "SourceKeyArn": f"arn:aws:kms:us-east-1:{ACCOUNT}:key/1",
+    "StateBucket": "state",
+    "StatePrefix": "",
+    "StateKeyArn": f"arn:aws:kms:us-east-1:{ACCOUNT}:key/2",
+    "BusArn": f"arn:aws:events:us-east-1:{ACCOUNT}:event-bus/braze-events",
+    "OtherBusArn": f"arn:aws:events:us-west-2:{ACCOUNT}:event-bus/braze-events",
+    "Region": "us-east-1",
+    "AccountId": ACCOUNT,
+    "BusName": "braze-events",
+    "QueueArn": f"arn:aws:sqs:us-east-1:{ACCOUNT}:orders",
+    "LogGroupArn": f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:/aws/events/braze-events",
+    "SourceName": "aws.partner/example.com/acme/currents",
+}
 
 
 class Need(NamedTuple):

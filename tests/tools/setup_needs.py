@@ -28,6 +28,8 @@ _ON: dict[str, dict[str, tuple[str, ...]]] = {
         "PutTargets": ("{events}rule/{EventBusName}/{Rule}",),
         "CreatePartnerEventSource": (_SOURCE,),
         "DeletePartnerEventSource": (_SOURCE,),
+        # It knows no resource of it, so a policy can't name one source.
+        "PutPartnerEvents": ("*",),
         "ListPartnerEventSourceAccounts": ("arn:aws:events:{region}::event-source/{EventSourceName}",),
         "DescribeEventSource": (_SOURCE,),
         "ActivateEventSource": (_SOURCE,),
@@ -37,6 +39,8 @@ _ON: dict[str, dict[str, tuple[str, ...]]] = {
         "CreateEventBus": ("{events}event-busv2/{Name}/*",),
         "DescribeEventBus": ("{EventBusArn}",),
         "ListEventBuses": ("*",),
+        "ListSubscribers": ("*",),
+        "PutEvents": ("{EventBusArn}",),
     },
     "schemas": {
         "DescribeRegistry": (_REGISTRY,),
