@@ -173,7 +173,7 @@ def test_after_sigkill_nothing_is_lost_and_only_what_was_not_saved_is_repeated(s
 def test_after_kills_nobody_behind_a_custom_bus_sees_an_event_twice(stage: Stage) -> None:
     stage.bus = stage.aws.client("eventbridgev2").create_event_bus(Name=stage.bus)["EventBusArn"]
     # The bus is being created for a moment.
-    stage.aws.forward(1)
+    stage.aws.forward(5)
     ids = stage.put(files=6, rows=2_000)
     rng = random.Random(12)
     for kill in range(8):

@@ -129,7 +129,7 @@ def test_an_hour_that_is_none_is_refused_before_anything_runs(airflow: Airflow) 
 
 def test_a_custom_bus_takes_an_hour_once_and_a_replay_of_it_again(airflow: Airflow) -> None:
     arn = airflow.aws.client("eventbridgev2").create_event_bus(Name=airflow.bus)["EventBusArn"]
-    airflow.aws.forward(1)
+    airflow.aws.forward(5)
     airflow.connect(destination={"kind": "custom_bus", "name": arn}, budget={"entries_per_second": 1_000})
     events = put_sample(airflow)
     run = airflow.export(HOUR)

@@ -110,7 +110,7 @@ def make_partner_source(aws: LocalAws) -> tuple[dict[str, Any], dict[str, str]]:
 def make_custom_bus(aws: LocalAws) -> tuple[dict[str, Any], dict[str, str]]:
     name = f"bus-{uuid.uuid4()}"
     arn = aws.client("eventbridgev2").create_event_bus(Name=name)["EventBusArn"]
-    aws.forward(1)
+    aws.forward(5)
     return {"kind": "custom_bus", "name": name}, {"BusArn": arn}
 
 

@@ -65,7 +65,7 @@ def test_looking_for_test_events_of_a_custom_bus_takes_all_that_its_policy_grant
 ) -> None:
     buses, name, queue = aws.client("eventbridgev2"), f"tests-{uuid.uuid4()}", make_queue(aws)
     bus = buses.create_event_bus(Name=name)["EventBusArn"]
-    aws.forward(1)
+    aws.forward(5)
     invoke = {"TargetArn": queue, "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/subscriber"}
     buses.create_subscriber(Name=name, EventBusArn=bus, InvokeConfiguration=invoke)
     target = CustomBus(transport_for(buses), bus)
@@ -164,7 +164,7 @@ def test_the_setter_up_of_a_custom_bus_is_granted_what_the_connect_dag_needs_and
     calls = record(monkeypatch)
     run = connecting({"kind": "custom_bus", "name": name, "source": source})
     run.step("create", retention_days=7)
-    aws.forward(1)
+    aws.forward(5)
     set_up(run)
     publish(aws, run, registry)
     granted, needs = grants(filled("setter-up-custom-bus.json", EXAMPLES | {"BusName": name})), needs_of(calls)

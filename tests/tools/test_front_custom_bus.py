@@ -35,7 +35,7 @@ def v2(aws: LocalAws) -> Any:
 def arn(aws: LocalAws, v2: Any) -> str:
     """A bus that is ACTIVE."""
     made = v2.create_event_bus(Name=f"bus-{uuid.uuid4()}")
-    aws.forward(1)
+    aws.forward(5)
     return str(made["EventBusArn"])
 
 
@@ -84,21 +84,21 @@ def test_a_bus_is_creating_for_a_moment_and_deleting_for_another(aws: LocalAws, 
     assert (made["State"], made["Name"], made["Description"]) == ("CREATING", "b", "d")
     assert code_of(put, v2, arn, ENTRY) == ("InvalidStateException", 409)
     assert code_of(v2.delete_event_bus, EventBusArn=arn) == ("InvalidStateException", 409)
-    aws.forward(1)
+    aws.forward(5)
     told = v2.describe_event_bus(EventBusArn=arn)
     assert (told["State"], told["StorageConfiguration"]) == ("ACTIVE", {"RetentionPeriodInDays": 7})
     assert abs((told["CreationTime"] - datetime.now(UTC)).total_seconds()) < 60
     assert code_of(v2.create_event_bus, Name="b") == ("ResourceAlreadyExistsException", 409)
     v2.delete_event_bus(EventBusArn=arn)
     assert v2.describe_event_bus(EventBusArn=arn)["State"] == "DELETING"
-    aws.forward(1)
+    aws.forward(5)
     assert code_of(v2.describe_event_bus, EventBusArn=arn) == ("ResourceNotFoundException", 404)
     assert code_of(put, v2, arn, ENTRY) == ("ResourceNotFoundException", 404)
 
 
 def test_a_bus_becomes_active_by_itself(v2: Any) -> None:
     arn = v2.create_event_bus(Name=f"bus-{uuid.uuid4()}")["EventBusArn"]
-    v2.get_waiter("event_bus_active").wait(EventBusArn=arn, WaiterConfig={"Delay": 1, "MaxAttempts": 3})
+    v2.get_waiter("event_bus_active").wait(EventBusArn=arn, WaiterConfig={"Delay": 1, "MaxAttempts": 10})
     assert v2.describe_event_bus(EventBusArn=arn)["State"] == "ACTIVE"
 
 
@@ -321,7 +321,7 @@ def test_what_the_bus_had_within_five_minutes_is_not_published_again(aws: LocalA
 
 def test_ids_are_those_of_their_bus_and_group(aws: LocalAws, v2: Any, arn: str) -> None:
     other = v2.create_event_bus(Name=f"bus-{uuid.uuid4()}")["EventBusArn"]
-    aws.forward(1)
+    aws.forward(5)
     grouped = [entry(1, DeduplicationId="d", **({"EventGroupId": group} if group else {})) for group in ("", "a", "b")]
     for bus in (arn, other):
         assert [each["SuccessCode"] for each in put(v2, bus, *grouped)] == ["PUBLISHED"] * 3

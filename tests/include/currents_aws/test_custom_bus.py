@@ -43,7 +43,7 @@ def answer(
 @pytest.fixture
 def arn(aws: LocalAws) -> str:
     made = aws.client("eventbridgev2").create_event_bus(Name=f"bus-{uuid.uuid4()}")
-    aws.forward(1)
+    aws.forward(5)
     return str(made["EventBusArn"])
 
 

@@ -48,7 +48,7 @@ def test_a_bus_is_created_once_and_active_in_a_moment(aws: LocalAws, buses: Cust
     assert buses.find(name) == buses.require(name) == arn
     found = buses.look(arn)
     assert (found.is_coming, found.days) == (True, 30)
-    aws.forward(1)
+    aws.forward(5)
     found = buses.look(arn)
     assert (found.state, found.is_coming) == ("ACTIVE", False)
     found.require_taking()
@@ -81,7 +81,7 @@ def test_a_bus_is_found_among_many_by_its_whole_name(aws: LocalAws, buses: Custo
 
 def test_what_is_being_deleted_does_not_count(aws: LocalAws, buses: CustomBuses, name: str) -> None:
     arn = buses.create(name, 1)
-    aws.forward(1)
+    aws.forward(5)
     aws.client("eventbridgev2").delete_event_bus(EventBusArn=arn)
     assert buses.find(name) is None
     assert arn
@@ -132,7 +132,7 @@ def test_the_example_of_a_subscriber_works_once_its_names_are_filled_in(
 ) -> None:
     arn = buses.create(name, 1)
     assert arn
-    aws.forward(1)
+    aws.forward(5)
     program, service, command, *options = shlex.split(subscriber_example(arn).replace("\\\n", ""))
     assert (program, service, command) == ("aws", "eventsv2", "create-subscriber")
     told = dict(zip(options[::2], options[1::2], strict=True))

@@ -81,7 +81,7 @@ def trial(aws: LocalAws, bus: str) -> Iterator[Trial]:
 @pytest.fixture
 def custom(aws: LocalAws) -> Trial:
     arn = aws.client("eventbridgev2").create_event_bus(Name=f"bus-{uuid.uuid4()}")["EventBusArn"]
-    aws.forward(1)
+    aws.forward(5)
     return Trial(aws.endpoint, {"kind": "custom_bus", "name": arn}, budget={"entries_per_second": 1_000})
 
 
@@ -161,7 +161,7 @@ def test_a_bus_that_vanished_is_one_line(aws: LocalAws, trial: Trial, custom: Tr
     ):
         trial.run()
     aws.client("eventbridgev2").delete_event_bus(EventBusArn=custom.connector.destination_name)
-    aws.forward(2)
+    aws.forward(6)
     with pytest.raises(SetupError, match="lookup failed: ResourceNotFoundException"):
         custom.run()
 
@@ -244,7 +244,7 @@ def test_a_region_that_botocore_does_not_know_is_used_if_it_answers(aws: LocalAw
     region = "eu-west-3"
     client: Any = boto3.Session().client("eventbridgev2", region, endpoint_url=aws.endpoint)
     destination = {"kind": "custom_bus", "name": client.create_event_bus(Name="b")["EventBusArn"], "region": region}
-    aws.forward(1)
+    aws.forward(5)
     assert Trial(aws.endpoint, destination, budget={"entries_per_second": 1_000}).run()[2] == ALLOWED
 
 

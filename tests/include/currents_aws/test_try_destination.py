@@ -241,7 +241,7 @@ def test_a_hundred_types_are_found_among_what_else_is_in_the_queue(aws: LocalAws
 def test_a_subscriber_of_a_custom_bus_is_looked_at(aws: LocalAws, queue: str) -> None:
     client = aws.client("eventbridgev2")
     arn = client.create_event_bus(Name=f"bus-{uuid.uuid4()}")["EventBusArn"]
-    aws.forward(1)
+    aws.forward(5)
     trial = Trial(aws, {"kind": "custom_bus", "name": arn})
     assert trial.run() == [f"{each}: {NOWHERE}" for each in (CLICK, OPEN)]
     role = f"arn:aws:iam::{ACCOUNT}:role/subscriber"

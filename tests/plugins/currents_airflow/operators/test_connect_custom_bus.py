@@ -52,7 +52,7 @@ def test_a_bus_is_created_and_waited_for_and_then_takes_exports(
         preflight(run)
     arn = run.step("create", retention_days=30)
     assert run.step("wait") is False
-    aws.forward(1)
+    aws.forward(5)
     assert run.step("wait") is None
     assert f"custom bus {arn}: ACTIVE; it keeps events for 30 days" in capsys.readouterr().out
     assert run.step("create") == arn
@@ -65,7 +65,7 @@ def test_a_bus_is_created_and_waited_for_and_then_takes_exports(
 
 def test_a_bus_that_is_named_by_its_arn_must_exist(aws: LocalAws, name: str) -> None:
     arn = aws.client("eventbridgev2").create_event_bus(Name=name)["EventBusArn"]
-    aws.forward(1)
+    aws.forward(5)
     connecting(arn).run()
     run = connecting(ABSENT)
     assert run.step("create") == ABSENT
@@ -81,11 +81,11 @@ def test_a_bus_that_is_missing_and_not_to_be_created_is_told_of(name: str) -> No
 def test_a_bus_that_vanished_is_told_of(aws: LocalAws, name: str) -> None:
     run = connecting(name)
     arn = run.step("create")
-    aws.forward(1)
+    aws.forward(5)
     aws.client("eventbridgev2").delete_event_bus(EventBusArn=arn)
     with pytest.raises(SetupError, match=r"it is DELETING \(no reason told\); create it anew, or name another"):
         run.step("wait")
-    aws.forward(1)
+    aws.forward(5)
     with pytest.raises(SetupError, match="ResourceNotFoundException"):
         run.step("wait")
     assert run.step("create") != arn

@@ -23,7 +23,7 @@ USERS = [*[f"user {number % 20}" for number in range(99)], None]
 @pytest.fixture
 def connector(aws: LocalAws, bucket: str) -> Connector:
     arn = aws.client("eventbridgev2").create_event_bus(Name=f"bus-{uuid.uuid4()}")["EventBusArn"]
-    aws.forward(1)
+    aws.forward(5)
     return Connector.model_validate(
         {
             "name": "orders",
