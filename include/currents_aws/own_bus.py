@@ -85,9 +85,10 @@ class OwnBus:
         return arn
 
     def keep_archive(self, name: str, days: int) -> str:
-        """Has an archive keep the events of the bus for so many days. Returns what was done about it, in a word.
+        """Has an archive keep the events of the bus for so many days. Returns what was done about it, in words.
 
-        Raises SetupError if the archive is one of another bus.
+        One that keeps them longer stays as it is: what is shortened is lost for good. Raises SetupError if the archive
+        is one of another bus.
 
         Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_CreateArchive.html
         """
@@ -100,7 +101,12 @@ class OwnBus:
             raise TransientError("somebody created it at the same time; clear the task to look again", uri=uri)
         if found["EventSourceArn"] != bus:
             raise SetupError(f"it archives {found['EventSourceArn']}; delete it, or name the bus otherwise", uri=uri)
-        if found.get("RetentionDays") == days:
+        # Without a number, or with 0, it keeps them for ever.
+        kept = found.get("RetentionDays") or None
+        if kept == days:
             return "unchanged"
+        if kept is None or kept > days:
+            longer = f"{kept} days" if kept else "ever"
+            return f"left as it is, because it keeps them for {longer}; to shorten that, change it in AWS"
         asked(self.client.update_archive, uri, "update failed", ArchiveName=name, RetentionDays=days)
         return "updated"

@@ -62,6 +62,17 @@ def test_an_archive_is_created_then_kept_then_changed(bus: OwnBus) -> None:
     assert (found["RetentionDays"], found["EventSourceArn"]) == (30, bus.arn())
 
 
+def test_an_archive_that_keeps_events_longer_is_not_shortened(bus: OwnBus) -> None:
+    bus.create()
+    name = bus.name[:48]
+    bus.keep_archive(name, 30)
+    assert bus.keep_archive(name, 7).startswith("left as it is, because it keeps them for 30 days; to shorten that")
+    assert bus.client.describe_archive(ArchiveName=name)["RetentionDays"] == 30
+    bus.client.delete_archive(ArchiveName=name)
+    bus.client.create_archive(ArchiveName=name, EventSourceArn=bus.arn())
+    assert bus.keep_archive(name, 7).startswith("left as it is, because it keeps them for ever")
+
+
 def test_an_archive_of_another_bus_is_left_alone(bus: OwnBus) -> None:
     other = OwnBus(bus.client, f"{bus.name}-2", lambda: ACCOUNT)
     other.create()
