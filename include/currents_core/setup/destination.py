@@ -12,7 +12,9 @@ from pydantic import Field, model_validator
 from currents_core.limits import CUSTOM_BUS, EVENT_BUS, PARTNER_SOURCE, Limits, put_events_quota
 from currents_core.setup.fields import ConnId, Model
 
-BusName = Annotated[str, Field(pattern=r"^[\w./:-]+\Z", max_length=1600, description="the name of the bus, or its ARN")]
+BusName = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9_./:-]+\Z", max_length=1600, description="the name of the bus, or its ARN")
+]
 # Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html
 EventSource = Annotated[
     str, Field(pattern=r"^(?!aws\.).{1,256}\Z", description="up to 256 characters, not beginning with `aws.`")
@@ -45,7 +47,9 @@ class _Destination(Model):
     """What every destination has: a region, whose rights sending takes, and limits of its own."""
 
     kind: str
-    region: Annotated[str, Field(pattern=r"^[a-z]{2,}(-[a-z]+)+-\d\Z", description="an AWS region such as us-east-1")]
+    region: Annotated[
+        str, Field(pattern=r"^[a-z]{2,}(-[a-z]+)+-[0-9]\Z", description="an AWS region such as us-east-1")
+    ]
     aws_conn_id: ConnId = "aws_default"
     limits: LimitSettings = LimitSettings()
 

@@ -139,6 +139,12 @@ def test_every_fault_is_reported_at_once_with_line_place_and_remedy(tmp_path: Pa
         (f"destination: {PARTNER % 'source: x'}", "destination.source: there is no such key"),
         (f"destination: {PARTNER % 'account: 123456789012'}", "destination.account: must be text; put it in quotes"),
         ("destination: {kind: partner_source, account: '12345678901', region: us-east-1}", "twelve digits in quotes"),
+        (
+            "destination: {kind: partner_source, account: '12345678901\uff12', region: us-east-1}",
+            "twelve digits in quotes",
+        ),
+        ("destination: {kind: event_bus, name: b, region: us-east-\uff11}", "an AWS region such as us-east-1"),
+        ("destination: {kind: event_bus, name: büs, region: us-east-1}", "the name of the bus, or its ARN"),
         (f"destination: {PARTNER % 'limits: {entries_per_request: 21}'}", "but partner_source takes 20; lower it"),
         (f"destination: {PARTNER % 'customer_conn_id: null'}", "publishes no quota for a partner_source"),
         (
