@@ -99,8 +99,10 @@ class RunParts:
             quick = {"connect_timeout": _LOOK_SECONDS, "read_timeout": _LOOK_SECONDS}
             looking = sending_client(self.connector, service, self._verify, **quick)
             return PartnerSource(looking, transport, name, destination.account, limits)
-        # What is sent again on purpose differs from what was sent before, and not from its own retries.
-        salt = self._run_id if self.request.is_replay or self.request.is_redrive else ""
+        # What is sent again on purpose differs from what was sent before, and not from its own retries. A letter that a
+        # redrive got through is none any more, so another redrive of it can only complete one that broke.
+        redriven = "redrive" if self.request.is_redrive else ""
+        salt = self._run_id if self.request.is_replay else redriven
         groups = destination.event_groups
         try:
             arn = name if name.startswith("arn:") else CustomBuses(transport).require(name)

@@ -4,13 +4,15 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from currents_airflow.parts import RunParts
+from currents_aws.cbor_wire import CborWire
 from currents_core.crew import MOST_THREADS
 from currents_core.errors import SetupError
 from currents_core.finding import find_files
-from currents_core.setup.run_request import run_request
+from currents_core.setup.run_request import redrive_request, run_request
 from tests.tools.house import HOUR, connector
 from tests.tools.local_aws import LocalAws
 
@@ -54,6 +56,26 @@ def parts(monkeypatch: pytest.MonkeyPatch, *, has: Sequence[str], **named: str |
         changes[place]["aws_conn_id"] = told
     settings = connector(**changes)
     return RunParts(settings, run_request({}, HOUR, settings), "run")
+
+
+def test_redrives_of_a_letter_have_one_salt_and_replays_one_each(aws: LocalAws) -> None:
+    """So that a redrive hands on once what one that broke had got through, and "send again" sends again."""
+    arn = f"arn:aws:events:us-east-1:123456789012:event-busv2/bus/{'a' * 25}"
+    destination = {"kind": "custom_bus", "name": arn, "region": "us-east-1", "aws_conn_id": None}
+    state = {"bucket": "state", "aws_conn_id": None}
+    told = {**_OWN, "destination": destination, "state": state, "budget": {"entries_per_second": 100}}
+    settings = connector(**told)
+    live, again = run_request({}, HOUR, settings), run_request({"replay": True, "reason": "x"}, HOUR, settings)
+    redrive = redrive_request({}, HOUR)
+    found = list[str]()
+    for request, run_id in ((live, "1"), (live, "2"), (redrive, "3"), (redrive, "4"), (again, "5"), (again, "6")):
+        target = RunParts(settings, request, run_id).bus
+        assert isinstance(target.wire, CborWire)
+        found += target.wire.deduplication_ids("t", pa.array(["x"])).to_pylist()
+        target.close()
+    assert found[0] == found[1]
+    assert found[2] == found[3]
+    assert len(set(found)) == 4
 
 
 @pytest.mark.parametrize("part", ["source", "state", "bus"])
