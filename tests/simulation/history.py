@@ -23,7 +23,8 @@ from tests.simulation.source import Source
 from tests.simulation.store import Bucket, StoreFaults
 
 _MOST_STEPS = 20_000
-_WATCHED = 4
+# One seed in so many has a destination that is watched.
+WATCHED = 4
 # Looks tell of no shorter time, in seconds.
 _PENDING = (60.0, 61.0, 100.0, 300.0)
 _STALLS = (0.0, 4.0, 20.0, 61.0, 90.0)
@@ -58,7 +59,7 @@ class History:
         state.faults, source.faults = store_faults(random)
         self.world.destination.faults = destination_faults(random)
         # Decided by the seed's number, so that the others draw what they drew before there were such destinations.
-        self.world.destination.is_watched = seed % _WATCHED == 0
+        self.world.destination.is_watched = seed % WATCHED == 0
 
     def play(self) -> Summary:
         """Plays it to its end."""

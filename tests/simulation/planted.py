@@ -16,15 +16,21 @@ from importlib import import_module
 from typing import Any
 from unittest.mock import patch
 
+from tests.simulation.history import WATCHED
+
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault in the function ``place``, such as `books.claim:Claim.swap`: ``old`` becomes ``new`` in its source."""
+    """A fault in the function ``place``, such as `books.claim:Claim.swap`: ``old`` becomes ``new`` in its source.
+
+    Only one in ``every`` so many seeds, from 0 on, may find it.
+    """
 
     name: str
     place: str
     old: str
     new: str
+    every: int = 1
 
     @contextmanager
     def planted(self) -> Iterator[None]:
@@ -222,14 +228,29 @@ FAULTS = [
         f"{_CONFIRM}.__init__",
         "self._hold_back if look else accept",
         "accept",
+        WATCHED,
     ),
     Fault(
         "a look tells of what was accepted after it began",
-        f"{_CONFIRM}._look_now",
-        "    for span, result in held:",
-        "    held, self._held = held + self._held, []\n    for span, result in held:",
+        f"{_CONFIRM}._pass_on",
+        "        for span, result in held:",
+        "        held, self._held = [*held, *self._held], []\n        for span, result in held:",
+        WATCHED,
     ),
-    Fault("looks far apart tell of what was between them", f"{_CONFIRM}._require_near", "apart >=", "-1 >="),
-    Fault("a look that fails forgets what waited for it", f"{_CONFIRM}._look_now", "held + self._held", "self._held"),
-    Fault("sending goes on without looks", f"{_CONFIRM}.hold", "< _STALE_SECONDS", "< 1e9"),
+    Fault("looks far apart tell of what was between them", f"{_CONFIRM}._require_near", "apart >=", "-1 >=", WATCHED),
+    Fault(
+        "a look that fails forgets what waited for it",
+        f"{_CONFIRM}._look_now",
+        "held + self._held",
+        "self._held",
+        WATCHED,
+    ),
+    Fault("sending goes on without looks", f"{_CONFIRM}.hold", "self._is_stale", "False", WATCHED),
+    Fault(
+        "a look that is under way is not waited for",
+        f"{_CONFIRM}._waits",
+        "bool(self._held) or bool(self._looking and not self._looking.done())",
+        "bool(self._held)",
+        WATCHED,
+    ),
 ]

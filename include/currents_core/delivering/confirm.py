@@ -7,12 +7,12 @@ count as not sent, so they go again if the look finds something wrong, or if the
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import Lock
 from types import TracebackType
 from typing import Self
 
-from currents_core.crew import Crew, Job
+from currents_core.crew import Crew, Job, waited_for
 from currents_core.entry import Span
 from currents_core.errors import CurrentsError, DroppedError, TransientError
 from currents_core.ports import Sent
@@ -26,6 +26,10 @@ _STALE_SECONDS = 15.0
 # delivery ends.
 _APART_SECONDS = 60.0
 _PAUSE = 0.5
+# How long the end of a delivery waits for looks, in seconds. Airflow kills a task that does not end within five, and
+# the answers to what is under way may take three of them.
+_LAST_SECONDS = 1.5
+_GLANCE = 0.01
 
 Accept = Callable[[Span, Sent], None]
 
@@ -51,14 +55,17 @@ class Confirmer:
         self._look = look
         self._accept = accept
         self._fail = fail
-        self._every = every
+        # Looks that are further apart would hold up the sending.
+        self._every = min(every, _STALE_SECONDS / 2)
         # Whoever sends asks for each request: nothing stands between it and a destination that needs no looks.
         self.accept: Accept = self._hold_back if look else accept
         self._held: list[tuple[Span, Sent]] = []
         self._guard = Lock()
+        self._starting = crew.lock()
+        # Held while entries are passed on, so that a look that comes too late passes on nothing.
+        self._passing = crew.lock()
         self._looking: Job[None] | None = None
         self._looked_at = self._seen_at = 0.0
-        self._is_asked = False
         self._fault: CurrentsError | None = None
         self._is_over = False
 
@@ -69,43 +76,72 @@ class Confirmer:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._wait()
-        if self._held:
-            self._look_now()
-        if self._held and self._fault and error is None:
+        until = self._crew.seconds() + _LAST_SECONDS
+        for _ in range(2):
+            # A look that is under way does not see the last answers.
+            if self._waits and not self._is_over:
+                self._wait_for(self._begin(), until)
+        waits = self._waits
+        with self._passing:
+            self._is_over = True
+        if waits and error is None:
             # What can't be confirmed is not saved, so the delivery is not through.
-            raise self._fault
+            raise self._fault or TransientError("the last look took too long; clear the task to resume")
 
     def hold(self) -> float:
         """Seconds to wait before anything may be sent: 0 unless the last look is too long ago."""
-        if not self._look or self._crew.seconds() - self._seen_at < _STALE_SECONDS:
-            return 0.0
-        self._is_asked = True
-        return _PAUSE
+        return _PAUSE if self._look and self._is_stale else 0.0
 
     def on_beat(self) -> None:
-        """Starts a look if one is due and somebody waits for it."""
+        """Starts a look if one is due: something waits for it, or the last is so long ago that nothing may be sent.
+
+        So there are looks even while nothing is sent, and none of them is too far from the one before.
+        """
+        if not self._look or self._is_over:
+            return
         is_due = self._crew.seconds() - self._looked_at >= self._every
-        if is_due and (self._held or self._is_asked) and (self._looking is None or self._looking.done()):
-            self._looking = self._crew.start(self._look_now)
+        if is_due and (self._held or self._is_stale):
+            self._begin()
 
     def drain(self, check: Callable[[], None]) -> None:
-        """Looks until nothing is held back. ``check`` raises the error that ends the delivery."""
-        self._wait()
-        while self._held:
+        """Looks until nothing is held back. ``check`` raises the error that ends the delivery, also during a look."""
+
+        def meanwhile(seconds: float) -> None:
             check()
-            self._look_now()
+            self._crew.sleep(seconds)
+
+        while self._waits:
+            check()
+            waited_for(self._begin(), meanwhile)
             if self._held:
                 self._crew.sleep(_PAUSE)
         check()
+
+    @property
+    def _waits(self) -> bool:
+        """Whether entries are held back, or a look that took them on has not ended."""
+        with self._starting:
+            return bool(self._held) or bool(self._looking and not self._looking.done())
+
+    @property
+    def _is_stale(self) -> bool:
+        return self._crew.seconds() - self._seen_at >= _STALE_SECONDS
 
     def _hold_back(self, span: Span, result: Sent) -> None:
         with self._guard:
             self._held.append((span, result))
 
-    def _wait(self) -> None:
-        if self._looking:
-            self._looking.result()
+    def _begin(self) -> Job[None]:
+        """Starts a look, unless one is under way."""
+        with self._starting:
+            if self._looking is None or self._looking.done():
+                self._looking = self._crew.start(self._look_now)
+            return self._looking
+
+    def _wait_for(self, looking: Job[None], until: float) -> None:
+        """Returns when a look has ended, or when it is late."""
+        while not looking.done() and self._crew.seconds() < until:
+            self._crew.sleep(_GLANCE)
 
     def _look_now(self) -> None:
         """Looks, and passes on what was accepted before it."""
@@ -123,9 +159,16 @@ class Confirmer:
                 self._held = held + self._held
             self._not_seen(error)
             return
-        self._seen_at, self._is_asked = began, False
-        for span, result in held:
-            self._accept(span, result)
+        self._pass_on(held, began)
+
+    def _pass_on(self, held: Sequence[tuple[Span, Sent]], began: float) -> None:
+        """Passes on what a look that began then has seen, unless nobody waits for it any more."""
+        with self._passing:
+            if self._is_over:
+                return
+            self._seen_at = began
+            for span, result in held:
+                self._accept(span, result)
 
     def _require_near(self) -> None:
         apart = self._crew.seconds() - self._seen_at

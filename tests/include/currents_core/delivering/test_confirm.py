@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from threading import Event, Thread
 from typing import Any
 
 import pytest
 
 from currents_aws.memory import MemoryTarget
 from currents_core.books.account import Counts
+from currents_core.books.claim import Claim
 from currents_core.delivering import confirm
 from currents_core.delivering.confirm import Confirmer
 from currents_core.entry import Span
-from currents_core.errors import CurrentsError, DroppedError, SetupError, TransientError
+from currents_core.errors import CurrentsError, DroppedError, SetupError, StoppedError, TransientError
 from currents_core.ports import SENT, Sent
 from tests.tools.entries import entries_of
 from tests.tools.house import OPEN, Hands, House, table
@@ -42,6 +45,11 @@ class Told:
 
     def accept(self, span: Span, _: Sent) -> None:
         self.accepted.append(span)
+
+    def wait(self) -> None:
+        """Waits for the look that is under way."""
+        assert self.confirmer._looking
+        self.confirmer._looking.result()
 
     def check(self) -> None:
         for fault in self.faults:
@@ -81,7 +89,7 @@ def test_a_look_passes_on_what_was_accepted_before_it_began_and_nothing_later() 
         looks.meanwhile = lambda: told.confirmer.accept(second, SENT) if looks.count == 2 else None
         told.crew.sleep(1)
         told.confirmer.on_beat()
-        told.confirmer._wait()
+        told.wait()
         assert told.accepted == [first]
     assert told.accepted == [first, second]
 
@@ -143,19 +151,66 @@ def test_a_look_tells_nothing_of_what_was_more_than_a_minute_before() -> None:
     assert not told.accepted
 
 
-def test_sending_waits_for_a_look_when_the_last_is_too_long_ago_and_asks_for_one() -> None:
+def test_sending_waits_for_a_look_when_the_last_is_too_long_ago() -> None:
     looks = Looks()
     told = Told(looks)
     with told.confirmer:
         assert told.confirmer.hold() == 0
-        told.crew.sleep(16)
+        told.crew.sleep(14)
         told.confirmer.on_beat()
-        assert looks.count == 1, "nobody asked, and nothing waits"
+        assert looks.count == 1, "nothing waits, and anything may be sent"
+        told.crew.sleep(2)
         assert told.confirmer.hold() > 0
         told.confirmer.on_beat()
-        told.confirmer._wait()
+        told.wait()
         assert looks.count == 2
         assert told.confirmer.hold() == 0
+
+
+def test_a_delivery_that_has_nothing_to_send_for_minutes_goes_on() -> None:
+    """Such as one that waits for another task, or reads rows that its filter leaves out."""
+    told = Told(Looks())
+    with told.confirmer:
+        for _ in range(200):
+            told.crew.sleep(1)
+            told.confirmer.on_beat()
+            if told.confirmer._looking:
+                told.wait()
+        one = span()
+        told.confirmer.accept(one, SENT)
+        told.confirmer.drain(told.check)
+    assert told.accepted == [one]
+
+
+@pytest.mark.parametrize("is_drained", [False, True])
+def test_a_look_that_hangs_does_not_keep_a_task_that_is_told_to_stop(is_drained: bool) -> None:
+    looks, ended = Looks(), Event()
+    looks.meanwhile = lambda: ended.wait(20) if looks.count > 1 else None
+    one = house(looks)
+    file = one.put(OPEN, "a.parquet", table(["x", "y"]))
+    delivery = one.delivery()
+    if not is_drained:
+        delivery._confirmer.drain = lambda _: ended.wait(2)  # type: ignore[method-assign, assignment]
+    stopped_at = list[float]()
+
+    def stop() -> None:
+        while looks.count < 2:
+            time.sleep(0.01)
+        stopped_at.append(time.monotonic())
+        delivery.stop()
+
+    Thread(target=stop, daemon=True).start()
+    with pytest.raises(StoppedError):
+        delivery.deliver({file.slice: [file]})
+    assert time.monotonic() - stopped_at[0] < 4
+    claim = one.ledger.claim(file.slice, "the next try")
+    assert isinstance(claim, Claim), "it was given back"
+    claim.swap(release=True)
+    ended.set()
+    delivery._confirmer._looking.result()  # type: ignore[union-attr]
+    assert one.account().totals == Counts(), "a look that ends too late passes nothing on"
+    looks.meanwhile = lambda: None
+    assert one.deliver(file) == Counts(read=2, sent=2)
 
 
 def test_looks_are_as_far_apart_as_they_must_be() -> None:
@@ -166,7 +221,7 @@ def test_looks_are_as_far_apart_as_they_must_be() -> None:
             told.confirmer.accept(span(), SENT)
             told.crew.sleep(1)
             told.confirmer.on_beat()
-            told.confirmer._wait()
+            told.wait()
         assert 4 <= looks.count <= 5
 
 
@@ -179,6 +234,14 @@ def test_a_delivery_that_is_told_to_stop_has_a_last_look(monkeypatch: pytest.Mon
     assert delivery.deliver({file.slice: [file]}).totals == Counts()
     assert looks.count >= 2
     assert one.account().totals.sent == 0
+    assert one.deliver(file) == Counts(read=2, sent=2)
+    assert one.ids() == {"x": 1, "y": 1}
+
+
+def test_a_delivery_that_reached_its_maximum_looks_again_where_a_look_fails() -> None:
+    one = house(Looks(None, THROTTLED, THROTTLED))
+    file = one.put(OPEN, "a.parquet", table(["x", "y"]))
+    one.delivery(max_events=1).deliver({file.slice: [file]})
     assert one.deliver(file) == Counts(read=2, sent=2)
     assert one.ids() == {"x": 1, "y": 1}
 
