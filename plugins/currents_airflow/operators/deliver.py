@@ -51,11 +51,14 @@ class CurrentsToEventBridgeOperator(CurrentsOperator):
         """
         from currents_core.delivering.deliver import Delivery
         from currents_core.finding.shard import Shard
+        from currents_core.finding.window import require_stream
 
         key = self.shard["key"]
         if key is None:
             self.log.info("%s", self.shard["label"])
             return None
+        # Settings may have changed since this was planned.
+        require_stream(parts.index.read(), parts.connector, parts.index.uri, keeps_books=parts.request.keeps_books)
         # What this process has loaded by now stays: collecting garbage in it again and again costs a twentieth of the
         # time.
         gc.freeze()

@@ -4,7 +4,7 @@ import gc
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Timer
 from types import SimpleNamespace
 from typing import Any, cast
@@ -15,9 +15,10 @@ from currents_airflow.operators.deliver import CurrentsToEventBridgeOperator
 from currents_airflow.operators.plan import at_least_one
 from currents_aws.dry_run import DryRunTarget
 from currents_aws.memory import MemoryTarget
+from currents_core.books.index import IndexObject
 from currents_core.books.layout import Layout
 from currents_core.entry import Entry
-from currents_core.errors import CurrentsError, StoppedError
+from currents_core.errors import CurrentsError, SetupError, StoppedError
 from currents_core.file_key import by_slice
 from currents_core.finding.shard import Shard
 from currents_core.limits import EVENT_BUS
@@ -61,6 +62,7 @@ class Step:
             ledger=house.ledger,
             state=house.state,
             hours=Layout("demo/"),
+            index=IndexObject(house.state, Layout("demo/")),
             personal_data=house.personal_data,
             addresses=lambda prefix: {"Source files": prefix},
             plans=SimpleNamespace(read=lambda key: self.shard(request.mark).as_json()),
@@ -68,6 +70,18 @@ class Step:
         task = SimpleNamespace(dag_id="d", run_id="r", task_id="deliver", map_index=3, try_number=2)
         context: Any = {"dag_run": SimpleNamespace(run_type=run_type), "ti": task}
         return self.operator.run_step(context, cast(Any, parts))
+
+
+def test_a_task_that_is_cleared_after_the_destination_changed_sends_nothing() -> None:
+    """What the books call sent went somewhere else."""
+    house = House()
+    step = operator(house, house.put(OPEN, "a.parquet", table(["x"])))
+    books = IndexObject(house.state, Layout("demo/"))
+    books.change(lambda index: replace(index, stream=house.connector.stream.replace("bus", "other")))
+    with pytest.raises(SetupError, match=r"the books in .* are of .*; give it another state.prefix"):
+        step.run()
+    assert not house.target.accepted
+    assert step.run("manual", keep_books=True)["sent"] == 1
 
 
 def operator(house: House, *files: Any, **options: Any) -> Step:
