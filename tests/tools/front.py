@@ -108,11 +108,12 @@ class Front:
         """Any call of AWS's."""
         request = Request(scope, receive)
         body, target = await request.body(), request.headers.get("x-amz-target")
+        if target == DELETE_BUS:
+            # Before moto deletes it: no look must find a source ACTIVE whose events are dropped already.
+            self._services.bus_deleted(request, body)
         answer = await self._answer(request, body, target)
         if target == DELETE_BUS:
             self._moto.forget_buses()
-            if isinstance(answer, Response) and answer.status_code == 200:
-                self._services.bus_deleted(request, body)
         await answer(scope, receive, send)
 
     async def _answer(self, request: Request, body: bytes, target: str | None) -> ASGIApp:

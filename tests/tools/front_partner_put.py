@@ -76,6 +76,9 @@ class PartnerPut:
         left = iter(taken.items())
         while some := dict(islice(left, MOTO_ENTRIES)):
             answer = await self._hand_on(list(some.values()))
+            if b"ResourceNotFoundException" in answer.body:
+                # The customer has deleted the bus meanwhile, so what is left goes nowhere, too.
+                break
             if answer.status_code != 200:
                 return answer
             found |= zip(some, orjson.loads(answer.body)["Entries"], strict=True)

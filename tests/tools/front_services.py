@@ -63,7 +63,7 @@ class Services:
         self.quotas.reset()
 
     def bus_deleted(self, request: Request, body: bytes) -> None:
-        """Tells a partner event source that moto has deleted its bus."""
+        """Tells a partner event source that its bus is deleted."""
         region = region_of(request)
         if region:
             self.partners.sources.bus_deleted(str(member(body, "Name")), region)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -240,6 +241,25 @@ def test_what_a_pending_source_gets_is_lost_and_what_an_active_one_gets_is_deliv
     counts = aws.counts()
     assert (counts["accepted"], counts["lost"], counts["by_bus"]) == (20, 1, {source: 20})
     assert [each[1:] for each in aws.arrivals()] == [(1, 0), (20, 20)]
+
+
+def test_a_bus_that_is_deleted_meanwhile_drops_events_and_no_look_tells_that_they_arrived(
+    aws: LocalAws, events: Any, source: str
+) -> None:
+    events.create_event_bus(Name=source, EventSourceName=source)
+    told: list[tuple[int, str]] = []
+
+    def put(number: int) -> None:
+        assert codes(events.put_partner_events(Entries=[entry(source, number)])) == [None]
+        told.append((number, state(events, source)))
+        if number == 40:
+            events.delete_event_bus(Name=source)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(put, range(100)))
+    arrived = {json.loads(each["Detail"])["n"] for each in aws.accepted() if each["Source"] == source}
+    assert 0 < len(arrived) < 100
+    assert {number for number, found in told if found == "ACTIVE"} <= arrived
 
 
 def test_entries_are_judged_one_by_one(aws: LocalAws, events: Any, source: str) -> None:
