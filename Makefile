@@ -26,7 +26,7 @@ install: .venv/.installed  ## set up .venv with everything to run and test
 	@$(RUN) uv pip sync --quiet --python $(BIN)/python --compile-bytecode requirements.lock requirements-dev.lock
 	@touch $@
 
-demo: install    ## export sample events to a local EventBridge and print the account; KIND=custom_bus for another bus
+demo: install    ## export sample events to a local EventBridge and print the account; KIND=partner_source or custom_bus
 	@$(RUN) tests.tools.demo --kind $(KIND)
 
 up: install      ## Airflow UI on 127.0.0.1 with the demo connector; Ctrl-C stops everything

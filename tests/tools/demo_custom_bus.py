@@ -6,7 +6,8 @@ import json
 from datetime import UTC, datetime
 
 from currents_core.books.account import DEDUPLICATED
-from tests.tools.custom_stage import Consumer, set_custom_stage
+from tests.tools.consumer import Consumer
+from tests.tools.custom_stage import set_custom_stage
 from tests.tools.demo_run import (
     HOME,
     Manifest,
@@ -91,3 +92,7 @@ class CustomBusDemo:
         if twice := seen.total() - len(seen):
             faults.append(f"events that the consumer saw twice: {twice:,}")
         return faults
+
+    def may_repeat(self) -> int:
+        """None."""
+        return 0

@@ -45,3 +45,7 @@ class EventBusDemo:
     def faults(self) -> list[str]:
         """Whether the rule delivered anything."""
         return [] if self._events else ["the rule delivered no event to its queue"]
+
+    def may_repeat(self) -> int:
+        """None."""
+        return 0

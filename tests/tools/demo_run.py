@@ -10,6 +10,8 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from rich.console import Console
@@ -17,20 +19,51 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from currents_core.setup.settings import Connector
 from tests.tools.airflow_env import ROOT, airflow_env
+from tests.tools.demo_log import Told, told_in
 from tests.tools.local_aws import LocalAws
 from tests.tools.stage import CONNECTOR
 
 HOME = ROOT / ".local" / "demo"
 LOG = HOME / "airflow.log"
-# How long an export may take to get so far that it is killed.
-KILL_SECONDS = 120
+# How long a run may take to its end, or to where it is caught.
+RUN_SECONDS = 300
 console = Console(highlight=False)
+
+CONNECT = ("dags", "test", f"currents_connect_{CONNECTOR}")
 
 Manifest = dict[str, Any]
 
 
 class DemoError(Exception):
     """The demo can't go on; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of Airflow's command line that goes on meanwhile."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def wait_until(self, ready: Callable[[], Any], failure: str) -> None:
+        """Waits until ``ready`` gives something. Raises DemoError where it never does, or the run ends before."""
+        deadline = time.monotonic() + RUN_SECONDS
+        while not ready():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise DemoError(f"{failure}; its log is {self.log}")
+            time.sleep(0.05)
+
+    def end(self) -> int:
+        """Waits for its end, and returns its exit code. Raises DemoError where that takes too long."""
+        try:
+            return self.process.wait(RUN_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise DemoError(f"a run did not end within {RUN_SECONDS} seconds; its log is {self.log}") from None
+
+    def finish(self) -> None:
+        """Waits for its end. Raises DemoError where it fails."""
+        if self.end():
+            raise DemoError(f"a run failed; its log is {self.log}")
 
 
 class Demo(Protocol):
@@ -44,6 +77,15 @@ class Demo(Protocol):
 
     def faults(self) -> list[str]:
         """What is wrong with what consumers have, a line each."""
+
+    def may_repeat(self) -> int:
+        """How many events may have reached the bus twice."""
+
+
+def tell(told: Told) -> None:
+    """Prints what a task logged."""
+    for line in told.lines():
+        console.print(line, soft_wrap=True)
 
 
 @contextmanager
@@ -81,17 +123,37 @@ def kill_export(hour: str, environment: dict[str, str], *, ready: Callable[[], b
 
     Raises DemoError where it never is, or the run ends before.
     """
-    run = _start(*_export(hour), environment=environment, is_apart=True)
-    deadline = time.monotonic() + KILL_SECONDS
+    with running(*_export(hour), environment=environment) as run:
+        run.wait_until(ready, f"the export of {hour} could not be killed in the middle")
+
+
+def refused_export(
+    hour: str, environment: dict[str, str], *, meanwhile: Callable[[Run], None] = lambda _run: None
+) -> Told:
+    """Runs the export DAG for one hour, which must fail, and returns the error that a task of it told first.
+
+    Raises DemoError where it does not fail.
+    """
+    before = LOG.stat().st_size if LOG.exists() else 0
+    with running(*_export(hour), environment=environment) as run:
+        meanwhile(run)
+        has_failed = run.end() != 0
+    errors = [each for each in told_in(LOG, after=before) if each.level == "error"]
+    if not (has_failed and errors):
+        raise DemoError(f"the export of {hour} should have failed, and told why; its log is {LOG}")
+    return errors[0]
+
+
+@contextmanager
+def running(*arguments: str, environment: dict[str, str], log: Path | None = None) -> Iterator[Run]:
+    """Runs Airflow's command line meanwhile. At the end it is killed, with all that it started."""
+    process = _start(*arguments, environment=environment, log=log, is_apart=True)
     try:
-        while not ready():
-            if run.poll() is not None or time.monotonic() > deadline:
-                raise DemoError(f"the export of {hour} could not be killed in the middle; its log is {LOG}")
-            time.sleep(0.01)
+        yield Run(process, log or LOG)
     finally:
         with suppress(ProcessLookupError):
-            os.killpg(run.pid, signal.SIGKILL)
-        run.wait()
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def read_manifest(aws: LocalAws, connector: Connector, hour: str) -> Manifest:
@@ -105,13 +167,15 @@ def _export(hour: str) -> tuple[str, ...]:
     return ("dags", "test", f"currents_export_{CONNECTOR}", "--conf", json.dumps({"hour": hour}))
 
 
-def _start(*arguments: str, environment: dict[str, str], is_apart: bool = False) -> subprocess.Popen[bytes]:
+def _start(
+    *arguments: str, environment: dict[str, str], log: Path | None = None, is_apart: bool = False
+) -> subprocess.Popen[bytes]:
     """Starts Airflow's command line; its log goes to LOG. Apart, it can be killed with all that it starts."""
-    with LOG.open("ab") as log:
+    with (log or LOG).open("ab") as opened:
         return subprocess.Popen(
             ["airflow", *arguments],
             env={"LANG": "C.UTF-8", **airflow_env(HOME), **environment},
-            stdout=log,
+            stdout=opened,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
             start_new_session=is_apart,

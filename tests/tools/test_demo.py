@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from tests.tools import demo, demo_custom_bus, demo_event_bus, demo_run
+from tests.tools import demo, demo_custom_bus, demo_event_bus, demo_log, demo_partner_source, demo_run
 from tests.tools.airflow_env import ROOT
 
 GOOD = {"hour": "2026-11-23-08", "totals": {"read": 3, "sent": 1, "duplicate": 1, "filtered": 0, "dead_lettered": 1}}
@@ -57,6 +57,97 @@ def test_the_demo_of_a_custom_bus_kills_an_export_and_its_consumer_sees_no_event
     assert "The consumer behind the bus saw 1,758 events, each of them once." in run.stdout
     assert "The books balance, and the bus holds what was sent." in run.stdout
     assert max(map(len, re.findall(r"^ .*$", run.stdout, re.MULTILINE))) <= 80
+
+
+@pytest.mark.slow
+def test_the_demo_of_a_partner_source_goes_from_an_account_id_to_events_and_back_from_a_deleted_bus() -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "tests.tools.demo", "--kind", "partner_source"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    text = " ".join(run.stdout.split())
+    tasks = re.findall(r"^Task `(\w+)` (\w+)$", run.stdout, re.MULTILINE)
+    assert [task for task, fate in tasks if fate == "failed"] == ["discover", "discover", "deliver"]
+    assert [task for task, fate in tasks if fate == "logged"] == ["create", "associate", "wait", "check", "wait"]
+    source = "aws.partner/example.com/demo/123456789012"
+    assert "there is no such source" in text
+    assert f"offered to account 123456789012: {source} is PENDING" in text
+    assert "it expires at" in text
+    assert re.search(r"^  1\. open https://\S+/partners$", run.stdout, re.MULTILINE)
+    assert text.count("so EventBridge would drop what is sent") == 2
+    assert "requests with events that EventBridge got so far: 0" in text
+    assert text.count(f"{source} is ACTIVE") == 3
+    [arrived] = re.findall(r"On the bus by then: (\d+) of its events", run.stdout)
+    [repeated] = re.findall(r"Of that, (\d+) events had arrived already", run.stdout)
+    assert 0 <= int(repeated) <= int(arrived) < 178
+    [row] = re.findall(r"^ ?all hours +([\d, ]+)$", run.stdout, re.MULTILINE)
+    read, sent, duplicate, filtered, dead_lettered = map(int, row.split())
+    assert read == 360 == sent + duplicate + filtered + dead_lettered
+    assert f"The queue behind the customer's rule has every event: {sent} of them." in run.stdout
+    assert "The books balance, and the bus holds what was sent." in run.stdout
+    assert max(map(len, re.findall(r"^ .*$", run.stdout, re.MULTILINE))) <= 80
+
+
+def test_a_customer_who_misses_an_event_or_is_sent_one_too_early_is_a_fault() -> None:
+    demo = demo_partner_source.PartnerSourceDemo()
+    demo._manifests = [GOOD]
+    demo._consumer = SimpleNamespace(seen=Counter({("t", "a"): 2}))  # type: ignore[assignment]
+    assert demo.faults() == []
+    demo._consumer.seen.clear()
+    demo._requests_while_refused = 3
+    assert demo.faults() == [
+        "events sent: 1, but the customer saw: 0",
+        "put requests before the source was ACTIVE: 3",
+    ]
+
+
+def test_what_a_kind_may_send_twice_is_no_fault() -> None:
+    assert demo.check([GOOD], Bus(["a", "a"]), may_repeat=1) == []  # type: ignore[arg-type]
+    faults = demo.check([GOOD], Bus(["a", "a", "a"]), may_repeat=1)  # type: ignore[arg-type]
+    assert faults == ["events that reached the bus twice: 2"]
+
+
+LOG = """\
+2026-11-28T15:09:46.912791Z [info     ] [DAG TEST] starting task_id=create map_index=-1 [airflow.sdk] loc=dag.py:1501
+2026-11-28T15:09:51.048381Z [info     ] Task started   [airflow.api_fastapi.routes] loc=task_instances.py:226 ti_id=1
+2026-11-28T15:09:52.197412Z [info     ] {0} [airflow.task.operators.currents_airflow.operators.a.B] loc=a.py:33
+2026-11-28T15:09:53.912791Z [info     ] [DAG TEST] starting task_id=wait map_index=-1 [airflow.sdk] loc=dag.py:1501
+2026-11-28T15:09:54.197412Z [info     ] again [airflow.task.operators.currents_airflow.operators.a.C] loc=sensor.py:9
+2026-11-28T15:09:55.210377Z [error    ] it failed [airflow.task.operators.currents_airflow.operators.a.C] loc=base.py:89
+Traceback (most recent call last):
+"""
+
+
+def test_what_tasks_told_is_found_in_the_log_and_fits_a_terminal(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    assert demo_log.told_in(log) == []
+    log.write_text("of before\n" + LOG.format("to do:\n  1. open https://a.test/" + "b" * 90 + " and look around"))
+    told = demo_log.told_in(log, after=len("of before\n"))
+    assert [(each.task, each.level) for each in told] == [("create", "info"), ("wait", "error")]
+    assert list(told[0].lines()) == [
+        "  to do:",
+        "  1. open",
+        f"     https://a.test/{'b' * 90}",
+        "     and look around",
+    ]
+    assert list(told[1].lines()) == ["  it failed"]
+
+
+@pytest.mark.parametrize(("log", "code"), [("", 1), (LOG.format("fine"), 0)])
+def test_an_export_that_does_not_fail_as_it_should_ends_the_demo(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, log: str, code: int
+) -> None:
+    monkeypatch.setattr(demo_run, "LOG", tmp_path / "log")
+    (tmp_path / "said").write_text(log)
+    (tmp_path / "airflow").write_text(f"#!/bin/sh\ncat {tmp_path}/said; exit {code}\n")
+    (tmp_path / "airflow").chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    with pytest.raises(demo_run.DemoError, match="should have failed, and told why"):
+        demo_run.refused_export("2026-11-23-08", environment)
 
 
 def test_a_consumer_that_sees_an_event_twice_or_never_is_a_fault() -> None:
