@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from currents_aws.asked import asked
 from currents_aws.scrub import scrubbed
-from currents_core.connecting.names import LOG_RULE, LOG_TARGET, log_group
+from currents_core.connecting.names import LOG_TARGET, log_group, log_rule
 from currents_core.errors import SetupError
 
 if TYPE_CHECKING:
@@ -66,12 +66,13 @@ class EventLog:
             asked(self.logs.put_retention_policy, uri, "update failed", **told)
 
     def _make_rule(self, source: str) -> None:
-        uri = f"rule {LOG_RULE} on {self.bus}"
+        rule = log_rule(source)
+        uri = f"rule {rule} on {self.bus}"
         pattern = json.dumps({"source": [source]})
-        told = {"Name": LOG_RULE, "EventBusName": self._bus_name, "EventPattern": pattern}
+        told = {"Name": rule, "EventBusName": self._bus_name, "EventPattern": pattern}
         asked(self.events.put_rule, uri, "creation failed", **told)
         targets = [{"Id": LOG_TARGET, "Arn": self._arn(self._bus_name)}]
-        told_target: dict[str, Any] = {"Rule": LOG_RULE, "EventBusName": self._bus_name, "Targets": targets}
+        told_target: dict[str, Any] = {"Rule": rule, "EventBusName": self._bus_name, "Targets": targets}
         answer = asked(self.events.put_targets, uri, "setting its target failed", **told_target)
         for failed in answer.get("FailedEntries", ()):
             code, message = scrubbed(failed.get("ErrorCode", "")), scrubbed(failed.get("ErrorMessage", ""))

@@ -10,8 +10,8 @@ _LONGEST_ARCHIVE = 48
 _NOT_IN_ARCHIVES = re.compile(r"[^.\-_A-Za-z0-9]")
 _MARK = 8
 
-# The rule that writes events to a log group, and its target.
-LOG_RULE, LOG_TARGET = "currents-log-events", "log"
+# The target of the rules that write events to a log group.
+LOG_TARGET = "log"
 # The beginning of the names of schema registries.
 REGISTRY_PREFIX = "braze-currents"
 
@@ -22,6 +22,11 @@ def archive_name(bus: str) -> str:
         return bus
     mark = hashlib.sha256(bus.encode()).hexdigest()[:_MARK]
     return f"{_NOT_IN_ARCHIVES.sub('-', bus)[: _LONGEST_ARCHIVE - _MARK - 1]}-{mark}"
+
+
+def log_rule(source: str) -> str:
+    """The name of the rule that writes events with this `source` to a log group. Connectors may share a bus."""
+    return f"currents-log-events-{hashlib.sha256(source.encode()).hexdigest()[:_MARK]}"
 
 
 def log_group(bus: str) -> str:

@@ -36,6 +36,13 @@ def test_events_of_the_bus_are_written_to_its_log_group(log: EventLog, bus: str)
     assert [json.loads(each["message"])["source"] for each in found] == [SOURCE]
 
 
+def test_the_log_of_one_connector_does_not_end_that_of_another_on_the_same_bus(log: EventLog, bus: str) -> None:
+    for source in (SOURCE, "other"):
+        log.turn_on(source)
+    patterns = [each["EventPattern"] for each in log.events.list_rules(EventBusName=bus)["Rules"]]
+    assert sorted(json.loads(each)["source"] for each in patterns) == sorted([[SOURCE], ["other"]])
+
+
 def test_eventbridge_may_write_there(log: EventLog) -> None:
     log.turn_on(SOURCE)
     policies = {each["policyName"]: each for each in log.logs.describe_resource_policies()["resourcePolicies"]}

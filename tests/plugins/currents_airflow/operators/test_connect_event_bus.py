@@ -41,7 +41,11 @@ def test_all_of_it_is_set_up_and_a_rerun_changes_nothing(aws: LocalAws, name: st
     for _ in range(2):
         run.run(**asked)
     assert events.describe_archive(ArchiveName=name)["RetentionDays"] == 7
-    [rule] = [each for each in events.list_rules(EventBusName=name)["Rules"] if each["Name"] == "currents-log-events"]
+    [rule] = [
+        each
+        for each in events.list_rules(EventBusName=name)["Rules"]
+        if each["Name"].startswith("currents-log-events-")
+    ]
     assert json.loads(rule["EventPattern"]) == {"source": ["braze.currents"]}
     arn = events.describe_event_bus(Name=name)["Arn"]
     assert len(aws.client("schemas").list_discoverers(SourceArnPrefix=arn)["Discoverers"]) == 1
