@@ -225,13 +225,14 @@ class History:
         world.state.faults, world.source.faults, world.state.is_down = StoreFaults(), StoreFaults(), False
         never = world.destination.faults.never
         world.destination.faults = DestinationFaults(never=never)
-        world.destination.activate()
         while world.state.limbo:
             world.state.land_late(int(random.random() * len(world.state.limbo)))
         for actor in self.active:
             actor.process.stalled_steps = 0
         self._run_out()
         self.scheduler.clock += 200
+        # Not before: nobody can notice that a destination was away for less than a minute.
+        world.destination.activate()
         if random.random() < 0.7:
             self.source.mend()
         for kind in _END:
