@@ -46,7 +46,7 @@ class CurrentsArchiveOperator(CurrentsConnectOperator):
             return
         name = archive_name(parts.bus.plain_name)
         done = parts.bus.keep_archive(name, days)
-        self.log.info("archive %s, which is to keep events for %s days: %s", name, days, done)
+        self.log.info("archive %s, of %s days: %s", name, days, done)
 
 
 class CurrentsLogEventsOperator(CurrentsConnectOperator):
