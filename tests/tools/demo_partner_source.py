@@ -34,10 +34,10 @@ LOST = """
 What became of the hour whose bus was deleted
   On the bus by then: {arrived:,} of its events.
   Accepted and dropped after: {dropped:,} more.
-  EventBridge drops what it accepts while a source is PENDING. So an event counts
-  as sent only once a later look finds the source ACTIVE, and all since the last
-  such look went again. Of that, {repeated:,} events had arrived already, so they are
-  there twice: consumers drop repeats by event type and id.
+  EventBridge drops what it accepts while a source is PENDING. So an event
+  counts as sent only once a later look finds the source ACTIVE, and all since
+  the last such look went again. Of that, {repeated:,} events had arrived already, so
+  they are there twice: consumers drop repeats by event type and id.
 
   The queue behind the customer's rule has every event: {seen:,} of them."""
 
