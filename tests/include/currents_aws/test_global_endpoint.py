@@ -216,7 +216,8 @@ def test_an_endpoint_is_found_on_a_later_page(aws: LocalAws, bus: str) -> None:
     events = client_in(aws, PRIMARY)
     for number in range(101):
         events.create_endpoint(**endpoint_parameters(bus) | {"Name": f"{bus[:40]}-{number}"})
-    preflight(aws, bus, create_endpoint(aws, bus))
+    found = preflight(aws, bus, endpoint_id := create_endpoint(aws, bus))
+    assert str(found) == f"endpoint: {endpoint_id} is ACTIVE, and has {arn(bus)}"
 
 
 def test_a_bus_without_a_region_of_its_own_is_told_before_its_endpoint(aws: LocalAws, bus: str) -> None:
