@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 from _thread import start_new_thread
+from collections.abc import Callable
 from typing import Any
 
 import boto3
@@ -22,13 +23,13 @@ from currents_aws.choose_transport import transport_for
 from currents_aws.custom_bus import CustomBus
 from currents_aws.event_bus import EventBus
 from currents_aws.partner_source import PartnerSource
+from currents_aws.put_target import PutTarget
 from currents_aws.s3 import S3Objects
 from currents_core.books.layout import Layout
 from currents_core.books.ledger import Ledger
 from currents_core.delivering.deliver import Delivery
 from currents_core.errors import CurrentsError
 from currents_core.file_key import SourceFile, by_slice
-from currents_core.ports import Target
 from currents_core.sending.pacer import Pacer
 from currents_core.setup.settings import Connector
 from tests.tools.airflow_env import PYTHONPATH, ROOT
@@ -77,14 +78,18 @@ def destination_of(bus: str) -> dict[str, str]:
     return {"kind": kind, "name": bus, "region": "us-east-1"}
 
 
-def target_of(connector: Connector) -> Target:
-    """The destination of a connector."""
+def once(service: str) -> Any:
+    """A client of a service that tries each request once."""
+    return boto3.Session().client(service, config=Config(retries={"total_max_attempts": 1}))  # type: ignore[call-overload]
+
+
+def target_of(connector: Connector, client_of: Callable[[str], Any] = once) -> PutTarget:
+    """The destination of a connector, by a client of the service that it needs."""
     destination, name = connector.destination, connector.destination_name
-    service = "eventbridgev2" if destination.kind == "custom_bus" else "events"
-    client: Any = boto3.Session().client(service, config=Config(retries={"total_max_attempts": 1}))  # type: ignore[call-overload]
+    client = client_of("eventbridgev2" if destination.kind == "custom_bus" else "events")
     transport = transport_for(client)
     if destination.kind == "custom_bus":
-        return CustomBus(transport, name)
+        return CustomBus(transport, name, sender=connector.name)
     if destination.kind == "partner_source":
         return PartnerSource(client, transport, name, destination.account)
     return EventBus(client, transport, name)

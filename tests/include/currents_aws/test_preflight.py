@@ -11,14 +11,11 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from currents_aws.choose_transport import transport_for
-from currents_aws.custom_bus import CustomBus
-from currents_aws.event_bus import EventBus
-from currents_aws.partner_source import PartnerSource
 from currents_aws.preflight import preflight
 from currents_aws.put_target import PutTarget
 from currents_core.errors import SetupError, TransientError
 from currents_core.setup.settings import Connector
+from tests.tools.delivering import target_of
 from tests.tools.fault_plan import FaultPlan
 from tests.tools.local_aws import LocalAws
 
@@ -55,20 +52,11 @@ class Trial:
         return session.client(service, region, endpoint_url=url, config=CONFIG, **self.keys)
 
     def run(self, *, tries: bool = True) -> list[str]:
-        self.target = self._target()
+        self.target = target_of(self.connector, self.client)
         try:
             return [str(each) for each in preflight(self.connector, self.target, self.client, tries=tries)]
         finally:
             self.target.close()
-
-    def _target(self) -> PutTarget:
-        destination, name = self.connector.destination, self.connector.destination_name
-        client = self.client("eventbridgev2" if destination.kind == "custom_bus" else "events")
-        if destination.kind == "event_bus":
-            return EventBus(client, transport_for(client), name)
-        if destination.kind == "partner_source":
-            return PartnerSource(client, transport_for(client), name, destination.account)
-        return CustomBus(transport_for(client), name, sender="orders")
 
 
 @pytest.fixture
@@ -121,7 +109,7 @@ def test_a_role_is_told_without_the_session_that_may_be_named_after_a_person(tri
         "aws_secret_access_key": told["SecretAccessKey"],
         "aws_session_token": told["SessionToken"],
     }
-    first = next(preflight(trial.connector, trial._target(), trial.client))
+    first = next(preflight(trial.connector, target_of(trial.connector, trial.client), trial.client))
     assert str(first) == (
         "identity: arn:aws:sts::123456789012:assumed-role/exporter, from Airflow connection aws_default"
     )

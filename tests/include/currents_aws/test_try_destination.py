@@ -7,20 +7,15 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 from jsonschema import Draft4Validator
 
-from currents_aws.choose_transport import transport_for
-from currents_aws.custom_bus import CustomBus
-from currents_aws.event_bus import EventBus
-from currents_aws.partner_source import PartnerSource
-from currents_aws.put_target import PutTarget
 from currents_aws.try_destination import try_destination
 from currents_core.crew import Threads
 from currents_core.setup.settings import Connector
 from tests.tools.airflow_env import ROOT
+from tests.tools.delivering import target_of
 from tests.tools.fault_plan import FaultPlan
 from tests.tools.local_aws import LocalAws
 
@@ -69,22 +64,13 @@ class Trial:
             raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, model.name)
 
     def run(self, *, is_known: bool = True) -> list[str]:
-        target = self._target()
+        target = target_of(self.connector)
         try:
             found = try_destination(self.connector, target, self.client if is_known else None, Hurried(), seconds=5)
         finally:
             target.close()
         assert found.refused == sum("refused: " in str(each) for each in found.findings)
         return [str(each) for each in found.findings]
-
-    def _target(self) -> PutTarget:
-        destination, name = self.connector.destination, self.connector.destination_name
-        client: Any = boto3.Session().client("eventbridgev2" if destination.kind == "custom_bus" else "events")
-        if destination.kind == "event_bus":
-            return EventBus(client, transport_for(client), name)
-        if destination.kind == "partner_source":
-            return PartnerSource(client, transport_for(client), name, destination.account)
-        return CustomBus(transport_for(client), name, sender="orders")
 
 
 @pytest.fixture
