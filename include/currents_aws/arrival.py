@@ -7,13 +7,14 @@ so that a queue that moves such messages to a dead-letter queue is left alone.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from currents_aws.asked import pages
 from currents_aws.aws_errors import code_of
 from currents_aws.preflight import Clients
 from currents_aws.scrub import scrubbed
@@ -124,11 +125,11 @@ def places_of_bus(
     """
     events = clients("events")
     try:
-        rules = [each for each in _pages(events.list_rules, "Rules", EventBusName=bus) if _may_take(each, wanted)]
+        rules = [each for each in pages(events.list_rules, "Rules", EventBusName=bus) if _may_take(each, wanted)]
         targets = [
             str(target["Arn"])
             for rule in rules
-            for target in _pages(events.list_targets_by_rule, "Targets", EventBusName=bus, Rule=rule["Name"])
+            for target in pages(events.list_targets_by_rule, "Targets", EventBusName=bus, Rule=rule["Name"])
         ]
     except (ClientError, BotoCoreError) as error:
         return Places([], [f"the rules of the bus can't be listed ({_code(error)})"])
@@ -142,7 +143,7 @@ def places_of_custom_bus(clients: Clients, arn: str, sending: str, since: dateti
     """
     buses = clients("eventbridgev2")
     try:
-        subscribers = list(_pages(buses.list_subscribers, "Subscribers", EventBusArn=arn))
+        subscribers = list(pages(buses.list_subscribers, "Subscribers", EventBusArn=arn))
     except (ClientError, BotoCoreError) as error:
         return Places([], [f"the subscribers of the bus can't be listed ({_code(error)})"])
     return _places(clients, [str(each.get("TargetArn", "")) for each in subscribers], sending, since)
@@ -208,15 +209,6 @@ def _add_queue(found: Places, client: Any, arn: str) -> None:
         found.notes.append(f"queue {name} is left alone: each look would count against its redrive policy")
         return
     found.readable.append(Queue(client, arn, url))
-
-
-def _pages(call: Any, key: str, **told: Any) -> Iterator[dict[str, Any]]:
-    while True:
-        page = call(**told)
-        yield from page[key]
-        if not page.get("NextToken"):
-            return
-        told["NextToken"] = page["NextToken"]
 
 
 def _code(error: ClientError | BotoCoreError) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from typing import Any
 
@@ -29,6 +29,16 @@ def asked(call: Callable[..., Any], uri: str, failure: str, expected: str | None
         if expected and isinstance(error, ClientError) and code_of(error) == expected:
             return None
         raise translate(error, failure, uri) from error
+
+
+def pages(call: Callable[..., Any], key: str, **told: Any) -> Iterator[Any]:
+    """What all pages of a listing have under ``key``, for operations that botocore has no paginator for."""
+    while True:
+        page = call(**told)
+        yield from page[key]
+        if not page.get("NextToken"):
+            return
+        told["NextToken"] = page["NextToken"]
 
 
 def asked_over(

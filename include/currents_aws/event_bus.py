@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from currents_aws.aws_errors import translate
+from currents_aws.asked import asked
 from currents_aws.global_endpoint import endpoint_found
 from currents_aws.json_wire import JsonWire, body_of, head_of
 from currents_aws.put_target import PutTarget
@@ -66,10 +64,7 @@ class EventBus(PutTarget):
             return Finding("endpoint", f"{error}; sending to the global endpoint all the same", is_warning=True)
 
     def _arn(self) -> str:
-        try:
-            return scrubbed(self._client.describe_event_bus(Name=self._name)["Arn"])
-        except (ClientError, BotoCoreError) as error:
-            raise translate(error, "lookup failed", self.uri) from error
+        return scrubbed(asked(self._client.describe_event_bus, self.uri, "lookup failed", Name=self._name)["Arn"])
 
     def body(self, chunk: Sequence[Span]) -> bytes:
         """The body of the request that sends a chunk."""

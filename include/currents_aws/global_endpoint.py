@@ -5,12 +5,13 @@ Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-global-endpo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from botocore.client import BaseClient
 from botocore.exceptions import BotoCoreError, ClientError
 
+from currents_aws.asked import pages
 from currents_aws.aws_errors import code_of, translate
 from currents_aws.scrub import scrubbed
 from currents_core.errors import SetupError, TransientError
@@ -56,7 +57,9 @@ def endpoint_found(client: EventBridgeClient, endpoint_id: str, bus_arn: str) ->
     region = client.meta.region_name
     uri = f"global endpoint {endpoint_id} in {region}"
     try:
-        found = next((each for each in _listed(client) if each.get("EndpointId") == endpoint_id), None)
+        found = next(
+            (each for each in pages(client.list_endpoints, "Endpoints") if each.get("EndpointId") == endpoint_id), None
+        )
     except (ClientError, BotoCoreError) as error:
         if isinstance(error, ClientError) and code_of(error) in _DENIED:
             unknown = f"{uri} is not looked up; to have it checked before a run, grant events:ListEndpoints"
@@ -83,14 +86,3 @@ def _require_active(endpoint: Mapping[str, Any], uri: str) -> None:
     if state != _ACTIVE:
         reason = scrubbed(str(endpoint.get("StateReason") or "no reason told"))
         raise SetupError(f"it is {state} ({reason}); mend or create it anew, or remove endpoint_id", uri=uri)
-
-
-def _listed(client: EventBridgeClient) -> Iterator[Mapping[str, Any]]:
-    # botocore has no paginator for it.
-    asked: dict[str, Any] = {}
-    while True:
-        page = client.list_endpoints(**asked)
-        yield from page["Endpoints"]
-        if not page.get("NextToken"):
-            return
-        asked = {"NextToken": page["NextToken"]}

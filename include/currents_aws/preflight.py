@@ -18,7 +18,7 @@ from currents_core.entry import Common
 from currents_core.errors import SetupError, TransientError
 from currents_core.ports import Finding, Target
 from currents_core.setup.settings import Connector
-from currents_core.shaping.event_schema import stored_types
+from currents_core.shaping.event_schema import exported_types
 
 # "PutEvents throttle limit in transactions per second".
 # Source: https://docs.aws.amazon.com/general/latest/gr/ev.html
@@ -43,8 +43,8 @@ def preflight(connector: Connector, target: Target, clients: Clients, *, tries: 
     """Checks a connector's destination, and tells each finding at once: at most four requests in all.
 
     ``target`` is the destination. ``clients`` makes a boto3 client of a service, with the rights by which events are
-    sent; the requests of these two clients should have short timeouts. Only if it ``tries`` does it send an
-    entry that EventBridge refuses, to see whether it may.
+    sent; the requests of these two clients should have short timeouts. Only if it ``tries`` does it send an entry that
+    EventBridge refuses, to see whether it may.
 
     Raises SetupError if the export can't work until somebody changes the setup, TransientError if that may pass.
     """
@@ -128,5 +128,5 @@ def _probes(connector: Connector) -> list[Common]:
 
     A policy may allow or deny single event types.
     """
-    wanted = [each for each in stored_types() if connector.event_types.wants(each)] or ["currents.Probe"]
+    wanted = exported_types(connector) or ["currents.Probe"]
     return [Common(connector.event_source, each, _RESOURCE) for each in dict.fromkeys((wanted[0], wanted[-1]))]

@@ -23,6 +23,7 @@ from typing import Any, get_args
 
 from currents_core.catalog import SPLIT_INTO, EventType, Field, catalog, envelope_name
 from currents_core.mode import Mode
+from currents_core.setup.settings import Connector
 
 Schema = dict[str, Any]
 
@@ -69,6 +70,11 @@ def stored_types() -> list[str]:
     Source: https://www.braze.com/docs/user_guide/data/distribution/braze_currents/event_glossary
     """
     return sorted(name for name, event_type in catalog().items() if event_type.stored)
+
+
+def exported_types(connector: Connector) -> list[str]:
+    """Those of the ``stored_types`` that a connector exports, in their order."""
+    return [each for each in stored_types() if connector.event_types.wants(each)]
 
 
 def event_schema(event_type: str, source: str) -> Schema:

@@ -19,7 +19,7 @@ from currents_core.setup.settings import Connector
 from currents_core.shaping.columns import arrow
 from currents_core.shaping.encode import encode
 from currents_core.shaping.envelope import Events
-from currents_core.shaping.event_schema import stored_types
+from currents_core.shaping.event_schema import exported_types
 from currents_core.shaping.json_text import lengths
 
 _TYPES = {
@@ -34,25 +34,20 @@ _TYPES = {
 _JSON = "json"
 
 
-def types_to_test(connector: Connector) -> list[str]:
-    """The event types of a connector of which there are test events: those that Braze documents and writes to files."""
-    return [each for each in stored_types() if connector.event_types.wants(each)]
-
-
 def id_of_test(sending: str, number: int) -> str:
     """The id of an event of a sending. No id of a sending contains another, so that ids may be searched in texts."""
     return f"test-{sending}-{number:04}"
 
 
 def entries_to_test(connector: Connector, wire: Wire, sending: str, now: datetime) -> Iterator[Entries]:
-    """One entry of each of the ``types_to_test``, in their order, numbered from 0 as its row.
+    """One entry of each of the ``exported_types``, in their order, numbered from 0 as its row.
 
     ``sending`` names the sending, in up to 100 plain characters; it must be another each time, so that a bus that
     deduplicates takes the events. ``now`` is their time.
     """
     source = connector.source
     resource = f"arn:aws:s3:::{source.bucket}/{source.prefix}test-{sending}"
-    for number, event_type in enumerate(types_to_test(connector)):
+    for number, event_type in enumerate(exported_types(connector)):
         events = event_to_test(event_type, id_of_test(sending, number), int(now.timestamp()))
         envelopes = encode(events, Counter(), "test", is_nested=wire.is_nested)
         common = Common(connector.event_source, event_type, resource)

@@ -66,9 +66,9 @@ class CurrentsTestEventsOperator(ConnectorOperator):
 def _with_types(connector: Connector, patterns: tuple[str, ...]) -> Connector:
     """The connector, for those of its event types that match. Raises SetupError if a pattern matches none of them."""
     from currents_core.setup.settings import EventTypes
-    from currents_core.shaping.test_event import types_to_test
+    from currents_core.shaping.event_schema import exported_types
 
-    asked, exported = RunRequest(hours=(), event_types=patterns), types_to_test(connector)
+    asked, exported = RunRequest(hours=(), event_types=patterns), exported_types(connector)
     asked.require_known(exported)
     chosen = EventTypes(include=tuple(filter(asked.wants, exported)))
     return connector.model_copy(update={"event_types": chosen})

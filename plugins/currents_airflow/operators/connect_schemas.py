@@ -20,14 +20,14 @@ class CurrentsPublishSchemasOperator(CurrentsConnectOperator):
         """Returns how many were created, updated and unchanged; the log says how those that changed differ."""
         from currents_aws.schema_registry import SchemaRegistry
         from currents_core.connecting.names import REGISTRY_PREFIX
-        from currents_core.shaping.event_schema import stored_types
+        from currents_core.shaping.event_schema import exported_types
 
         if not context["params"]["publish_schemas"]:
             self.not_asked("publishing schemas")
             return {}
         registry = SchemaRegistry(parts.consumer("schemas"), REGISTRY_PREFIX, parts.connector.event_source)
         counts: Counter[str] = Counter()
-        for each in registry.publish(filter(parts.connector.event_types.wants, stored_types())):
+        for each in registry.publish(exported_types(parts.connector)):
             counts[each.outcome] += 1
             if each.outcome != "unchanged":
                 self.log.info("%s", "\n  ".join([f"{each.outcome} {each.registry}/{each.name}", *each.lines]))

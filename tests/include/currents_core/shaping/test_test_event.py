@@ -10,8 +10,8 @@ from jsonschema import Draft4Validator
 from currents_aws.cbor_wire import CborWire
 from currents_aws.json_wire import JsonWire
 from currents_core.entry import Span, Wire
-from currents_core.shaping.event_schema import stored_types
-from currents_core.shaping.test_event import entries_to_test, id_of_test, types_to_test
+from currents_core.shaping.event_schema import exported_types, stored_types
+from currents_core.shaping.test_event import entries_to_test, id_of_test
 from tests.tools.airflow_env import ROOT
 from tests.tools.house import connector
 
@@ -66,7 +66,7 @@ def test_ids_are_unmistakable_and_none_is_part_of_another() -> None:
 
 def test_only_what_is_exported_is_tested() -> None:
     some = connector(event_types={"include": ["users.messages.email.*"], "exclude": ["*.Click"]})
-    assert types_to_test(some) == [
+    assert exported_types(some) == [
         each for each in stored_types() if each.startswith("users.messages.email.") and not each.endswith(".Click")
     ]
-    assert types_to_test(connector(event_types={"include": ["no.such.Type"]})) == []
+    assert exported_types(connector(event_types={"include": ["no.such.Type"]})) == []
