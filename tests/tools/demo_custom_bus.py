@@ -29,7 +29,7 @@ SENT_BEFORE_KILL = 150
 RESUMED = """
 What became of the hour that was killed
   {deduplicated:,} of its events were on the bus, and the killed run had not noted that yet.
-  So the second run sent them again. Each event has a DeduplicationId, by which the
+  So the second run sent them again. Each event has a DeduplicationId; by it the
   bus knew them, and handed none of them on a second time. The hour manifest of
   {hour} counts them in its notes, as "{note}".
 
