@@ -14,19 +14,16 @@ from typing import Any
 
 import jsonschema
 import pytest
-import yaml
 from check_jsonschema.builtin_schemas import get_builtin_schema
 
 from tests.tools.airflow_env import ROOT, airflow_env
+from tests.tools.compose import EXPRESSION, RAW, interpolate
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8").replace("\\\n", " ")
-RAW: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yaml").read_text("utf-8"))
 SERVICES: dict[str, dict[str, Any]] = RAW["services"]
 COMMON: dict[str, Any] = RAW["x-airflow"]
 AIRFLOW = {name: service for name, service in SERVICES.items() if name.startswith("airflow-")}
 
-# What the file may use: $$, ${NAME:-default} and ${NAME:?message}. Any other $ is a fault.
-EXPRESSION = re.compile(r"\$(?:(?P<dollar>\$)|\{(?P<name>\w+):(?P<operator>[-?])(?P<rest>[^{}$]*)\}|)")
 SECRET = re.compile(r"PASSWORD|SECRET|TOKEN|KEY|AUTH$|CONN_")
 SECRETS = {
     "POSTGRES_PASSWORD",
@@ -45,29 +42,10 @@ DIFFERENT = {
     "AIRFLOW__CORE__DAGS_FOLDER": "a path in the containers",
     "AIRFLOW__CORE__PLUGINS_FOLDER": "a path in the containers",
     "AIRFLOW__CORE__EXECUTOR": "workers of their own",
+    "AIRFLOW__CORE__PARALLELISM": "a machine of its own",
+    "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "nothing goes to a real bus before somebody says so",
     "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "several processes write at once: Postgres",
 }
-
-
-def interpolate(value: Any, environment: Mapping[str, str], missing: dict[str, str]) -> Any:
-    """A value as compose sees it. Names that must be set and are not go to ``missing``, with their messages."""
-    if isinstance(value, dict):
-        return {key: interpolate(each, environment, missing) for key, each in value.items()}
-    if isinstance(value, list):
-        return [interpolate(each, environment, missing) for each in value]
-    if not isinstance(value, str):
-        return value
-
-    def replace(match: re.Match[str]) -> str:
-        if match["dollar"]:
-            return "$"
-        assert match["name"], f"{value!r} has a $ that is neither $$ nor ${{NAME:-...}} nor ${{NAME:?...}}"
-        found = environment.get(match["name"])
-        if not found and match["operator"] == "?":
-            missing[match["name"]] = match["rest"]
-        return found or (match["rest"] if match["operator"] == "-" else "")
-
-    return EXPRESSION.sub(replace, value)
 
 
 def strings(value: Any) -> Iterator[str]:
@@ -215,7 +193,6 @@ def test_all_parts_of_airflow_are_set_up_alike(name: str) -> None:
     extra = set(service["environment"]) - set(COMMON["environment"])
     allowed = {
         "airflow-init": {"_AIRFLOW_WWW_USER_USERNAME", "_AIRFLOW_WWW_USER_PASSWORD"},
-        "airflow-worker": {"DUMB_INIT_SETSID"},
     }
     assert extra == allowed.get(name, set())
 

@@ -84,14 +84,17 @@ class LocalAws:
         Where the sender may not have learned of it, the line also has ``"cut": true`` (the connection was closed
         without an answer) or ``"slow": true`` (the answer came late). Those of a custom bus have a ``"success_code"``.
         """
-        found: list[dict[str, Any]] = []
+        return list(self.each_accepted_line(after))
+
+    def each_accepted_line(self, after: int = 0) -> Iterator[dict[str, Any]]:
+        """The same, without holding all of them in memory."""
         while True:
-            path = f"/_front/accepted?after={after + len(found)}&limit={PAGE}"
             # Bytes end lines at \n only; text also at U+2028 and others, which events may hold.
-            lines = self._ask("GET", path).content.splitlines()
-            found += map(json.loads, lines)
+            lines = self._ask("GET", f"/_front/accepted?after={after}&limit={PAGE}").content.splitlines()
+            yield from map(json.loads, lines)
+            after += len(lines)
             if len(lines) < PAGE:
-                return found
+                return
 
     def arrivals(self) -> list[Arrival]:
         """Every PutEvents request, in order; those that failed are among them."""

@@ -1,0 +1,33 @@
+"""`python -m tests.chaos`: plays the chaos suite, prints the table, and fails where anything is not as promised."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from dataclasses import replace
+
+from tests.chaos.form import LONG, SHORT
+from tests.chaos.run import run, table
+
+
+def main() -> int:
+    """Plays it; a signal ends it in good order."""
+    for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(sign, signal.default_int_handler)
+    parser = argparse.ArgumentParser(description="An export while one fault after the other strikes the cluster")
+    parser.add_argument("--short", action="store_true", help="fewer hours and faults, in a quarter of an hour")
+    parser.add_argument("--seed", type=int, default=1, help="decides the order of the faults, and whom they strike")
+    parser.add_argument("--only", nargs="*", metavar="FAULT", help="the faults that strike", default=())
+    told = parser.parse_args()
+    form = SHORT if told.short else LONG
+    outcomes, complaints = run(replace(form, faults=told.only or form.faults), told.seed)
+    print(f"\n{table(outcomes)}\n")
+    for complaint in complaints:
+        print(complaint, file=sys.stderr)
+    print("FAILED" if complaints else "Everything held.")
+    return 1 if complaints else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

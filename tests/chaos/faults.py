@@ -1,0 +1,213 @@
+"""What befalls the cluster, and how soon Airflow has to notice and to recover.
+
+A fault is a generator: up to its first `yield`, which tells the tries that are hit, it strikes; what follows ends it.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from tests.chaos.tries import Tries, Try
+from tests.tools.awaiting import wait_for
+from tests.tools.cluster import Cluster, Part
+from tests.tools.fault_plan import FaultPlan
+from tests.tools.local_aws import LocalAws
+
+Strike = Callable[["World"], Iterator[list[Try]]]
+
+# Debian's package `faketime` has it.
+FAKETIME = next(iter(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")), None)
+# The disk of a worker, to which its tasks fetch files: twice what they leave free.
+DISK_BYTES = 1 << 30
+
+
+@dataclass
+class World:
+    """What faults strike."""
+
+    aws: LocalAws
+    cluster: Cluster
+    tries: Tries
+    rng: random.Random
+    disks: Mapping[str, Path]
+    connector: str = ""
+
+    def running(self) -> list[Try]:
+        """The tries that deliver; waits for some."""
+        found: list[Try] = wait_for(120, self.tries.running)
+        return found
+
+    def victim(self) -> Try:
+        """A try that delivers for the connector whose turn it is; of another one where there is none."""
+        running = self.running()
+        return self.rng.choice([each for each in running if each.connector == self.connector] or running)
+
+    def busy_worker(self) -> tuple[Part, list[Try]]:
+        """A worker that delivers something, and what it delivers."""
+
+        def found() -> list[tuple[Part, list[Try]]]:
+            each = [(worker, self.tries.on(worker)) for worker in self.cluster.workers]
+            return [(worker, tries) for worker, tries in each if tries]
+
+        return self.rng.choice(wait_for(120, found))
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault, and its bounds in seconds.
+
+    - lasts: how long it is before it ends
+    - noticed, recovered: from its beginning; the first until the last of the tries that it hit counts as ended, the
+      second until each of these tasks goes on, events arrive and, if it keeps tasks from starting, one starts
+    - kills: it kills what sends with SIGKILL, so that events may be repeated
+    - spares: no try is lost by it
+    - halts: it keeps tasks from starting
+    """
+
+    name: str
+    strike: Strike
+    recovered: float
+    noticed: float | None = None
+    lasts: float = 0.0
+    kills: bool = False
+    spares: bool = False
+    halts: bool = False
+
+
+def _task_killed(world: World) -> Iterator[list[Try]]:
+    victim = world.victim()
+    os.kill(victim.pid, signal.SIGKILL)
+    yield [victim]
+
+
+def _supervisor_killed(world: World) -> Iterator[list[Try]]:
+    victim = world.victim()
+    os.kill(psutil.Process(victim.pid).ppid(), signal.SIGKILL)
+    yield [victim]
+
+
+def _worker_killed(world: World) -> Iterator[list[Try]]:
+    worker, hit = world.busy_worker()
+    worker.kill()
+    worker.start()
+    yield hit
+
+
+def _worker_stopped(world: World) -> Iterator[list[Try]]:
+    worker, hit = world.busy_worker()
+    worker.stop()
+    worker.start()
+    yield hit
+
+
+def _scheduler_killed(world: World) -> Iterator[list[Try]]:
+    hit = world.running()
+    scheduler = world.cluster.parts["airflow-scheduler"]
+    scheduler.kill()
+    scheduler.start()
+    yield hit
+
+
+def _queue_stopped(world: World) -> Iterator[list[Try]]:
+    hit = world.running()
+    world.cluster.redis.stop()
+    yield hit
+    world.cluster.redis.start()
+
+
+def _queue_killed(world: World) -> Iterator[list[Try]]:
+    """With messages in it: nobody takes any meanwhile, since the workers stand still."""
+    hit = world.running()
+    mains = [psutil.Process(worker.process.pid) for worker in world.cluster.workers if worker.process]
+    for main in mains:
+        main.suspend()
+    with suppress(AssertionError):
+        wait_for(40, lambda: world.cluster.redis.length("default"))
+    world.cluster.redis.kill()
+    for main in mains:
+        main.resume()
+    yield hit
+    world.cluster.redis.start()
+
+
+def _database_down(world: World) -> Iterator[list[Try]]:
+    hit = world.running()
+    world.cluster.postgres.stop()
+    yield hit
+    world.cluster.postgres.start()
+
+
+def _disk_full(world: World) -> Iterator[list[Try]]:
+    worker, hit = world.busy_worker()
+    filler = world.disks[worker.name] / "filler"
+    with filler.open("wb") as file, suppress(OSError):
+        while True:
+            file.write(bytes(1 << 20))
+            file.flush()
+    yield hit
+    filler.unlink()
+
+
+def _clock_wrong(world: World) -> Iterator[list[Try]]:
+    """A worker that thinks it is five minutes later, or earlier, takes tasks."""
+    worker, hit = world.busy_worker()
+    worker.stop()
+    right = worker.environment
+    offset = world.rng.choice(("+", "-"))
+    worker.environment = {
+        **right,
+        "LD_PRELOAD": str(FAKETIME),
+        "FAKETIME": f"{offset}300s",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+    worker.start()
+    yield hit
+    wait_for(120, lambda: world.tries.on(worker))
+    worker.stop()
+    worker.environment = right
+    worker.start()
+
+
+def _destination_fails(world: World) -> Iterator[list[Try]]:
+    plan = FaultPlan(
+        seed=world.rng.randrange(1 << 30),
+        throttle=0.2,
+        server_error=0.1,
+        cut_before=0.05,
+        cut_after=0.05,
+        entry_throttle=0.1,
+        entry_failure=0.1,
+        hold=True,
+    )
+    world.aws.set_faults(plan)
+    yield world.running()
+    world.aws.set_faults(FaultPlan(hold=True))
+
+
+# Until a try that died without a word is noticed: 75 s without a heartbeat, and up to 15 s until someone looks.
+SILENT = 90
+# A retry waits 30 s, doubled by each, and a task takes some seconds to start.
+RETRIED = 60
+
+FAULTS = [
+    Fault("task killed", _task_killed, noticed=30, recovered=30 + RETRIED, kills=True),
+    Fault("supervisor killed", _supervisor_killed, noticed=SILENT, recovered=SILENT + RETRIED),
+    Fault("worker killed", _worker_killed, noticed=SILENT, recovered=SILENT + RETRIED, kills=True),
+    Fault("worker stopped", _worker_stopped, noticed=30, recovered=30 + RETRIED),
+    Fault("scheduler killed", _scheduler_killed, recovered=90, spares=True, halts=True),
+    Fault("queue stopped 20 s", _queue_stopped, lasts=20, recovered=20 + RETRIED, spares=True, halts=True),
+    Fault("queue killed", _queue_killed, lasts=5, recovered=120, spares=True, halts=True),
+    Fault("database down 20 s", _database_down, lasts=20, recovered=20 + RETRIED, spares=True, halts=True),
+    Fault("database down 60 s", _database_down, lasts=60, recovered=60 + SILENT, halts=True),
+    Fault("disk full", _disk_full, lasts=30, recovered=30 + RETRIED),
+    Fault("clock five minutes off", _clock_wrong, lasts=30, noticed=30, recovered=180),
+    Fault("destination fails", _destination_fails, lasts=30, recovered=90, spares=True),
+]

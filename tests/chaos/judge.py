@@ -1,0 +1,109 @@
+"""What has to be true at the end: of the events, of the books, and of what is left behind."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from currents_aws.s3 import S3Objects
+from currents_core.books.account import Counts
+from currents_core.books.layout import Layout
+from currents_core.books.ledger import Ledger
+from currents_core.books.manifest import Manifests
+from tests.chaos.outcome import Outcome
+from tests.chaos.stage import BUCKET, CLASSIC, CUSTOM, Stage
+
+
+@dataclass
+class Arrived:
+    """What arrived: the ids of each connector, and where repeats are among all accepted entries.
+
+    A repeat is an event that a consumer sees twice although the sender knew of the first: what a custom bus had before
+    reaches nobody, and where a connection was cut nobody can know.
+    """
+
+    ids: dict[str, set[str]] = field(default_factory=lambda: {CLASSIC: set(), CUSTOM: set()})
+    repeats: dict[str, list[int]] = field(default_factory=lambda: {CLASSIC: [], CUSTOM: []})
+    _unsure: set[str] = field(default_factory=set)
+
+    def add(self, number: int, line: dict[str, Any]) -> None:
+        """Takes in the accepted entry of a number, as local AWS tells it."""
+        # Only custom buses have such codes.
+        code = line.get("success_code")
+        if code == "DEDUPLICATED":
+            return
+        connector = CUSTOM if code else CLASSIC
+        event = orjson.loads(line["entry"]["Detail"])["id"]
+        known = self.ids[connector]
+        if event in known and event not in self._unsure:
+            self.repeats[connector].append(number)
+        known.add(event)
+        if line.get("cut") or line.get("slow"):
+            self._unsure.add(event)
+
+
+def arrived(lines: Iterable[dict[str, Any]]) -> Arrived:
+    """What the accepted entries tell, in their order."""
+    found = Arrived()
+    for number, line in enumerate(lines):
+        found.add(number, line)
+    return found
+
+
+def assign(repeats: Iterable[int], outcomes: Sequence[Outcome]) -> int:
+    """Adds each repeat to the fault that had begun last; returns how many came before all faults."""
+    begun = [outcome.accepted for outcome in outcomes]
+    before = 0
+    for number in repeats:
+        place = bisect_right(begun, number)
+        if place:
+            outcomes[place - 1].repeats += 1
+        else:
+            before += 1
+    return before
+
+
+def of_events(found: Arrived, expected: set[str]) -> Iterator[str]:
+    """What is wrong with the events."""
+    for connector, ids in found.ids.items():
+        if missing := len(expected - ids):
+            yield f"{connector}: {missing:,} events never arrived"
+        if foreign := len(ids - expected):
+            yield f"{connector}: {foreign:,} events arrived that no file has"
+    if repeats := len(found.repeats[CUSTOM]):
+        yield f"{CUSTOM}: consumers saw {repeats:,} events twice"
+
+
+def of_books(stage: Stage, connector: str) -> Iterator[str]:
+    """What is wrong with the books of a connector."""
+    store, layout = S3Objects(stage.aws.client("s3"), BUCKET), Layout(f"state/{connector}/")
+    ledger, manifests, sent = Ledger(store, layout), Manifests(store, layout), 0
+    for hour in stage.hours:
+        where = f"{connector} {hour}"
+        manifest = manifests.read(hour)
+        if not manifest:
+            yield f"{where}: no manifest"
+            continue
+        totals = Counts(**manifest["totals"])
+        sent += totals.sent
+        if not totals.balanced:
+            yield f"{where}: the books don't balance: {totals}"
+        if not manifest["complete"]:
+            yield f"{where}: not complete: {manifest['files']['open']}"
+        yield from (f"{where}: a slice still belongs to {head.owner}" for head in ledger.heads(hour) if head.owner)
+    if sent != len(stage.ids):
+        yield f"{connector}: {sent:,} events are in the books as sent, the files have {len(stage.ids):,}"
+
+
+def of_leftovers(disks: Iterable[Path], orphans: Sequence[str]) -> Iterator[str]:
+    """What was left on disks, and processes whose parents are gone."""
+    for disk in disks:
+        for path in disk.rglob("*"):
+            yield f"left: {path}"
+    for orphan in orphans:
+        yield f"an orphan runs: {orphan}"

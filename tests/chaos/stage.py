@@ -1,0 +1,83 @@
+"""What the chaos suite exports: files in a bucket, read by two connectors, one for each kind of bus."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from currents_core.catalog import catalog
+from currents_core.hour import format_hour
+from tests.chaos.form import Form
+from tests.tools.awaiting import wait_for
+from tests.tools.local_aws import LocalAws
+from tests.tools.sample import make_files
+
+BUCKET, PREFIX, BUS = "braze", "currents/", "events"
+CLASSIC, CUSTOM = "classic", "custom"
+# This share of a file's rows come again.
+REPEATED = 0.05
+
+
+@dataclass
+class Stage:
+    """The files of the last hours, and the ids in them."""
+
+    aws: LocalAws
+    form: Form
+    now: datetime
+    ids: set[str] = field(default_factory=set)
+
+    @property
+    def hours(self) -> list[str]:
+        """The hours with files, in their order."""
+        return [format_hour(self.now - timedelta(hours=back)) for back in range(self.form.hours, 0, -1)]
+
+    @property
+    def bounds(self) -> tuple[str, str]:
+        """The hours as a backfill takes them: the first one, and the one after the last."""
+        first = self.now - timedelta(hours=self.form.hours)
+        return f"{first:%Y-%m-%dT%H}", f"{self.now:%Y-%m-%dT%H}"
+
+    @property
+    def types(self) -> list[str]:
+        """The event types."""
+        return sorted(catalog())[: self.form.types]
+
+    def set(self) -> list[dict[str, Any]]:
+        """Makes buckets, buses and files, and returns the settings of the connectors."""
+        self.aws.client("s3").create_bucket(Bucket=BUCKET)
+        self.aws.client("events").create_event_bus(Name=BUS)
+        custom = self.aws.client("eventbridgev2")
+        arn = custom.create_event_bus(Name=BUS)["EventBusArn"]
+        self.aws.forward(5)
+        wait_for(30, lambda: custom.describe_event_bus(EventBusArn=arn)["State"] == "ACTIVE")
+        self.put(self.hours, rows=self.form.rows)
+        return [
+            self._connector(CLASSIC, {"kind": "event_bus", "name": BUS}, {"requests_per_second": self.form.rate / 10}),
+            self._connector(CUSTOM, {"kind": "custom_bus", "name": arn}, {"entries_per_second": self.form.rate}),
+        ]
+
+    def put(self, hours: Sequence[str], *, rows: int, first: int = 0) -> None:
+        """Puts a file for each hour and event type, numbered from ``first`` on."""
+        s3 = self.aws.client("s3")
+        for file in make_files(hours, self.types, rows=rows, repeat=REPEATED, prefix=PREFIX, first=first):
+            self.ids.update(file.table["id"].to_pylist())
+            s3.put_object(Bucket=BUCKET, Key=file.key, Body=file.body)
+
+    def _connector(self, name: str, destination: dict[str, Any], rate: dict[str, float]) -> dict[str, Any]:
+        return {
+            "name": name,
+            "source": {"bucket": BUCKET, "prefix": PREFIX},
+            "destination": {**destination, "region": "us-east-1"},
+            "state": {"bucket": BUCKET, "prefix": "state/"},
+            "budget": {**rate, "backfill_slots": 4},
+            "schedule": {"delay_minutes": (datetime.now(UTC).minute + self.form.minutes) % 60 or 1},
+        }
+
+
+def keys(aws: LocalAws, prefix: str) -> Iterator[str]:
+    """The keys of the bucket below a prefix."""
+    for page in aws.client("s3").get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix):
+        yield from (each["Key"] for each in page.get("Contents", ()))

@@ -1,0 +1,93 @@
+"""The tries of tasks that a running cluster has: what they are, where they run, and what becomes of them."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import psutil
+
+from tests.chaos.stage import CLASSIC
+from tests.tools.cluster import Cluster, Part
+
+
+@dataclass(frozen=True)
+class Try:
+    """One try of a task, and the process that makes it."""
+
+    path: str
+    task: str
+    connector: str
+    number: int
+    state: str | None
+    pid: int
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether its process runs."""
+        return psutil.pid_exists(self.pid)
+
+
+class Tries:
+    """Asks Airflow for tries. Raises httpx.HTTPError while nobody answers."""
+
+    def __init__(self, cluster: Cluster, client: httpx.Client) -> None:
+        self._cluster, self.client = cluster, client
+
+    def running(self, task: str = "deliver") -> list[Try]:
+        """The tries that run, of tasks of a name."""
+        found = self._ask("dags/~/dagRuns/~/taskInstances?state=running&limit=100")["task_instances"]
+        tries = [_try(each) for each in found if each["task_id"] == task]
+        return [each for each in tries if each.is_alive]
+
+    def now(self, before: Try) -> Try:
+        """The last try of the same task."""
+        return _try(self._ask(before.path))
+
+    def begin_probe(self) -> str:
+        """Triggers a dry run of an hour without files, to see when its first task starts. Returns its path."""
+        asked = {"logical_date": None, "conf": {"hour": "2020-01-01-00", "dry_run": True}}
+        runs = f"dags/currents_export_{CLASSIC}/dagRuns"
+        return f"{runs}/{self.client.post(runs, json=asked).raise_for_status().json()['dag_run_id']}"
+
+    def has_begun(self, probe: str) -> bool:
+        """Whether the first task of a probe has started."""
+        return bool(self._ask(f"{probe}/taskInstances/discover")["start_date"])
+
+    def under_way(self) -> bool:
+        """Whether a run is queued or running."""
+        return bool(self._ask("dags/~/dagRuns?state=queued&state=running&limit=1")["dag_runs"])
+
+    def failed_runs(self) -> list[str]:
+        """The runs that failed."""
+        return [run["dag_run_id"] for run in self._ask("dags/~/dagRuns?state=failed&limit=100")["dag_runs"]]
+
+    def worker(self, one: Try) -> Part | None:
+        """The worker that a try runs on."""
+        with suppress(psutil.Error):
+            above = {parent.pid for parent in psutil.Process(one.pid).parents()}
+            for worker in self._cluster.workers:
+                if worker.process and worker.process.pid in above:
+                    return worker
+        return None
+
+    def on(self, worker: Part) -> list[Try]:
+        """The tries that run on a worker."""
+        return [each for each in self.running() if self.worker(each) is worker]
+
+    def _ask(self, path: str) -> Any:
+        return self.client.get(path).raise_for_status().json()
+
+
+def _try(told: dict[str, Any]) -> Try:
+    path = "dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/{map_index}".format(**told)
+    return Try(
+        path,
+        told["task_id"],
+        told["dag_id"].removeprefix("currents_export_"),
+        told["try_number"],
+        told["state"],
+        told["pid"] or 0,
+    )

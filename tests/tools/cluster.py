@@ -1,0 +1,393 @@
+"""Airflow as docker-compose.yaml sets it up, with processes of this machine in place of containers.
+
+Whatever the file says of a service holds here as well: its command, its environment, its health check, that it is
+restarted, and how long it has to stop. `HERE` says what can't be the same on one machine.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from tests.tools.airflow_env import ROOT
+from tests.tools.awaiting import wait_for
+from tests.tools.compose import services
+from tests.tools.stores import Postgres, Redis, Store
+from tests.tools.up import free_port
+
+USER = "admin"
+# Every process of a cluster has it in its environment, so that none can hide.
+MARK = "CURRENTS_CLUSTER"
+AIRFLOW = ("airflow-apiserver", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer")
+# Compose's own default: https://docs.docker.com/reference/compose-file/services/#stop_grace_period
+GRACE_SECONDS = 10.0
+START_SECONDS = 240.0
+
+
+@dataclass
+class Part:
+    """A service as a process with all its descendants. It is started again when it ends by itself."""
+
+    name: str
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    log: Path
+    grace: float = GRACE_SECONDS
+    process: subprocess.Popen[bytes] | None = None
+    is_wanted: bool = False
+    restarts: int = 0
+
+    def start(self) -> None:
+        """Starts it, in a session of its own, as in a container."""
+        self.is_wanted = True
+        with self.log.open("ab") as sink:
+            self.process = subprocess.Popen(
+                self.command,
+                env=dict(self.environment),
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def descendants(self) -> list[psutil.Process]:
+        """All its processes but the first."""
+        try:
+            return psutil.Process(self._running.pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            return []
+
+    def stop(self) -> float:
+        """Stops it as `docker stop` does: SIGTERM to every process, SIGKILL after the grace period.
+
+        Returns the seconds that took.
+        """
+        self.is_wanted = False
+        began, all_of_it = time.monotonic(), self._all()
+        self._send(signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            self._running.wait(self.grace)
+        self._kill(all_of_it)
+        return time.monotonic() - began
+
+    def kill(self) -> None:
+        """Kills every process of it at once, as when the machine is lost."""
+        self.is_wanted = False
+        self._kill(self._all())
+
+    def revive(self) -> None:
+        """Starts it again, if it ended by itself."""
+        if self.is_wanted and self._running.poll() is not None:
+            self._kill(self._all())
+            self.restarts += 1
+            self.start()
+
+    @property
+    def _running(self) -> subprocess.Popen[bytes]:
+        assert self.process, f"{self.name} was not started"
+        return self.process
+
+    def _all(self) -> list[psutil.Process]:
+        """Its processes, those whose parents are gone among them: they are in its session."""
+        session = self._running.pid
+        found = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error, ProcessLookupError, PermissionError):
+                if os.getsid(process.pid) == session:
+                    found.append(process)
+        return found
+
+    def _send(self, sign: signal.Signals) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self._running.pid, sign)
+
+    def _kill(self, processes: Sequence[psutil.Process]) -> None:
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        self._running.wait()
+
+
+@dataclass
+class Cluster:
+    """A running Airflow with workers of its own; ``parts`` by the name of their service, workers with a number."""
+
+    home: Path
+    mark: str
+    password: str
+    port: int
+    postgres: Postgres
+    redis: Redis
+    parts: dict[str, Part] = field(default_factory=dict)
+    checks: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def workers(self) -> list[Part]:
+        """The workers, in their order."""
+        return [part for name, part in self.parts.items() if name.startswith("airflow-worker")]
+
+    def check(self, name: str) -> bool:
+        """Whether a part is healthy, by the health check of its service."""
+        done = subprocess.run(
+            ["sh", "-c", self.checks[name]], env=dict(self.parts[name].environment), capture_output=True, check=False
+        )
+        return done.returncode == 0
+
+    @contextmanager
+    def client(self) -> Iterator[httpx.Client]:
+        """Airflow's public API, logged in as the administrator."""
+        with httpx.Client(base_url=f"http://127.0.0.1:{self.port}", trust_env=False, timeout=60) as client:
+            login = {"username": USER, "password": self.password}
+            client.headers["Authorization"] = f"Bearer {_token(client, login)}"
+            client.base_url = client.base_url.join("/api/v2/")
+            yield client
+
+    def orphans(self) -> list[str]:
+        """Processes whose parents are gone."""
+        mains = {part.process.pid for part in self.parts.values() if part.process}
+        mains |= {store.process.pid for store in (self.postgres, self.redis) if store.process}
+        ours = {process.pid: process for process, mark in _marked() if mark == self.mark}
+        found = []
+        for pid in ours.keys() - mains:
+            with suppress(psutil.Error):
+                if ours[pid].ppid() not in ours:
+                    found.append(" ".join(ours[pid].cmdline()))
+        return found
+
+    def revive(self) -> None:
+        """Starts again what ended by itself, as compose does."""
+        for part in self.parts.values():
+            part.revive()
+
+
+def _token(client: httpx.Client, login: Mapping[str, str]) -> str:
+    return str(client.post("/auth/token", json=login).raise_for_status().json()["access_token"])
+
+
+@contextmanager
+def cluster(
+    environment: Mapping[str, str],
+    *,
+    workers: int = 2,
+    dag: str,
+    of_part: Mapping[str, Mapping[str, str]] | None = None,
+) -> Iterator[Cluster]:
+    """Starts all of it, waits until a DAG is there and every part is healthy, and stops all of it at the end.
+
+    ``environment`` is what .env would say, and what else all parts are to see; ``of_part`` is for single ones.
+    """
+    _kill_forsaken()
+    # Whose it is, so that the next one can tell what a killed one left.
+    mark = f"{os.getpid()}-{secrets.token_hex(8)}"
+    with tempfile.TemporaryDirectory(prefix="currents-cluster-") as folder:
+        home = Path(folder)
+        # Postgres runs as a user of its own, who has to get at its folder.
+        home.chmod(0o711)
+        running = _Maker(home, {**environment, MARK: mark}, workers).cluster
+        for name, own in (of_part or {}).items():
+            running.parts[name].environment = {**running.parts[name].environment, **own}
+        try:
+            with _started(running), _watched(running):
+                wait_for(START_SECONDS, lambda: _is_ready(running, dag))
+                yield running
+        finally:
+            left = kill_marked(mark)
+        assert not left, f"the cluster left {left}"
+
+
+@contextmanager
+def _started(running: Cluster) -> Iterator[None]:
+    stores: list[Store] = [running.postgres, running.redis]
+    try:
+        for store in stores:
+            store.start()
+        init = running.parts.pop("airflow-init")
+        init.start()
+        assert init.process
+        if init.process.wait():
+            raise RuntimeError(f"airflow-init failed:\n{init.log.read_text()[-2000:]}")
+        for part in running.parts.values():
+            part.start()
+        yield
+    finally:
+        stopping = [threading.Thread(target=part.stop) for part in running.parts.values() if part.process]
+        for thread in stopping:
+            thread.start()
+        for thread in stopping:
+            thread.join()
+        for store in reversed(stores):
+            store.stop()
+
+
+@contextmanager
+def _watched(running: Cluster) -> Iterator[None]:
+    """What `restart: always` does."""
+    is_over = threading.Event()
+
+    def watch() -> None:
+        while not is_over.wait(0.5):
+            running.revive()
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
+
+
+def _is_ready(running: Cluster, dag: str) -> bool:
+    try:
+        with running.client() as client:
+            if client.get(f"dags/{dag}").status_code != 200:
+                return False
+    except (httpx.HTTPError, KeyError):
+        return False
+    return all(running.check(name) for name in running.checks)
+
+
+def kill_marked(mark: str) -> list[str]:
+    """Kills what is left of a cluster, and says what it was."""
+    left = []
+    for process, found in _marked():
+        if found == mark:
+            with suppress(psutil.Error):
+                left.append(" ".join(process.cmdline()) or process.name())
+                process.kill()
+    return left
+
+
+def _kill_forsaken() -> None:
+    """Kills the processes of clusters whose own process is gone."""
+    for mark in {mark for _, mark in _marked()}:
+        if not psutil.pid_exists(int(mark.partition("-")[0])):
+            kill_marked(mark)
+
+
+def _marked() -> Iterator[tuple[psutil.Process, str]]:
+    """The processes of all clusters, with their marks."""
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if mark := process.environ().get(MARK):
+                yield process, mark
+
+
+class _Maker:
+    """Makes the parts from the services of docker-compose.yaml."""
+
+    def __init__(self, home: Path, environment: Mapping[str, str], workers: int) -> None:
+        self.home, self.mark = home, environment[MARK]
+        self.password = secrets.token_hex(16)
+        self.ports = {name: free_port() for name in ("api", "health", "postgres", "redis")}
+        # What .env would have.
+        secret = {name: secrets.token_hex(32) for name in ("POSTGRES_PASSWORD", "REDIS_PASSWORD")}
+        keys = {
+            "AIRFLOW__CORE__FERNET_KEY": _fernet_key(),
+            "AIRFLOW__API__SECRET_KEY": secrets.token_hex(32),
+            "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32),
+            "_AIRFLOW_WWW_USER_USERNAME": USER,
+            "_AIRFLOW_WWW_USER_PASSWORD": self.password,
+            "CURRENTS_CONNECTORS": "/opt/airflow/include/connectors.yaml",
+        }
+        self.told = {**secret, **keys, **environment}
+        self.services = services(self.told)
+        self.cluster = Cluster(
+            home,
+            self.mark,
+            self.password,
+            self.ports["api"],
+            Postgres(home / "postgres", self.ports["postgres"], self.told["POSTGRES_PASSWORD"], self._base()),
+            Redis(home / "redis", self.ports["redis"], self._command("redis"), self._base()),
+        )
+        names = {name: name for name in ("airflow-init", *AIRFLOW)}
+        names |= {f"airflow-worker-{number}": "airflow-worker" for number in range(1, workers + 1)}
+        (home / "airflow").mkdir()
+        for name, service in names.items():
+            self.cluster.parts[name] = self._part(name, service)
+            if name != "airflow-init":
+                self.cluster.checks[name] = self._check(service)
+
+    def _part(self, name: str, service: str) -> Part:
+        grace = _seconds(self.services[service].get("stop_grace_period", f"{GRACE_SECONDS:g}s"))
+        command = self._command(service)
+        # The image's entry point takes subcommands of Airflow, or a shell.
+        command = command if command[0] == "bash" else ["airflow", *command]
+        if service == "airflow-worker":
+            command += ["--celery-hostname", name]
+        if service in ("airflow-worker", "airflow-triggerer"):
+            # Its server of logs listens everywhere. All parts share one folder of logs, as they share a volume in
+            # compose, so nobody asks that server.
+            command += ["--skip-serve-logs"]
+        log = self.home / f"{name}.log"
+        return Part(name, command, self._environment(service) | {"HOSTNAME": name}, log, grace)
+
+    def _command(self, service: str) -> list[str]:
+        command = self.services[service]["command"]
+        return [self._here(word) for word in (command.split() if isinstance(command, str) else command)]
+
+    def _check(self, service: str) -> str:
+        kind, *words = self.services[service]["healthcheck"]["test"]
+        return self._here(words[0] if kind == "CMD-SHELL" else " ".join(words))
+
+    def _base(self) -> dict[str, str]:
+        return {"PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin", MARK: self.mark}
+
+    def _environment(self, service: str) -> dict[str, str]:
+        """What the service says, with the addresses and folders of this machine."""
+        given = self.services[service]["environment"]
+        # One without a value is handed on as it is, if it is set.
+        said = {name: self.told.get(name) if value is None else value for name, value in given.items()}
+        here = {name: self._here(value) for name, value in said.items() if value is not None}
+        port = str(self.ports["api"])
+        return {
+            **here,
+            **self._base(),
+            **{name: value for name, value in self.told.items() if name.startswith("AIRFLOW__")},
+            "AIRFLOW_HOME": str(self.home / "airflow"),
+            # Everything listens on the loopback alone, and beside other clusters.
+            "AIRFLOW__API__HOST": "127.0.0.1",
+            "AIRFLOW__API__PORT": port,
+            "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
+            "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_HOST": "127.0.0.1",
+            "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_PORT": str(self.ports["health"]),
+        }
+
+    def _here(self, text: Any) -> str:
+        """A text of a service with the addresses and folders of this machine."""
+        found = str(text)
+        for name, value in {
+            "@postgres/": f"@127.0.0.1:{self.ports['postgres']}/",
+            "@redis:6379/": f"@127.0.0.1:{self.ports['redis']}/",
+            "airflow-apiserver:8080": f"127.0.0.1:{self.ports['api']}",
+            "localhost:8080": f"127.0.0.1:{self.ports['api']}",
+            "localhost:8974": f"127.0.0.1:{self.ports['health']}",
+            "/opt/airflow/": f"{ROOT}/",
+        }.items():
+            found = found.replace(name, value)
+        return found
+
+
+def _fernet_key() -> str:
+    from cryptography.fernet import Fernet
+
+    return Fernet.generate_key().decode()
+
+
+def _seconds(duration: str) -> float:
+    """A duration of compose, in seconds: `1m` or `30s`."""
+    return float(duration[:-1]) * {"s": 1, "m": 60}[duration[-1]]
