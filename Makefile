@@ -5,12 +5,14 @@ BIN := .venv/bin
 PORT ?= 8080
 KIND ?= event_bus
 SEEDS ?= 100000
+SEED ?= 1
+FORM ?= long
 RUN := PYTHONPATH=include $(BIN)/python -m
 TESTS := $(RUN) pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 COMPILE := $(RUN) uv pip compile --quiet --no-emit-index-url --python-version 3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test slow matrix fuzz simulate schemas screenshots lint format bench requirements clean
+.PHONY: help install demo up test slow matrix fuzz chaos simulate schemas screenshots lint format bench requirements clean
 
 help:            ## list these commands
 	@grep -E '^[a-z]+: .*##|^[a-z]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 14
@@ -43,6 +45,9 @@ matrix: install  ## test the wheel in clean environments: constraints of Airflow
 
 fuzz: install    ## deliver SEEDS damaged files, and show those that met no fate
 	@$(RUN) tests.tools.hostile_run find 0 $(SEEDS)
+
+chaos: install   ## export hours on a cluster while everything fails in turn; FORM=short for a quarter of an hour
+	@$(RUN) tests.chaos $(if $(filter short,$(FORM)),--short) --seed $(SEED)
 
 simulate: install  ## play SEEDS histories of workers and faults, and show those that break a promise
 	@$(RUN) tests.simulation 0 $(SEEDS)

@@ -29,7 +29,6 @@ class Form:
 
 LONG = Form(hours=24, types=50, rows=840, rate=600, minutes=45)
 # What a build server runs.
-TINY = Form(10, 10, 1500, 150, 20)
 SHORT = Form(
     hours=8,
     types=10,

@@ -97,7 +97,9 @@ def _is_over(before: Try, now: Try) -> bool:
 
 
 def _goes_on(before: Try, now: Try) -> bool:
-    """Whether a task has ended well, or a try of it runs."""
+    """Whether a task has ended well, or a try of it runs, or a new one waits for nothing but a slot of its pool."""
+    if now.state == "scheduled":
+        return now.number > before.number
     return now.state == "success" or (now.state == "running" and now.is_alive)
 
 

@@ -93,6 +93,7 @@ def _strike(world: World, stage: Stage, form: Form) -> Iterator[Outcome]:
             _tell(f"SKIPPED {fault.name}: {reason}")
             continue
         world.connector = CONNECTORS[number % len(CONNECTORS)]
+        _tell(f"{fault.name} …")
         outcome = Observer(world, fault).watch()
         _tell(
             f"{fault.name}: {len(outcome.hit)} tries hit, {outcome.lost} lost, noticed after {outcome.noticed} s, "
