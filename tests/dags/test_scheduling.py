@@ -21,7 +21,7 @@ from currents_core.hour import format_hour
 from tests.dags.stage import AFTER, BEFORE, HOUR, TYPES, Export, Stage
 from tests.tools.awaiting import wait_for
 from tests.tools.fault_plan import FaultPlan
-from tests.tools.local_aws import local_aws
+from tests.tools.local_aws import LocalAws, local_aws
 from tests.tools.sample import make_files
 from tests.tools.scheduler import RunningDag, scheduler
 
@@ -46,24 +46,29 @@ CONNECTORS: dict[str, dict[str, Any]] = {
 }
 
 
+def set_up(aws: LocalAws) -> tuple[str, list[dict[str, Any]]]:
+    """Makes a bucket and a bus; returns the bucket, and connectors between the two."""
+    bucket, bus = f"bucket-{uuid.uuid4()}", "events"
+    aws.client("s3").create_bucket(Bucket=bucket)
+    aws.client("events").create_event_bus(Name=bus)
+    return bucket, [
+        {
+            "name": name,
+            "source": {"bucket": bucket, "prefix": name},
+            "destination": {"kind": "event_bus", "name": bus, "region": "us-east-1"},
+            "state": {"bucket": bucket, "prefix": "state"},
+            **changes,
+        }
+        for name, changes in CONNECTORS.items()
+    ]
+
+
 @pytest.fixture(scope="module")
 def stage(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     home = tmp_path_factory.mktemp("scheduler")
     shutil.copy(migrated, home / "airflow.db")
     with local_aws() as aws:
-        bucket, bus = f"bucket-{uuid.uuid4()}", "events"
-        aws.client("s3").create_bucket(Bucket=bucket)
-        aws.client("events").create_event_bus(Name=bus)
-        connectors = [
-            {
-                "name": name,
-                "source": {"bucket": bucket, "prefix": name},
-                "destination": {"kind": "event_bus", "name": bus, "region": "us-east-1"},
-                "state": {"bucket": bucket, "prefix": "state"},
-                **changes,
-            }
-            for name, changes in CONNECTORS.items()
-        ]
+        bucket, connectors = set_up(aws)
         # Where the clock changes twice a year, hours must stay what they are.
         zone = {"AIRFLOW__CORE__DEFAULT_TIMEZONE": "Europe/Berlin"}
         with scheduler(home, aws, connectors, environment=zone) as running:

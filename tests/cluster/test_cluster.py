@@ -1,0 +1,129 @@
+"""The scheduler's tests that matter on Airflow's distributed engine, and the cluster itself.
+
+It is that of docker-compose.yaml, with processes in place of containers.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+
+from tests.dags.stage import Stage
+from tests.dags.test_scheduling import (
+    export,
+    set_up,
+    test_backfills_of_many_connectors_leave_live_hours_their_slots,
+    test_clearing_shards_or_a_whole_run_sends_only_what_did_not_go,
+    test_hours_are_backfilled_once_whichever_way,
+    test_the_last_hour_runs_by_itself_after_its_delay_and_delivers_what_had_no_run,
+)
+from tests.tools.awaiting import wait_for
+from tests.tools.cluster import Cluster, cluster
+from tests.tools.compose import services
+from tests.tools.local_aws import LocalAws, local_aws
+from tests.tools.scheduler import Scheduler
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
+__all__ = [
+    "export",
+    "test_backfills_of_many_connectors_leave_live_hours_their_slots",
+    "test_clearing_shards_or_a_whole_run_sends_only_what_did_not_go",
+    "test_hours_are_backfilled_once_whichever_way",
+    "test_the_last_hour_runs_by_itself_after_its_delay_and_delivers_what_had_no_run",
+]
+
+# What differs from docker-compose.yaml, and why.
+DIFFERENT = {
+    "PYTHONPATH": "the folders are not /opt/airflow's",
+    "AIRFLOW__CORE__DAGS_FOLDER": "likewise",
+    "AIRFLOW__CORE__PLUGINS_FOLDER": "likewise",
+    "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": "ports are free ones of this machine",
+    "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "likewise",
+    "AIRFLOW__CELERY__RESULT_BACKEND": "likewise",
+    "AIRFLOW__CELERY__BROKER_URL": "likewise",
+}
+# What every part has besides.
+MORE = {
+    "AIRFLOW__API__HOST",
+    "AIRFLOW__API__PORT",
+    "AIRFLOW__API__BASE_URL",
+    "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_HOST",
+    "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_PORT",
+}
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[LocalAws]:
+    with local_aws() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def bucket(aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path, str]:
+    """The bucket, the connectors file, and a DAG that is there once all are."""
+    name, connectors = set_up(aws)
+    path = tmp_path_factory.mktemp("cluster") / "connectors.yaml"
+    path.write_text(yaml.safe_dump({"connectors": connectors}))
+    return name, path, f"currents_export_{connectors[-1]['name']}"
+
+
+@pytest.fixture(scope="module")
+def running(aws: LocalAws, bucket: tuple[str, Path, str]) -> Iterator[Cluster]:
+    _, path, dag = bucket
+    with cluster({**aws.environment(), "CURRENTS_CONNECTORS": str(path)}, dag=dag) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def stage(aws: LocalAws, bucket: tuple[str, Path, str], running: Cluster) -> Iterator[Stage]:
+    with running.client() as client:
+        yield Stage(aws, bucket[0], Scheduler(client, running.port))
+
+
+def test_its_settings_are_those_of_compose(running: Cluster) -> None:
+    told = {**os.environ, **dict.fromkeys(("POSTGRES_PASSWORD", "REDIS_PASSWORD", "CURRENTS_CONNECTORS"), "x")}
+    keys = {"AIRFLOW__CORE__FERNET_KEY", "AIRFLOW__API__SECRET_KEY", "AIRFLOW__API_AUTH__JWT_SECRET"}
+    composed = services({**told, **dict.fromkeys({*keys, "_AIRFLOW_WWW_USER_PASSWORD"}, "x")})
+    for name, part in running.parts.items():
+        assert part.process
+        here = psutil.Process(part.process.pid).environ()
+        said = composed["airflow-worker" if name.startswith("airflow-worker") else name]["environment"]
+        settings = {key: str(value) for key, value in said.items() if key.startswith(("AIRFLOW__", "PYTHON"))}
+        assert {key for key, value in settings.items() if here.get(key) != value} == {*DIFFERENT, *keys}
+        assert {key for key in here if key.startswith("AIRFLOW__")} - settings.keys() == MORE
+
+
+def test_every_part_is_healthy_and_a_stopped_one_is_not(running: Cluster) -> None:
+    assert [name for name in running.checks if not running.check(name)] == []
+    scheduler = running.parts["airflow-scheduler"]
+    assert scheduler.process
+    before = scheduler.restarts
+    scheduler.process.send_signal(signal.SIGSTOP)
+    try:
+        assert not running.check("airflow-scheduler")
+    finally:
+        scheduler.process.kill()
+    wait_for(60, lambda: running.check("airflow-scheduler"))
+    assert scheduler.restarts == before + 1, "what ends by itself is started again"
+
+
+def test_it_listens_on_the_loopback_alone(running: Cluster) -> None:
+    ours = [process for part in running.parts.values() for process in part.descendants()]
+    ours += [psutil.Process(part.process.pid) for part in running.parts.values() if part.process]
+    for store in (running.postgres, running.redis):
+        assert store.process
+        ours.append(psutil.Process(store.process.pid))
+    listening = set()
+    for process in ours:
+        with suppress(psutil.NoSuchProcess):
+            found = process.net_connections("inet")
+            listening |= {(each.laddr.ip, each.laddr.port) for each in found if each.status == psutil.CONN_LISTEN}
+    assert {ip for ip, _ in listening} == {"127.0.0.1"}
+    assert {running.port, running.postgres.port, running.redis.port} <= {port for _, port in listening}
