@@ -32,5 +32,6 @@ RUN pip install --no-cache-dir \
         "moto[events,s3,server,sqs]" cbor2 httpx orjson starlette uvicorn
 COPY tests/__init__.py tests/
 COPY tests/tools tests/tools
-USER nobody
+# The user `nobody`, by number, so that an engine can tell without the image's list that it is not root.
+USER 65534:65534
 CMD ["python", "-m", "tests.tools.local_aws", "--host", "0.0.0.0", "--port", "5000", "--forever"]
