@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 import subprocess
 import sys
+import time
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -23,6 +25,7 @@ DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8").replace("\\\n", " ")
 SERVICES: dict[str, dict[str, Any]] = RAW["services"]
 COMMON: dict[str, Any] = RAW["x-airflow"]
 AIRFLOW = {name: service for name, service in SERVICES.items() if name.startswith("airflow-")}
+PROFILES = {"local-aws": "local-aws", "statsd-exporter": "metrics", "prometheus": "metrics", "grafana": "metrics"}
 
 SECRET = re.compile(r"PASSWORD|SECRET|TOKEN|KEY|AUTH$|CONN_")
 SECRETS = {
@@ -46,6 +49,8 @@ DIFFERENT = {
     "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "nothing goes to a real bus before somebody says so",
     "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "several processes write at once: Postgres",
 }
+# Services whose file system stays writable, and why.
+WRITABLE = dict.fromkeys(AIRFLOW, "the image writes to /etc/passwd, and Airflow to its home")
 
 
 def strings(value: Any) -> Iterator[str]:
@@ -176,17 +181,18 @@ def test_the_example_lists_every_variable_with_an_empty_value() -> None:
     assert {name for name, (mark, _) in listed.items() if mark} == handed_on
 
 
-def test_the_services_are_those_of_airflow_its_stores_and_local_aws() -> None:
+def test_the_services_are_those_of_airflow_its_stores_and_the_profiles() -> None:
     parts = {"init", "apiserver", "scheduler", "dag-processor", "worker", "triggerer"}
     assert set(AIRFLOW) == {f"airflow-{part}" for part in parts}
-    assert set(SERVICES) == {"postgres", "redis", "local-aws", *AIRFLOW}
-    assert {name for name, service in SERVICES.items() if "profiles" in service} == {"local-aws"}
+    assert set(SERVICES) == {"postgres", "redis", "log-groomer", *PROFILES, *AIRFLOW}
+    profiles = {name: service["profiles"] for name, service in SERVICES.items() if "profiles" in service}
+    assert profiles == {name: [profile] for name, profile in PROFILES.items()}
 
 
 @pytest.mark.parametrize("name", AIRFLOW)
 def test_all_parts_of_airflow_are_set_up_alike(name: str) -> None:
     service = AIRFLOW[name]
-    same = ("image", "build", "pull_policy", "user", "volumes")
+    same = ("image", "build", "pull_policy", "user", "volumes", "cap_drop", "security_opt", "logging")
     assert {key: service[key] for key in same} == {key: COMMON[key] for key in same}
     assert service["environment"].items() >= COMMON["environment"].items()
     assert service["depends_on"].items() >= COMMON["depends_on"].items()
@@ -209,6 +215,90 @@ def test_every_service_is_watched_and_restarted(name: str) -> None:
         assert service["depends_on"]["airflow-init"] == {"condition": "service_completed_successfully"}
 
 
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_service_has_its_share_of_the_machine(name: str) -> None:
+    service = SERVICES[name]
+    assert re.fullmatch(r"[1-9]\d*[mg]", service["mem_limit"])
+    assert service["cpus"] > 0
+    assert service["pids_limit"] > 0
+
+
+def user_of(name: str) -> str:
+    """The user whom a service runs as: the one that it names, or else that of its own image."""
+    service = resolved()["services"][name]
+    if "user" in service:
+        return str(service["user"])
+    stage = re.split(r"^FROM ", DOCKERFILE, flags=re.MULTILINE)
+    (own,) = (text for text in stage if re.match(rf"\S+ AS {service['build']['target']}\n", text))
+    return re.findall(r"^USER (\S+)$", own, re.MULTILINE)[-1]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_no_service_is_root_or_can_become_it(name: str) -> None:
+    # By number: for a name, an engine has to look into the image.
+    assert re.fullmatch(r"[1-9]\d*:\d+", user_of(name))
+    service = SERVICES[name]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert not {"privileged", "cap_add", "devices", "pid", "ipc"} & set(service)
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_what_a_service_may_write_to_is_mounted(name: str) -> None:
+    assert SERVICES[name].get("read_only", False) != (name in WRITABLE)
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_what_a_service_prints_is_rotated(name: str) -> None:
+    logging = SERVICES[name]["logging"]
+    assert logging["driver"] == "local"
+    assert set(logging["options"]) == {"max-size", "max-file"}
+
+
+def test_the_logs_of_tasks_end() -> None:
+    groomer = SERVICES["log-groomer"]
+    assert groomer["volumes"] == [mount for mount in COMMON["volumes"] if mount.startswith("logs:")]
+    days = int(groomer["environment"]["AIRFLOW__LOG_RETENTION_DAYS"])
+    # find counts whole days that have passed: +16 is what should have gone a day ago.
+    assert f"-mtime +{days + 1} " in groomer["healthcheck"]["test"][1]
+
+
+@pytest.mark.parametrize(("age", "is_healthy"), [(1, True), (16.5, True), (18, False)])
+def test_the_log_groomer_is_unhealthy_where_old_logs_stay(tmp_path: Path, age: float, is_healthy: bool) -> None:
+    folder = tmp_path / "dag_id=a" / "run_id=b"
+    folder.mkdir(parents=True)
+    log = folder / "attempt=1.log"
+    log.touch()
+    os.utime(log, (time.time() - age * 86_400,) * 2)
+    _, script = resolved()["services"]["log-groomer"]["healthcheck"]["test"]
+    found = subprocess.run(["sh", "-c", script.replace("/opt/airflow/logs", str(tmp_path))], check=False)
+    assert (found.returncode == 0) == is_healthy
+
+
+def test_metrics_are_sent_on_demand_to_the_profile_that_has_the_server() -> None:
+    common = resolved()["x-airflow"]["environment"]
+    assert common["AIRFLOW__METRICS__STATSD_ON"] == "false"
+    on = resolved({"AIRFLOW__METRICS__STATSD_ON": "true"})["x-airflow"]["environment"]
+    assert on["AIRFLOW__METRICS__STATSD_ON"] == "true"
+    assert PROFILES[on["AIRFLOW__METRICS__STATSD_HOST"]] == "metrics"
+    # The exporter's own default.
+    assert on["AIRFLOW__METRICS__STATSD_PORT"] == "9125"
+
+
+@pytest.mark.parametrize("password", [None, "", "chosen"])
+def test_grafana_starts_with_a_password_only(tmp_path: Path, password: str | None) -> None:
+    shell, options, script = resolved()["services"]["grafana"]["entrypoint"]
+    started = tmp_path / "run.sh"
+    started.write_text("#!/bin/sh\necho started\n")
+    started.chmod(0o755)
+    given = {} if password is None else {"GF_SECURITY_ADMIN_PASSWORD": password}
+    command = [shell, options, script.replace("/run.sh", str(started))]
+    found = subprocess.run(command, env=given, capture_output=True, text=True, check=False)
+    assert (found.stdout == "started\n") == (found.returncode == 0) == bool(password)
+    assert password or "GF_SECURITY_ADMIN_PASSWORD" in found.stderr
+    assert "GF_SECURITY_ADMIN_USER" not in SERVICES["grafana"]["environment"], "the docs say that the user is admin"
+
+
 def test_dependencies_name_services_that_can_meet_them() -> None:
     for service in SERVICES.values():
         for name, wanted in service.get("depends_on", {}).items():
@@ -218,16 +308,19 @@ def test_dependencies_name_services_that_can_meet_them() -> None:
 
 def test_ports_are_published_on_the_loopback_only() -> None:
     ports = [port for service in resolved()["services"].values() for port in service.get("ports", [])]
-    assert len(ports) == 2
+    assert {port.split(":")[1] for port in ports} == {"8080", "5000", "3000", "9090"}
     assert [port for port in ports if not re.fullmatch(r"127\.0\.0\.1:\d+:\d+", port)] == []
     assert not any("network_mode" in service for service in SERVICES.values())
 
 
-def test_mounted_folders_exist_and_cannot_be_written() -> None:
+def test_what_is_mounted_exists_and_cannot_be_written() -> None:
     mounts = {mount for service in SERVICES.values() for mount in service.get("volumes", [])}
     of_host = {mount for mount in mounts if mount.startswith((".", "/", "~", "$"))}
-    assert of_host == {f"./{folder}:/opt/airflow/{folder}:ro" for folder in ("dags", "plugins", "include")}
-    assert all((ROOT / mount.split(":")[0]).is_dir() for mount in of_host)
+    own = {f"./{folder}:/opt/airflow/{folder}:ro" for folder in ("dags", "plugins", "include")}
+    assert set(COMMON["volumes"]) == {*own, "logs:/opt/airflow/logs"}
+    assert [mount for mount in of_host - own if not re.fullmatch(r"\./deploy/\S+:/etc/\S+:ro", mount)] == []
+    # Docker makes an empty folder of what it does not find.
+    assert [mount for mount in of_host if not (ROOT / mount.split(":")[0]).exists()] == []
     assert {mount.split(":")[0] for mount in mounts - of_host} == set(RAW["volumes"])
 
 
@@ -243,7 +336,7 @@ def test_every_image_is_pinned() -> None:
     named |= set(re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE))
     for image in named:
         tag = image.partition(":")[2]
-        assert re.match(r"\d", tag), f"{image} names no version"
+        assert re.match(r"v?\d", tag), f"{image} names no version"
 
 
 def test_own_images_are_built_here_and_bear_the_version_of_the_project() -> None:
