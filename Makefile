@@ -12,7 +12,7 @@ TESTS := $(RUN) pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 COMPILE := $(RUN) uv pip compile --quiet --no-emit-index-url --python-version 3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test slow matrix fuzz chaos simulate schemas screenshots lint format bench requirements clean
+.PHONY: help install demo up test slow browser cluster matrix fuzz chaos simulate schemas screenshots lint format bench requirements clean
 
 help:            ## list these commands
 	@grep -E '^[a-z]+: .*##|^[a-z]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 14
@@ -34,11 +34,18 @@ demo: install    ## export sample events to a local EventBridge and print the ac
 up: install      ## Airflow UI on 127.0.0.1 with the demo connector; Ctrl-C stops everything
 	@$(RUN) tests.tools.up --port $(PORT)
 
-test: install    ## run the tests, but for the slow ones
-	@$(TESTS) -m "not slow"
+test: install    ## run the tests, but for those below
+	@$(TESTS) -m "not (slow or browser or cluster)"
 
 slow: install    ## run the slow tests: long and planted faults, damaged files, more of Airflow
-	@$(TESTS) -m slow
+	@$(TESTS) -m "slow and not (browser or cluster)"
+
+browser: install  ## run the tests that click through the UI; they need Chromium
+	@$(TESTS) -m browser
+
+cluster: install  ## run the tests of Airflow with Celery workers over Postgres and Redis
+	@.ci/packages
+	@$(TESTS) -m cluster
 
 matrix: install  ## test the wheel in clean environments: constraints of Airflow and MWAA, lowest and newest versions
 	@.ci/matrix
@@ -47,6 +54,7 @@ fuzz: install    ## deliver SEEDS damaged files, and show those that met no fate
 	@$(RUN) tests.tools.hostile_run find 0 $(SEEDS)
 
 chaos: install   ## export hours on a cluster while everything fails in turn; FORM=short for a quarter of an hour
+	@.ci/packages
 	@$(RUN) tests.chaos $(if $(filter short,$(FORM)),--short) --seed $(SEED)
 
 simulate: install  ## play SEEDS histories of workers and faults, and show those that break a promise

@@ -166,7 +166,6 @@ def _clock_wrong(world: World) -> Iterator[list[Try]]:
         **right,
         "LD_PRELOAD": str(FAKETIME),
         "FAKETIME": f"{offset}300s",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
     }
     worker.start()
     yield hit

@@ -79,7 +79,7 @@ def _play(world: World, stage: Stage, form: Form) -> tuple[list[Outcome], list[s
     complaints += of_events(found, stage.ids)
     for name in CONNECTORS:
         complaints += of_books(stage, name)
-    complaints += of_leftovers(world.disks.values(), world.cluster.orphans())
+    complaints += of_leftovers(world.disks.values(), world.cluster.sessions.orphans())
     if failed := world.tries.failed_runs():
         _tell(f"runs that failed and were made good by later ones: {', '.join(failed)}")
     return outcomes, complaints

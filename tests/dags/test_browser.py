@@ -25,7 +25,7 @@ from tests.tools.sample import make_files
 from tests.tools.scheduler import RunningDag, scheduler
 from tests.tools.stage import demo_hours
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
 
 @pytest.fixture(scope="module")

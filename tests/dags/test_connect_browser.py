@@ -24,7 +24,7 @@ DESTINATIONS: dict[str, dict[str, Any]] = {
     "orders": {"kind": "event_bus", "name": "braze-events"},
 }
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
 
 @dataclass
@@ -87,7 +87,6 @@ def test_a_partner_source_is_waited_for_until_its_customer_has_accepted_it(conne
     ui.log(run, "check", "acme: exports can begin; turn the DAG currents_export_acme on")
 
 
-@pytest.mark.slow
 def test_an_event_bus_is_set_up_with_all_that_the_form_offers(connect: Connect) -> None:
     ui = connect.ui("orders")
     form = ui.form()
@@ -110,7 +109,6 @@ def test_an_event_bus_is_set_up_with_all_that_the_form_offers(connect: Connect) 
     ui.picture("connect_test")
 
 
-@pytest.mark.slow
 def test_a_custom_bus_shows_how_to_receive_its_events(connect: Connect) -> None:
     ui = connect.ui("live")
     form = ui.form()

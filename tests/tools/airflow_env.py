@@ -9,6 +9,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # The connectors file of the demo.
 EXAMPLE = ROOT / "include" / "connectors.yaml"
 # What has to be on the path to import the project and its tests; Airflow adds the plugins folder by itself.
+PATH = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
 PYTHONPATH = f"{ROOT / 'include'}:{ROOT}"
 
 
@@ -17,7 +18,7 @@ def airflow_env(home: Path) -> dict[str, str]:
     return {
         "AIRFLOW_HOME": str(home),
         "PYTHONPATH": PYTHONPATH,
-        "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
+        "PATH": PATH,
         "CURRENTS_CONNECTORS": str(EXAMPLE),
         "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),

@@ -10,7 +10,6 @@ import os
 import secrets
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -23,15 +22,16 @@ from typing import Any
 import httpx
 import psutil
 
-from tests.tools.airflow_env import ROOT
+from tests.tools.airflow_env import PATH, ROOT
 from tests.tools.awaiting import wait_for
 from tests.tools.compose import services
+from tests.tools.sessions import Sessions
 from tests.tools.stores import Postgres, Redis, Store
 from tests.tools.up import free_port
 
 USER = "admin"
-# Every process of a cluster has it in its environment, so that none can hide.
-MARK = "CURRENTS_CLUSTER"
+# Where clusters have their folders.
+PREFIX = "currents-cluster-"
 AIRFLOW = ("airflow-apiserver", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer")
 # Compose's own default: https://docs.docker.com/reference/compose-file/services/#stop_grace_period
 GRACE_SECONDS = 10.0
@@ -46,6 +46,7 @@ class Part:
     command: Sequence[str]
     environment: Mapping[str, str]
     log: Path
+    sessions: Sessions
     grace: float = GRACE_SECONDS
     process: subprocess.Popen[bytes] | None = None
     is_wanted: bool = False
@@ -63,6 +64,7 @@ class Part:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        self.sessions.begin(self.process.pid)
 
     def descendants(self) -> list[psutil.Process]:
         """All its processes but the first."""
@@ -77,22 +79,22 @@ class Part:
         Returns the seconds that took.
         """
         self.is_wanted = False
-        began, all_of_it = time.monotonic(), self._all()
+        began = time.monotonic()
         self._send(signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
             self._running.wait(self.grace)
-        self._kill(all_of_it)
+        self._end()
         return time.monotonic() - began
 
     def kill(self) -> None:
         """Kills every process of it at once, as when the machine is lost."""
         self.is_wanted = False
-        self._kill(self._all())
+        self._end()
 
     def revive(self) -> None:
         """Starts it again, if it ended by itself."""
         if self.is_wanted and self._running.poll() is not None:
-            self._kill(self._all())
+            self._end()
             self.restarts += 1
             self.start()
 
@@ -101,24 +103,13 @@ class Part:
         assert self.process, f"{self.name} was not started"
         return self.process
 
-    def _all(self) -> list[psutil.Process]:
-        """Its processes, those whose parents are gone among them: they are in its session."""
-        session = self._running.pid
-        found = []
-        for process in psutil.process_iter():
-            with suppress(psutil.Error, ProcessLookupError, PermissionError):
-                if os.getsid(process.pid) == session:
-                    found.append(process)
-        return found
-
     def _send(self, sign: signal.Signals) -> None:
         with suppress(ProcessLookupError):
             os.killpg(self._running.pid, sign)
 
-    def _kill(self, processes: Sequence[psutil.Process]) -> None:
-        for process in processes:
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
+    def _end(self) -> None:
+        """Kills what is left of it, those whose parents are gone among them."""
+        self.sessions.end(self._running.pid)
         self._running.wait()
 
 
@@ -127,7 +118,7 @@ class Cluster:
     """A running Airflow with workers of its own; ``parts`` by the name of their service, workers with a number."""
 
     home: Path
-    mark: str
+    sessions: Sessions
     password: str
     port: int
     postgres: Postgres
@@ -156,18 +147,6 @@ class Cluster:
             client.base_url = client.base_url.join("/api/v2/")
             yield client
 
-    def orphans(self) -> list[str]:
-        """Processes whose parents are gone."""
-        mains = {part.process.pid for part in self.parts.values() if part.process}
-        mains |= {store.process.pid for store in (self.postgres, self.redis) if store.process}
-        ours = {process.pid: process for process, mark in _marked() if mark == self.mark}
-        found = []
-        for pid in ours.keys() - mains:
-            with suppress(psutil.Error):
-                if ours[pid].ppid() not in ours:
-                    found.append(" ".join(ours[pid].cmdline()))
-        return found
-
     def revive(self) -> None:
         """Starts again what ended by itself, as compose does."""
         for part in self.parts.values():
@@ -190,14 +169,13 @@ def cluster(
 
     ``environment`` is what .env would say, and what else all parts are to see; ``of_part`` is for single ones.
     """
-    _kill_forsaken()
-    # Whose it is, so that the next one can tell what a killed one left.
-    mark = f"{os.getpid()}-{secrets.token_hex(8)}"
-    with tempfile.TemporaryDirectory(prefix="currents-cluster-") as folder:
+    for forsaken in Sessions.forsaken(Path(tempfile.gettempdir()).glob(f"{PREFIX}*")):
+        forsaken.end_all()
+    with tempfile.TemporaryDirectory(prefix=PREFIX) as folder:
         home = Path(folder)
         # Postgres runs as a user of its own, who has to get at its folder.
         home.chmod(0o711)
-        running = _Maker(home, {**environment, MARK: mark}, workers).cluster
+        running = _Maker(home, environment, workers).cluster
         for name, own in (of_part or {}).items():
             running.parts[name].environment = {**running.parts[name].environment, **own}
         try:
@@ -205,7 +183,7 @@ def cluster(
                 wait_for(START_SECONDS, lambda: _is_ready(running, dag))
                 yield running
         finally:
-            left = kill_marked(mark)
+            left = running.sessions.end_all()
         assert not left, f"the cluster left {left}"
 
 
@@ -261,37 +239,11 @@ def _is_ready(running: Cluster, dag: str) -> bool:
     return all(running.check(name) for name in running.checks)
 
 
-def kill_marked(mark: str) -> list[str]:
-    """Kills what is left of a cluster, and says what it was."""
-    left = []
-    for process, found in _marked():
-        if found == mark:
-            with suppress(psutil.Error):
-                left.append(" ".join(process.cmdline()) or process.name())
-                process.kill()
-    return left
-
-
-def _kill_forsaken() -> None:
-    """Kills the processes of clusters whose own process is gone."""
-    for mark in {mark for _, mark in _marked()}:
-        if not psutil.pid_exists(int(mark.partition("-")[0])):
-            kill_marked(mark)
-
-
-def _marked() -> Iterator[tuple[psutil.Process, str]]:
-    """The processes of all clusters, with their marks."""
-    for process in psutil.process_iter():
-        with suppress(psutil.Error):
-            if mark := process.environ().get(MARK):
-                yield process, mark
-
-
 class _Maker:
     """Makes the parts from the services of docker-compose.yaml."""
 
     def __init__(self, home: Path, environment: Mapping[str, str], workers: int) -> None:
-        self.home, self.mark = home, environment[MARK]
+        self.home, self.sessions = home, Sessions(home)
         self.password = secrets.token_hex(16)
         self.ports = {name: free_port() for name in ("api", "health", "postgres", "redis")}
         # What .env would have.
@@ -308,11 +260,11 @@ class _Maker:
         self.services = services(self.told)
         self.cluster = Cluster(
             home,
-            self.mark,
+            self.sessions,
             self.password,
             self.ports["api"],
-            Postgres(home / "postgres", self.ports["postgres"], self.told["POSTGRES_PASSWORD"], self._base()),
-            Redis(home / "redis", self.ports["redis"], self._command("redis"), self._base()),
+            Postgres(home / "postgres", self.ports["postgres"], self.told["POSTGRES_PASSWORD"], self.sessions),
+            Redis(home / "redis", self.ports["redis"], self._command("redis"), self.sessions),
         )
         names = {name: name for name in ("airflow-init", *AIRFLOW)}
         names |= {f"airflow-worker-{number}": "airflow-worker" for number in range(1, workers + 1)}
@@ -334,7 +286,8 @@ class _Maker:
             # compose, so nobody asks that server.
             command += ["--skip-serve-logs"]
         log = self.home / f"{name}.log"
-        return Part(name, command, self._environment(service) | {"HOSTNAME": name}, log, grace)
+        environment = self._environment(service) | {"HOSTNAME": name}
+        return Part(name, command, environment, log, self.sessions, grace)
 
     def _command(self, service: str) -> list[str]:
         command = self.services[service]["command"]
@@ -343,9 +296,6 @@ class _Maker:
     def _check(self, service: str) -> str:
         kind, *words = self.services[service]["healthcheck"]["test"]
         return self._here(words[0] if kind == "CMD-SHELL" else " ".join(words))
-
-    def _base(self) -> dict[str, str]:
-        return {"PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin", MARK: self.mark}
 
     def _environment(self, service: str) -> dict[str, str]:
         """What the service says, with the addresses and folders of this machine."""
@@ -356,7 +306,7 @@ class _Maker:
         port = str(self.ports["api"])
         return {
             **here,
-            **self._base(),
+            "PATH": PATH,
             **{name: value for name, value in self.told.items() if name.startswith("AIRFLOW__")},
             "AIRFLOW_HOME": str(self.home / "airflow"),
             # Everything listens on the loopback alone, and beside other clusters.

@@ -9,10 +9,13 @@ import signal
 import subprocess
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from tests.tools.airflow_env import PATH
 from tests.tools.awaiting import wait_for
+from tests.tools.sessions import Sessions
 
 STOP_SECONDS = 20
 # As in the image of Postgres.
@@ -22,8 +25,9 @@ UTF8 = ("-E", "UTF8", "--locale", "C.UTF-8")
 class Store:
     """A server with a folder of its own, which outlives its process."""
 
-    def __init__(self, folder: Path, port: int, environment: Mapping[str, str]) -> None:
-        self.folder, self.port, self.environment = folder, port, dict(environment)
+    def __init__(self, folder: Path, port: int, environment: Mapping[str, str], sessions: Sessions) -> None:
+        self.folder, self.port, self.sessions = folder, port, sessions
+        self.environment = {"PATH": PATH, **environment}
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -40,6 +44,7 @@ class Store:
                 start_new_session=True,
                 **self._user(),
             )
+        self.sessions.begin(self.process.pid)
         wait_for(60, self.answers)
 
     def stop(self) -> None:
@@ -47,12 +52,14 @@ class Store:
         if self.process and self.process.poll() is None:
             # Postgres ends its sessions on SIGINT, and would wait for them on SIGTERM.
             self.process.send_signal(signal.SIGINT)
-            self.process.wait(STOP_SECONDS)
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(STOP_SECONDS)
+            self.kill()
 
     def kill(self) -> None:
         """Kills every process of it at once."""
         assert self.process
-        os.killpg(self.process.pid, signal.SIGKILL)
+        self.sessions.end(self.process.pid)
         self.process.wait()
 
     def _run(self, *command: str | Path) -> subprocess.CompletedProcess[bytes]:
@@ -82,8 +89,8 @@ class Store:
 class Postgres(Store):
     """Postgres with the user and the database `airflow`, which docker-compose.yaml names as well."""
 
-    def __init__(self, folder: Path, port: int, password: str, environment: Mapping[str, str]) -> None:
-        super().__init__(folder, port, {**environment, "PGPASSWORD": password})
+    def __init__(self, folder: Path, port: int, password: str, sessions: Sessions) -> None:
+        super().__init__(folder, port, {"PGPASSWORD": password}, sessions)
         found = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
         if not found:
             raise RuntimeError("Postgres is not installed: apt-get install postgresql")
@@ -140,9 +147,9 @@ class Postgres(Store):
 class Redis(Store):
     """Redis with the command of docker-compose.yaml, ``command``."""
 
-    def __init__(self, folder: Path, port: int, command: Sequence[str], environment: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, port: int, command: Sequence[str], sessions: Sessions) -> None:
         password = command[command.index("--requirepass") + 1]
-        super().__init__(folder, port, {**environment, "REDISCLI_AUTH": password})
+        super().__init__(folder, port, {"REDISCLI_AUTH": password}, sessions)
         if not shutil.which("redis-server"):
             raise RuntimeError("Redis is not installed: apt-get install redis-server")
         self.command = command

@@ -1,0 +1,89 @@
+"""That what goes wrong would be told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.chaos.faults import FAULTS, Fault
+from tests.chaos.form import LONG, SHORT
+from tests.chaos.judge import arrived, assign, of_events, of_leftovers
+from tests.chaos.outcome import Outcome
+from tests.chaos.run import table
+
+EVERY = {fault.name: fault for fault in FAULTS}
+
+
+def line(event: str, **told: Any) -> dict[str, Any]:
+    return {"entry": {"Detail": json.dumps({"id": event})}, **told}
+
+
+def outcome(name: str, accepted: int = 0, **told: Any) -> Outcome:
+    found = Outcome(EVERY[name], accepted)
+    for key, value in told.items():
+        setattr(found, key, value)
+    return found
+
+
+def test_every_event_that_comes_twice_is_a_repeat_of_the_fault_before_it() -> None:
+    found = arrived([line("a"), line("b"), line("a"), line("c", success_code="NEW"), line("b")])
+    outcomes = [outcome("task killed", 1), outcome("worker killed", 4)]
+    assert assign(found.repeats["classic"], outcomes) == 0
+    assert [each.repeats for each in outcomes] == [1, 1]
+    assert assign([0], outcomes) == 1, "before every fault"
+
+
+def test_what_a_cut_connection_hid_is_no_repeat_and_nothing_that_a_bus_had_before() -> None:
+    found = arrived([line("a", cut=True), line("a"), line("b", success_code="NEW")])
+    found.add(3, line("b", success_code="DEDUPLICATED"))
+    assert found.repeats == {"classic": [], "custom": []}
+    found.add(4, line("b", success_code="NEW"))
+    assert list(of_events(found, {"a", "b"})) == [
+        "classic: 1 events never arrived",
+        "custom: 1 events never arrived",
+        "custom: consumers saw 1 events twice",
+    ]
+    assert "classic: 1 events arrived that no file has" in list(of_events(found, {"b"}))
+
+
+@pytest.mark.parametrize(
+    ("found", "complaint"),
+    [
+        (outcome("task killed", noticed=5, recovered=50, repeats=100), None),
+        (outcome("task killed", noticed=5, recovered=50, repeats=101), "101 events repeated, allowed are 100"),
+        (outcome("worker stopped", noticed=5, recovered=50, repeats=1), "1 events repeated, allowed are 0"),
+        (outcome("task killed", noticed=5, recovered=500), "recovered after 500 s"),
+        (outcome("task killed", noticed=5), "recovered after None s"),
+        (outcome("task killed", recovered=50), "noticed after None s"),
+        (outcome("scheduler killed", recovered=50, hit=[1, 2], lost=1), "1 of 2 tries lost"),
+    ],
+)
+def test_an_outcome_beyond_its_bounds_is_told(found: Outcome, complaint: str | None) -> None:
+    told = list(found.complaints(rate=100))
+    assert (told == []) if complaint is None else (complaint in told[0])
+
+
+def test_what_is_left_is_told(tmp_path: Path) -> None:
+    assert list(of_leftovers([tmp_path], [])) == []
+    (tmp_path / "part").touch()
+    assert list(of_leftovers([tmp_path], ["sleep 60"])) == [f"left: {tmp_path / 'part'}", "an orphan runs: sleep 60"]
+
+
+def test_the_short_form_has_faults_that_there_are_and_the_long_one_what_was_asked_for() -> None:
+    assert set(SHORT.faults) <= EVERY.keys()
+    assert LONG.events >= 1_000_000
+
+
+def test_the_table_has_a_line_for_each_fault() -> None:
+    lines = table([outcome("task killed", noticed=1.0, recovered=40.2, hit=[1], lost=1)]).splitlines()
+    assert lines[2:] == ["| task killed | 1 s | 40 s | 1 of 1 | 0 |"]
+
+
+def test_faults_that_kill_or_spare_say_so() -> None:
+    def of(fault: Fault) -> bool:
+        return fault.kills and fault.spares
+
+    assert not any(of(fault) for fault in FAULTS)
