@@ -17,8 +17,11 @@ from currents_airflow.policy import POOL
 from currents_core.hour import HOUR_FORMAT
 from currents_core.setup.settings import Connector
 
-# Above the tasks of other DAGs that say nothing.
+# Above the tasks of other DAGs that say nothing, until the cluster policy knows a task's run.
 _LIVE_FIRST = 100
+# Airflow makes no scheduled run while a DAG has so many others, whether these run or wait; those of backfills are no
+# others. It has 16 by default, which somebody who triggers a day by hand has soon.
+_MOST_RUNS = 100
 
 _EXPORT_DOC = """
 Exports the hourly Braze Currents files of the connector **{name}**:
@@ -47,6 +50,7 @@ def export_dag(connector: Connector) -> DAG:
         schedule=hourly,
         start_date=datetime.combine(settings.start, time(), UTC),
         catchup=settings.catchup,
+        max_active_runs=_MOST_RUNS,
         params=export_params(),
         deadline=notices.deadlines(connector),
         doc_md=_doc(connector),
@@ -66,7 +70,7 @@ def _tasks(connector: Connector) -> None:
     deliver = CurrentsToEventBridgeOperator.partial(
         task_id="deliver",
         connector=name,
-        # Each slot of the pool is worth a part of the budget. The cluster policy has another for backfills.
+        # Each slot of the pool is worth a part of the budget. The cluster policy has another for what is over.
         pool=POOL,
         map_index_template="{{ task.shard['label'] }}",
         doc_md=_DELIVER_DOC,

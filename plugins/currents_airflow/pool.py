@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.listeners import hookimpl
 
 from currents_airflow.connectors import all_connectors
-from currents_airflow.policy import BACKFILL_POOL, BACKFILL_WEIGHT, POOL, is_backfill
+from currents_airflow.policy import BACKFILL_POOL, POOL, task_instance_mutation_hook
 from currents_airflow.pool_check import confirm_pools
 from currents_core.setup.settings import pool_slots
 
@@ -36,8 +36,7 @@ def on_dag_run_running(dag_run: Any, msg: str) -> None:  # noqa: ARG001 - the na
         keep_pool(session, POOL, slots, "slots")
         keep_pool(session, BACKFILL_POOL, backfill_slots, "backfill_slots")
         confirm_pools(dag_run, slots + backfill_slots, session)
-        if is_backfill(dag_run):
-            put_last(session, dag_run)
+        give_places(session, dag_run)
 
 
 def delivers(dag_run: Any) -> bool:
@@ -45,17 +44,17 @@ def delivers(dag_run: Any) -> bool:
     return any(task.pool == POOL for task in dag_run.dag.tasks)
 
 
-def put_last(session: Session, dag_run: Any) -> None:
-    """Does to all tasks of a backfill what the cluster policy does to those that are mapped or cleared later.
+def give_places(session: Session, dag_run: Any) -> None:
+    """Does to all tasks of a run what the cluster policy does to those that are mapped or cleared later.
 
     The policy is not asked for all tasks of a new run, and maybe not where the run was made or cleared.
     """
     from airflow.models.taskinstance import TaskInstance
-    from sqlalchemy import update
+    from sqlalchemy import select
 
-    tasks = update(TaskInstance).where(TaskInstance.dag_id == dag_run.dag_id, TaskInstance.run_id == dag_run.run_id)
-    session.execute(tasks.values(priority_weight=BACKFILL_WEIGHT))
-    session.execute(tasks.where(TaskInstance.pool == POOL).values(pool=BACKFILL_POOL))
+    tasks = select(TaskInstance).where(TaskInstance.dag_id == dag_run.dag_id, TaskInstance.run_id == dag_run.run_id)
+    for each in session.scalars(tasks):
+        task_instance_mutation_hook(each, dag_run)
 
 
 def keep_pool(session: Session, name: str, slots: int, setting: str) -> None:

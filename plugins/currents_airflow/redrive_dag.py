@@ -11,7 +11,7 @@ from currents_airflow.operators.base import SHORT_TASK, TASK_DEFAULTS
 from currents_airflow.operators.deliver import CurrentsToEventBridgeOperator
 from currents_airflow.operators.redrive import CurrentsConcludeRedriveOperator, CurrentsSelectLettersOperator
 from currents_airflow.params import redrive_params
-from currents_airflow.policy import POOL
+from currents_airflow.policy import POOL, REDRIVE_DAG
 
 _CONNECTOR = "{{ params.connector }}"
 _DOC = """
@@ -27,7 +27,7 @@ _CONCLUDE_DOC = "Tells what became of the letters, and rewrites the manifests of
 def redrive_dag(connectors: Sequence[str]) -> DAG:
     """The redrive of the connectors with these names."""
     with DAG(
-        dag_id="currents_redrive",
+        dag_id=REDRIVE_DAG,
         schedule=None,
         start_date=datetime(2026, 1, 1, tzinfo=UTC),
         doc_md=_DOC,
@@ -41,6 +41,7 @@ def redrive_dag(connectors: Sequence[str]) -> DAG:
         deliver = CurrentsToEventBridgeOperator.partial(
             task_id="deliver",
             connector=_CONNECTOR,
+            # The cluster policy has another for all tasks of its runs.
             pool=POOL,
             map_index_template="{{ task.shard['label'] }}",
             doc_md=_DELIVER_DOC,

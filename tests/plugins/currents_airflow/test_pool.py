@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from airflow.models.dagrun import DagRun
 from airflow.models.pool import Pool
 from airflow.models.taskinstance import TaskInstance
 from sqlalchemy import insert, select
@@ -13,7 +15,9 @@ from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.orm import Session
 
 from currents_airflow import pool
-from currents_airflow.policy import BACKFILL_POOL, BACKFILL_WEIGHT, POOL
+from currents_airflow.policy import BACKFILL_POOL, POOL, priority_weight
+
+NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
 
 
 def slots(session: Session) -> dict[str | None, int]:
@@ -57,7 +61,7 @@ def test_only_runs_with_tasks_in_it_look_after_it(
 
     def start(*pools: str) -> None:
         tasks = [SimpleNamespace(pool=each, get_flat_relative_ids=lambda upstream: set()) for each in pools]
-        run = SimpleNamespace(dag=SimpleNamespace(tasks=tasks), run_type="scheduled", conf={})
+        run = SimpleNamespace(dag=SimpleNamespace(tasks=tasks), dag_id="d", run_id="scheduled__1")
         pool.on_dag_run_running(run, "started")
 
     start("default_pool", "another")
@@ -66,22 +70,29 @@ def test_only_runs_with_tasks_in_it_look_after_it(
     assert slots(session) == {POOL: 3, BACKFILL_POOL: 1}, "with more, a task could exceed the budget of its connector"
 
 
-def test_all_tasks_of_a_backfill_come_last_and_its_deliveries_have_their_pool(session: Session) -> None:
-    def task(task_id: str, pool: str, run: str = "backfill__1") -> dict[str, Any]:
-        named = {"dag_id": "d", "run_id": run, "task_id": task_id, "map_index": -1, "pool": pool}
+def test_when_a_run_starts_its_tasks_get_their_places_and_pools(session: Session) -> None:
+    def task(task_id: str, operator: str, pool: str, run: str = "backfill__1") -> dict[str, Any]:
+        named = {"dag_id": "d", "run_id": run, "task_id": task_id, "map_index": -1, "pool": pool, "operator": operator}
         return {"id": uuid4(), **named, "pool_slots": 1, "priority_weight": 100, "queue": "default", "max_tries": 0}
 
-    other = task("deliver", POOL, "scheduled__1")
-    session.execute(
-        insert(TaskInstance), [task("discover", "default_pool"), task("deliver", POOL), task("mine", "mine"), other]
-    )
-    pool.put_last(session, SimpleNamespace(dag_id="d", run_id="backfill__1"))
-    found = session.execute(
-        select(TaskInstance.run_id, TaskInstance.task_id, TaskInstance.pool, TaskInstance.priority_weight)
-    )
-    assert sorted(found) == [
-        ("backfill__1", "deliver", BACKFILL_POOL, BACKFILL_WEIGHT),
-        ("backfill__1", "discover", "default_pool", BACKFILL_WEIGHT),
-        ("backfill__1", "mine", "mine", BACKFILL_WEIGHT),
+    tasks = [
+        task("discover", "CurrentsDiscoverOperator", "default_pool"),
+        task("deliver", "CurrentsToEventBridgeOperator", POOL),
+        task("mine", "PythonOperator", "mine"),
+        task("deliver", "CurrentsToEventBridgeOperator", POOL, "scheduled__1"),
+    ]
+    runs = {"backfill__1": "backfill", "scheduled__1": "scheduled"}
+    session.add_all(DagRun(dag_id="d", run_id=name, run_type=kind, run_after=NOW) for name, kind in runs.items())
+    session.execute(insert(TaskInstance), tasks)
+    asked: dict[str, Any] = {"partition_key": "2026-11-23-08", "conf": {}, "data_interval_start": None}
+    run = SimpleNamespace(dag_id="d", run_id="backfill__1", run_type="backfill", state="running", **asked)
+    pool.give_places(session, run)
+    session.flush()
+    columns = (TaskInstance.run_id, TaskInstance.task_id, TaskInstance.pool, TaskInstance.priority_weight)
+    weight = priority_weight(run)
+    assert sorted(session.execute(select(*columns))) == [
+        ("backfill__1", "deliver", BACKFILL_POOL, weight),
+        ("backfill__1", "discover", BACKFILL_POOL, weight),
+        ("backfill__1", "mine", "mine", 100),
         ("scheduled__1", "deliver", POOL, 100),
     ]
