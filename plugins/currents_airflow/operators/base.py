@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow.sdk import BaseOperator, ExceptionRetryPolicy, RetryAction, RetryRule
 
 from currents_airflow.connectors import one_connector
+from currents_airflow.orphan import end_with_supervisor
 from currents_core.errors import DeliveryError, SetupError
 from currents_core.hour import resolve_hour
 from currents_core.setup.run_request import RunRequest, redrive_request, run_request
@@ -80,7 +81,8 @@ class ConnectorOperator(BaseOperator):
         self.addresses: dict[str, str] = {}
 
     def execute(self, context: Context) -> Any:
-        """Runs the task."""
+        """Runs the task, as long as its supervisor lives."""
+        end_with_supervisor(self.on_kill)
         try:
             return self.run_for(context, self.settings())
         except (SetupError, DeliveryError) as error:

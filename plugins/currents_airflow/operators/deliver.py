@@ -42,6 +42,7 @@ class CurrentsToEventBridgeOperator(CurrentsOperator):
         super().__init__(**kwargs)
         self.shard = shard
         self._delivery: Delivery | None = None
+        self._is_killed = False
         self._datasets: list[str] = []
 
     def run_step(self, context: Context, parts: RunParts, /) -> dict[str, Any] | None:
@@ -82,6 +83,8 @@ class CurrentsToEventBridgeOperator(CurrentsOperator):
             max_events=request.max_events,
             wants_letter=request.wants_letter if request.is_redrive else None,
         )
+        if self._is_killed:
+            self._delivery.stop()
         try:
             account = self._delivery.deliver(shard.work, shard.new)
         finally:
@@ -111,6 +114,7 @@ class CurrentsToEventBridgeOperator(CurrentsOperator):
 
     def on_kill(self) -> None:
         """Ends the delivery in good order: waits for the requests under way, and saves what was accepted."""
+        self._is_killed = True
         if self._delivery:
             # A signal handler, in a thread that may hold the very lock that stopping takes.
             start_new_thread(self._delivery.stop, ())

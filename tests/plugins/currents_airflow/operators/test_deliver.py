@@ -153,12 +153,15 @@ def test_killing_the_task_ends_the_delivery_in_good_order_and_a_rerun_completes_
     assert house.ids().total() == len(house.ids()) == 2_000
 
 
-def test_killing_a_task_that_has_not_begun_is_no_fault() -> None:
+def test_a_task_that_is_killed_before_it_has_begun_sends_nothing() -> None:
     house = House()
-    killed = operator(house, house.put(OPEN, "a.parquet", table(["x"])))
+    file = house.put(OPEN, "a.parquet", table(["x"]))
+    killed = operator(house, file)
     killed.operator.on_kill()
+    with pytest.raises(StoppedError, match="told to stop"):
+        killed.run()
     assert house.target.accepted == []
-    assert killed.run()["sent"] == 1
+    assert operator(house, file).run()["sent"] == 1
 
 
 @pytest.mark.parametrize("is_dry", [False, True])

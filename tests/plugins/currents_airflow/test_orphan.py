@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from types import SimpleNamespace
+
+import pytest
+from airflow.sdk.execution_time import task_runner
+
+from currents_airflow.orphan import end_with_supervisor, watch
+from tests.tools.airflow_env import PYTHONPATH, ROOT
+from tests.tools.awaiting import Awaited, wait_for
+from tests.tools.processes import is_alive
+
+# A supervisor that forks a task, which lives for a minute, with work that pays no heed to being told to end.
+FAMILY = """
+import os, socket, sys, time
+from types import SimpleNamespace
+from airflow.sdk.execution_time import task_runner
+from currents_airflow.orphan import end_with_supervisor
+
+mine, its = socket.socketpair()
+if os.fork():
+    its.close()
+    time.sleep(60)
+mine.close()
+task_runner.SUPERVISOR_COMMS = SimpleNamespace(socket=its)
+end_with_supervisor(lambda: (print("told", flush=True), time.sleep(60)))
+print(os.getpid(), flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def link() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """The supervisor's end of a link, and the task's."""
+    ends = socket.socketpair()
+    yield ends
+    for end in ends:
+        end.close()
+
+
+def watched(end_of_task: socket.socket, on_kill: Callable[[], None], sleeps: Callable[[float], None]) -> list[int]:
+    """The codes with which a process is ended."""
+    ended: list[int] = []
+    watch(end_of_task, on_kill, sleep=sleeps, end=ended.append)
+    return ended
+
+
+def closing(end: socket.socket, sleeps: list[float]) -> Callable[[float], None]:
+    """A sleep that takes no time, and in the third of which an end is closed."""
+
+    def sleep(seconds: float) -> None:
+        sleeps.append(seconds)
+        if len(sleeps) == 3:
+            end.close()
+
+    return sleep
+
+
+@pytest.mark.parametrize("unread", [b"", b"a question of the task"], ids=["idle", "busy"])
+def test_when_the_supervisor_is_gone_the_task_is_told_and_soon_ended(
+    link: tuple[socket.socket, socket.socket], unread: bytes
+) -> None:
+    supervisor, task = link
+    task.sendall(unread)
+    told, sleeps = Awaited[None](), list[float]()
+    assert watched(task, lambda: told(None), closing(supervisor, sleeps)) == [1]
+    told.result()
+    *looks, grace = sleeps
+    assert len(looks) == 3
+    assert looks[-1] + grace < 5, "a supervisor that lives waits as long before it kills"
+
+
+def test_a_task_that_can_not_be_told_is_ended_all_the_same(link: tuple[socket.socket, socket.socket]) -> None:
+    supervisor, task = link
+    supervisor.close()
+    released = threading.Event()
+
+    def hang() -> None:
+        released.wait()
+
+    assert watched(task, hang, lambda _: None) == [1]
+    released.set()
+
+
+def test_a_task_that_has_ended_is_left_alone(link: tuple[socket.socket, socket.socket]) -> None:
+    _, task = link
+    told = list[str]()
+    assert watched(task, lambda: told.append("told"), closing(task, [])) == []
+    assert told == []
+
+
+def test_answers_of_the_supervisor_are_left_to_the_task(link: tuple[socket.socket, socket.socket]) -> None:
+    supervisor, task = link
+    supervisor.sendall(b"an answer")
+    read = list[bytes]()
+
+    def sleep(_: float) -> None:
+        if not read:
+            read.append(task.recv(100))
+            supervisor.close()
+
+    assert watched(task, lambda: None, sleep) == [1]
+    assert read == [b"an answer"]
+
+
+@pytest.mark.parametrize("comms", [None, SimpleNamespace(), SimpleNamespace(socket=None)])
+def test_a_task_without_a_supervisor_is_not_watched(monkeypatch: pytest.MonkeyPatch, comms: object) -> None:
+    if comms is None:
+        monkeypatch.delattr(task_runner, "SUPERVISOR_COMMS", raising=False)
+    else:
+        monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", comms, raising=False)
+    end_with_supervisor(lambda: None)
+    assert "orphan" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_process_whose_supervisor_is_killed_is_gone_within_five_seconds() -> None:
+    environment = {**os.environ, "PYTHONPATH": f"{PYTHONPATH}:{ROOT / 'plugins'}"}
+    with subprocess.Popen(
+        [sys.executable, "-c", FAMILY], env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as supervisor:
+        assert supervisor.stdout
+        pid = int(supervisor.stdout.readline())
+        time.sleep(1)
+        assert is_alive(pid)
+        supervisor.send_signal(signal.SIGKILL)
+        try:
+            assert supervisor.stdout.readline() == "told\n"
+            wait_for(5, lambda: not is_alive(pid))
+        finally:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
