@@ -26,10 +26,14 @@ def airflow_env(home: Path) -> dict[str, str]:
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
         "AIRFLOW__CORE__PARALLELISM": "8",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "true",
+        # No login, so no foreign web page may talk to it.
+        "AIRFLOW__CORE__AUTH_MANAGER": "tests.tools.local_auth.LocalAuthManager",
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "false",
         # One process writes at a time; the others wait their turn for up to 30 seconds instead of SQLite's 5.
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=30",
         "AIRFLOW__API__HOST": "127.0.0.1",
+        # It listens only where `[scheduler] enable_health_check` is set, and then on every address of the machine.
+        "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_HOST": "127.0.0.1",
         # The UI shows lines of logs whole.
         "AIRFLOW__API__DEFAULT_WRAP": "true",
         # An empty connection: boto3's own credential chain and endpoints apply.

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -57,6 +58,19 @@ def trigger(client: httpx.Client, hour: str) -> httpx.Response | None:
     return response
 
 
+def family_of(process: int) -> list[str]:
+    """A process and all below it. Its environment would not do: Airflow writes titles over those of its parts."""
+    parents = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            # The name of the program, in brackets, may hold anything.
+            parents[path.parent.name] = path.read_text().rpartition(")")[2].split()[1]
+    found = [str(process)]
+    for each in found:
+        found += [child for child, parent in parents.items() if parent == each]
+    return found
+
+
 def processes_of(home: Path) -> list[str]:
     """The living processes whose environment names ``home``."""
     found = []
@@ -69,6 +83,61 @@ def processes_of(home: Path) -> list[str]:
             if f"AIRFLOW_HOME={home}".encode() in environment and ") Z " not in status:
                 found.append(entry.name)
     return found
+
+
+def listening(processes: list[str]) -> dict[str, str]:
+    """Where processes listen for TCP connections: the address of each such socket, as /proc writes it, by its number.
+
+    Source: https://www.kernel.org/doc/Documentation/networking/proc_net_tcp.txt
+    """
+    held: set[str] = set()
+    for process in processes:
+        for descriptor in Path(f"/proc/{process}/fd").iterdir():
+            # The one that lists the folder is gone by now.
+            with suppress(FileNotFoundError):
+                held |= set(re.findall(r"socket:\[(\d+)\]", str(descriptor.readlink())))
+    rows = [
+        line.split()
+        for table in ("/proc/net/tcp", "/proc/net/tcp6")
+        for line in Path(table).read_text().splitlines()[1:]
+    ]
+    return {row[9]: row[1] for row in rows if row[3] == "0A" and row[9] in held}
+
+
+def test_a_socket_that_listens_everywhere_is_seen() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as here, socket.create_server(("", 0)) as everywhere:
+        found = listening([str(os.getpid())])
+        for server, address in ((here, "0100007F"), (everywhere, "00000000")):
+            assert found[str(os.fstat(server.fileno()).st_ino)] == f"{address}:{server.getsockname()[1]:04X}"
+
+
+@pytest.mark.timeout(240)
+def test_it_listens_on_this_machine_alone_and_to_no_foreign_page(
+    up: tuple[subprocess.Popen[str], int, str],
+) -> None:
+    process, port, _ = up
+    found = listening(family_of(process.pid))
+    assert f"0100007F:{port:04X}" in found.values()
+    assert len(found) > 1, "local AWS listens, too"
+    assert [address for address in found.values() if not address.startswith("0100007F:")] == []
+
+    def status(method: str, path: str, **headers: str) -> int:
+        return httpx.request(method, f"http://127.0.0.1:{port}{path}", headers=headers, trust_env=False).status_code
+
+    own = f"http://127.0.0.1:{port}"
+    for path in ("/auth/token", "/api/v2/dags", "/", "/execution/health"):
+        assert status("GET", path) in (200, 201), path
+        assert status("GET", path, host="localhost") in (200, 201), path
+        assert status("GET", path, host=f"rebound.example:{port}") == 400, path
+        assert status("GET", path, origin=own) in (200, 201), path
+        for foreign in (
+            "http://a.example",
+            "null",
+            f"http://127.0.0.1:{port + 1}",
+            f"http://127.0.0.1.a.example:{port}",
+        ):
+            assert status("GET", path, origin=foreign) == 403, f"{path} {foreign}"
+    assert status("POST", f"{DAG}/dagRuns", origin="http://a.example") == 403
 
 
 @pytest.mark.timeout(240)

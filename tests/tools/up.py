@@ -108,12 +108,19 @@ def _check_free(port: int) -> None:
             raise UpError(f"port {port}: {error.strerror}; stop what uses it, or say make up PORT=8081") from error
 
 
+def part_of_airflow(part: str) -> list[str]:
+    """The command that runs a part of Airflow, or `standalone`: all of them. None starts a log server."""
+    if part == "standalone":
+        return [sys.executable, "-m", "tests.tools.airflow_parts"]
+    return ["airflow", part, *(["--skip-serve-logs"] if part in ("scheduler", "triggerer") else [])]
+
+
 @contextmanager
 def standalone(environment: dict[str, str], log: Path, part: str = "standalone") -> Iterator[subprocess.Popen[bytes]]:
     """All parts of Airflow, or one of them, in a session of their own, stopped at the end."""
     with log.open("wb") as sink:
         process = subprocess.Popen(
-            ["airflow", part],
+            part_of_airflow(part),
             env=environment,
             stdout=sink,
             stderr=subprocess.STDOUT,
@@ -127,7 +134,7 @@ def standalone(environment: dict[str, str], log: Path, part: str = "standalone")
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Lets `standalone` stop its parts, as Ctrl-C does; what is left after that, or after another Ctrl-C, is killed."""
+    """Lets all parts stop, as Ctrl-C does; what is left after that, or after another Ctrl-C, is killed."""
     with suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
         process.send_signal(signal.SIGINT)
         process.wait(timeout=STOP_SECONDS)
