@@ -35,9 +35,9 @@ def main() -> int:
         while all(part.poll() is None for part in parts):
             time.sleep(0.1)
     ended = next((part.returncode for part in parts if part.returncode is not None), 0)
+    # The scheduler first: it waits for its tasks, and these need the API server.
     for part in parts:
         part.terminate()
-    for part in parts:
         part.wait()
     return ended
 
