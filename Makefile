@@ -7,12 +7,14 @@ KIND ?= event_bus
 SEEDS ?= 100000
 SEED ?= 1
 FORM ?= long
+SBOM ?= .local/sbom.json
 RUN := PYTHONPATH=include $(BIN)/python -m
 TESTS := $(RUN) pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 COMPILE := $(RUN) uv pip compile --quiet --no-emit-index-url --python-version 3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test slow browser cluster matrix fuzz chaos simulate schemas screenshots lint format bench requirements clean
+.PHONY: help install demo up test slow browser cluster matrix fuzz chaos simulate schemas screenshots lint format bench \
+  requirements audit sbom clean
 
 help:            ## list these commands
 	@grep -E '^[a-z]+: .*##|^[a-z]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 14
@@ -82,6 +84,14 @@ bench: install   ## measure speed and memory against baselines (a quarter of an 
 requirements: install  ## compile the locks from requirements.txt and pyproject.toml
 	@$(COMPILE) requirements.txt -o requirements.lock
 	@$(COMPILE) --group dev -c requirements.lock -o requirements-dev.lock
+
+audit: install   ## look whether a locked package has a known vulnerability; says so where no source answers
+	@$(RUN) tests.tools.audit
+
+# It lists the packages, and not which needs which: cyclonedx-py warns of that.
+sbom: install    ## write the bill of materials (CycloneDX) of what the lock installs to SBOM
+	@mkdir -p $(dir $(SBOM))
+	@PYTHONWARNINGS=ignore $(RUN) cyclonedx_py requirements requirements.lock --pyproject pyproject.toml --short-PURLs --output-reproducible --output-file $(SBOM)
 
 clean:           ## remove .venv, .local and every cache
 	@rm -rf .venv .local .mypy_cache .ruff_cache .pytest_cache .hypothesis
