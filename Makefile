@@ -4,6 +4,7 @@ UV_VERSION := 0.13.9
 BIN := .venv/bin
 PORT ?= 8080
 KIND ?= event_bus
+ENGINE ?= standalone
 SEEDS ?= 100000
 SEED ?= 1
 FORM ?= long
@@ -33,8 +34,9 @@ install: .venv/.installed  ## set up .venv with everything to run and test
 demo: install    ## export sample events to a local EventBridge and print the account; KIND=partner_source or custom_bus
 	@$(RUN) tests.tools.demo --kind $(KIND)
 
-up: install      ## Airflow UI on 127.0.0.1 with the demo connector; Ctrl-C stops everything
-	@$(RUN) tests.tools.up --port $(PORT)
+up: install      ## Airflow UI on 127.0.0.1 with the demo connector; ENGINE=celery for workers over Postgres and Redis
+	@$(if $(filter celery,$(ENGINE)),.ci/packages,:)
+	@$(RUN) tests.tools.up$(if $(filter celery,$(ENGINE)),_cluster) --port $(PORT)
 
 test: install    ## run the tests, but for those below
 	@$(TESTS) -m "not (slow or browser or cluster)"

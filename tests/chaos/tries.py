@@ -23,11 +23,14 @@ class Try:
     number: int
     state: str | None
     pid: int
+    id: str
 
     @property
     def is_alive(self) -> bool:
-        """Whether its process runs."""
-        return psutil.pid_exists(self.pid)
+        """Whether its process runs, which has the try's id in its title. What nobody has reaped has none."""
+        with suppress(psutil.Error):
+            return self.id in " ".join(psutil.Process(self.pid).cmdline())
+        return False
 
 
 class Tries:
@@ -90,4 +93,5 @@ def _try(told: dict[str, Any]) -> Try:
         told["try_number"],
         told["state"],
         told["pid"] or 0,
+        told["id"],
     )

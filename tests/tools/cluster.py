@@ -163,11 +163,13 @@ def cluster(
     *,
     workers: int = 2,
     dag: str,
+    port: int | None = None,
     of_part: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Iterator[Cluster]:
     """Starts all of it, waits until a DAG is there and every part is healthy, and stops all of it at the end.
 
-    ``environment`` is what .env would say, and what else all parts are to see; ``of_part`` is for single ones.
+    ``environment`` is what .env would say, and what else all parts are to see; ``of_part`` is for single ones. ``port``
+    is that of the UI, any free one by default.
     """
     for forsaken in Sessions.forsaken(Path(tempfile.gettempdir()).glob(f"{PREFIX}*")):
         forsaken.end_all()
@@ -175,7 +177,7 @@ def cluster(
         home = Path(folder)
         # Postgres runs as a user of its own, who has to get at its folder.
         home.chmod(0o711)
-        running = _Maker(home, environment, workers).cluster
+        running = _Maker(home, environment, workers, port or free_port()).cluster
         for name, own in (of_part or {}).items():
             running.parts[name].environment = {**running.parts[name].environment, **own}
         try:
@@ -242,10 +244,10 @@ def _is_ready(running: Cluster, dag: str) -> bool:
 class _Maker:
     """Makes the parts from the services of docker-compose.yaml."""
 
-    def __init__(self, home: Path, environment: Mapping[str, str], workers: int) -> None:
+    def __init__(self, home: Path, environment: Mapping[str, str], workers: int, port: int) -> None:
         self.home, self.sessions = home, Sessions(home)
         self.password = secrets.token_hex(16)
-        self.ports = {name: free_port() for name in ("api", "health", "postgres", "redis")}
+        self.ports = {"api": port, **{name: free_port() for name in ("health", "postgres", "redis")}}
         # What .env would have.
         secret = {name: secrets.token_hex(32) for name in ("POSTGRES_PASSWORD", "REDIS_PASSWORD")}
         keys = {

@@ -9,9 +9,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -20,7 +21,7 @@ import httpx
 
 from currents_core.errors import CurrentsError
 from tests.tools.airflow_env import ROOT, airflow_env
-from tests.tools.local_aws import local_aws
+from tests.tools.local_aws import LocalAws, local_aws
 from tests.tools.stage import CONNECTOR, demo_hours, put_files, sample_files, set_stage
 
 HOME = ROOT / ".local" / "up"
@@ -37,9 +38,14 @@ class UpError(Exception):
 
 def main(port: int, home: Path = HOME) -> int:
     """Serves until Ctrl-C or SIGTERM."""
+    home.mkdir(parents=True, exist_ok=True)
+    return serve_until_stopped(port, partial(_serve_standalone, port, home))
+
+
+def serve_until_stopped(port: int, serve: Callable[[LocalAws, list[str]], NoReturn]) -> int:
+    """Serves beside local AWS, with files for some hours, until Ctrl-C or SIGTERM."""
     for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(sign, _interrupt)
-    home.mkdir(parents=True, exist_ok=True)
     try:
         _check_free(port)
         with local_aws() as aws:
@@ -47,11 +53,7 @@ def main(port: int, home: Path = HOME) -> int:
             # Of days ago: what the schedule looks back on is delivered before anybody can trigger it.
             hours = demo_hours(datetime.now(UTC) - timedelta(days=4))
             put_files(aws, connector, sample_files(hours, prefix=connector.source.prefix))
-            environment = {**os.environ, **airflow_env(home), **aws.environment(), **addresses(port)}
-            log = home / "airflow.log"
-            print(f"Starting Airflow, which takes half a minute or more. Its log is\n{log}", flush=True)
-            with standalone(environment, log) as airflow:
-                _serve(port, airflow, log, hours)
+            serve(aws, hours)
     except (CurrentsError, UpError, RuntimeError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -60,11 +62,19 @@ def main(port: int, home: Path = HOME) -> int:
         return 0
 
 
+def _serve_standalone(port: int, home: Path, aws: LocalAws, hours: list[str]) -> NoReturn:
+    environment = {**os.environ, **airflow_env(home), **aws.environment(), **addresses(port)}
+    log = home / "airflow.log"
+    print(f"Starting Airflow, which takes half a minute or more. Its log is\n{log}", flush=True)
+    with standalone(environment, log) as airflow:
+        _serve(port, airflow, log, hours)
+
+
 def _serve(port: int, airflow: subprocess.Popen[bytes], log: Path, hours: list[str]) -> NoReturn:
     """Serves until it raises: KeyboardInterrupt on Ctrl-C, UpError if Airflow ends by itself."""
     try:
         wait_until_ready(port, airflow, log, f"currents_export_{CONNECTOR}")
-        print(_welcome(port, hours), flush=True)
+        print(welcome(port, hours, "no login"), flush=True)
         airflow.wait()
     except KeyboardInterrupt:
         print(STOPPING, flush=True)
@@ -87,9 +97,10 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _welcome(port: int, hours: list[str]) -> str:
+def welcome(port: int, hours: list[str], login: str) -> str:
+    """What to open, and what to do there."""
     return f"""
-Airflow is at http://127.0.0.1:{port}/dags/currents_export_{CONNECTOR} (no login)
+Airflow is at http://127.0.0.1:{port}/dags/currents_export_{CONNECTOR} ({login})
 
 There are sample files for the hours {", ".join(hours)} (UTC).
 Press Trigger there, put one of them into the field "Hour", and trigger. Ctrl-C stops everything."""
