@@ -14,7 +14,7 @@ from functools import cache
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from tempfile import TemporaryFile
 from typing import IO, Any
 
 import fastavro
@@ -168,10 +168,12 @@ def _session(rows: int) -> Any:
 
 
 def _by_datafusion(window: Window, rows: int) -> list[pa.RecordBatch]:
-    with NamedTemporaryFile() as file:
+    # It has no name, so that nothing of the rows is left however the process ends; but DataFusion wants a path.
+    # Source: https://man7.org/linux/man-pages/man5/proc_pid_fd.5.html
+    with TemporaryFile() as file:
         file.writelines(window.parts)
         file.flush()
-        stream = _session(rows).read_avro(file.name, file_extension="").execute_stream()
+        stream = _session(rows).read_avro(f"/proc/self/fd/{file.fileno()}", file_extension="").execute_stream()
         return [batch.to_pyarrow() for batch in stream]
 
 

@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from io import BytesIO
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 from uuid import UUID
 
@@ -202,6 +205,26 @@ def no_datafusion(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     read_avro._datafusion.cache_clear()
     yield
     read_avro._datafusion.cache_clear()
+
+
+def test_while_avro_is_read_no_file_of_the_rows_has_a_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Else a process that is killed would leave its rows behind, as they were before any rule."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    session, listed = read_avro._session, []
+
+    class Session:
+        def read_avro(self, path: str, **options: Any) -> Any:
+            listed.append((path, list(tmp_path.iterdir())))
+            return session(10_000).read_avro(path, **options)
+
+    monkeypatch.setattr(read_avro, "_session", lambda _: Session())
+    with NamedTemporaryFile() as named:
+        assert [Path(named.name)] == list(tmp_path.iterdir()), "a file with a name would be seen"
+    body = tmp_path.parent / "body.avro"
+    body.write_bytes(SAMPLE.avro())
+    assert sum(len(frame) for frame, _ in read(body, "f").batches) == 500
+    assert listed
+    assert [names for _, names in listed if names] == []
 
 
 @pytest.mark.usefixtures("no_datafusion")
