@@ -44,6 +44,7 @@ FILLED = {**dict.fromkeys(SECRETS, "0" * 64), "CURRENTS_CONNECTORS": CONNECTORS}
 DIFFERENT = {
     "AIRFLOW__CORE__DAGS_FOLDER": "a path in the containers",
     "AIRFLOW__CORE__PLUGINS_FOLDER": "a path in the containers",
+    "AIRFLOW__CORE__AUTH_MANAGER": "people log in",
     "AIRFLOW__CORE__EXECUTOR": "workers of their own",
     "AIRFLOW__CORE__PARALLELISM": "a machine of its own",
     "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "nothing goes to a real bus before somebody says so",
