@@ -46,17 +46,21 @@ class Airflow:
         """Runs `airflow …`; both its outputs are in ``stdout``."""
         return subprocess.run(
             ["airflow", *arguments],
-            env={
-                **airflow_env(self.home),
-                **self.aws.environment(),
-                "CURRENTS_CONNECTORS": str(self.home / "connectors.yaml"),
-                **self.environment,
-            },
+            env=self.whole_environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
         )
+
+    def whole_environment(self) -> dict[str, str]:
+        """The environment that `airflow …` runs in."""
+        return {
+            **airflow_env(self.home),
+            **self.aws.environment(),
+            "CURRENTS_CONNECTORS": str(self.home / "connectors.yaml"),
+            **self.environment,
+        }
 
     def export(self, hour: str, **params: Any) -> subprocess.CompletedProcess[str]:
         """Runs the export DAG for one hour, headless."""
