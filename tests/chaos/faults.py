@@ -208,6 +208,6 @@ FAULTS = [
     Fault("database down 60 s", _database_down, lasts=60, recovered=60 + SILENT, halts=True),
     Fault("disk full", _disk_full, lasts=30, recovered=30 + RETRIED),
     # Airflow counts the delay of a retry from the end of the try before, by the clock of the worker.
-    Fault("clock five minutes off", _clock_wrong, lasts=30, noticed=30, recovered=300 + 30 + RETRIED),
+    Fault("clock five minutes off", _clock_wrong, lasts=30, noticed=30, recovered=300 + 3 * RETRIED),
     Fault("destination fails", _destination_fails, lasts=30, recovered=90, spares=True),
 ]
