@@ -9,13 +9,14 @@ SEEDS ?= 100000
 SEED ?= 1
 FORM ?= long
 SBOM ?= .local/sbom.json
+MUTANTS ?= 300
 RUN := PYTHONPATH=include $(BIN)/python -m
 TESTS := $(RUN) pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 COMPILE := $(RUN) uv pip compile --quiet --no-emit-index-url --python-version 3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test slow browser cluster matrix fuzz chaos simulate schemas screenshots lint format bench \
-  requirements audit sbom clean
+.PHONY: help install demo up test slow browser cluster matrix fuzz chaos simulate schemas screenshots lint format \
+  bench requirements audit sbom mutants clean
 
 help:            ## list these commands
 	@grep -E '^[a-z]+: .*##|^[a-z]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 14
@@ -81,6 +82,9 @@ format: install  ## let ruff fix and format the files
 
 bench: install   ## measure speed and memory against baselines (a quarter of an hour)
 	@$(RUN) benchmarks.results
+
+mutants: install  ## plant MUTANTS small mistakes in the core, and show those that no test notices
+	@$(RUN) tests.tools.mutation_run 1 $(MUTANTS)
 
 # Versions stay as they are where the ranges allow it: to move one, delete its line from the lock first.
 requirements: install  ## compile the locks from requirements.txt and pyproject.toml
