@@ -61,10 +61,11 @@ ENOUGH = 0.85
 _PROCESSES = 2
 # How many examples a property test tries that does not say it itself.
 _EXAMPLES = 25
-# A test that hangs ends the process: after so many seconds, and so many times what it takes without the mistake.
-_PATIENCE, _TIMES = 10.0, 10.0
-# The same for loading the core and the tests, and the most memory that a mutant may take on top of what is loaded.
-_LOADING, _MEMORY = 60.0, 4_000_000_000
+# A test that never ends, or hangs, ends the process: after so many seconds of processor time, or of any time, and so
+# many times what it takes without the mistake. Others may keep the machine busy.
+_WORKS, _HANGS, _TIMES = 5.0, 60.0, 10.0
+# The most memory that a mutant may take on top of what is loaded, in bytes.
+_MEMORY = 4_000_000_000
 _OPTIONS = (
     *("-q", "-x", "-m", "not slow", "-p", "no:cacheprovider", "--tb=no", "--hypothesis-profile=mutants"),
     # Hypothesis is loaded before pytest is.
@@ -206,7 +207,7 @@ def _run(mutant: Mutant, tests: Iterable[Sequence[str]], seconds: Mapping[str, f
     """Runs tests with a mistake planted, part by part, until one fails. Returns pytest's exit code."""
     size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (size + _MEMORY, size + _MEMORY))
-    signal.setitimer(signal.ITIMER_REAL, _LOADING)
+    _Alarm.set()
     _plant(mutant)
     return next(filter(None, (int(pytest.main([*_OPTIONS, *part], plugins=[_Alarm(seconds)])) for part in tests)), 0)
 
@@ -229,12 +230,18 @@ class _Alarm:
         self._seconds = seconds
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        signal.setitimer(signal.ITIMER_REAL, _PATIENCE + _TIMES * self._seconds[nodeid])
+        self.set(self._seconds[nodeid])
+
+    @staticmethod
+    def set(seconds: float = 0.0) -> None:
+        """Gives the process some time from now on, for what takes so many seconds without the mistake."""
+        signal.setitimer(signal.ITIMER_PROF, _WORKS + _TIMES * seconds)
+        signal.setitimer(signal.ITIMER_REAL, _HANGS + _TIMES * seconds)
 
 
 def _verdict(status: int) -> Verdict:
     if os.WIFSIGNALED(status):
-        return "timed out" if os.WTERMSIG(status) == signal.SIGALRM else "killed"
+        return "timed out" if os.WTERMSIG(status) in (signal.SIGPROF, signal.SIGALRM) else "killed"
     return "killed" if os.WEXITSTATUS(status) else "survived"
 
 

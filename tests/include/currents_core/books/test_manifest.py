@@ -73,6 +73,16 @@ def test_a_file_that_failed_before_is_open_with_its_reason_even_when_this_run_ha
     assert reconcile("demo", HOUR, [], ledger).open_files == {file("1").key: "unreadable"}
 
 
+def test_a_slice_is_open_while_a_file_of_it_failed_or_was_not_tried() -> None:
+    ledger = Ledger(MemoryObjects(), Layout())
+    done, failed, untried = (SourceFile("b", f"event_type={kind}/date={HOUR}/1", "e", 1) for kind in "abc")
+    settle(ledger, done, account("a", 1, 1))
+    settle(ledger, failed, Account(), fate="failed", reason="unreadable")
+    manifest = reconcile("demo", HOUR, [done, untried], ledger)
+    assert manifest.open_slices == {failed.slice, untried.slice}
+    assert manifest.failed == {failed.key}
+
+
 @pytest.mark.parametrize("counts", [Counts(read=2, sent=1), Counts(read=1, sent=2, dead_lettered=-1)])
 def test_books_that_do_not_balance_are_not_accepted(counts: Counts) -> None:
     with pytest.raises(CurrentsError, match="the books don't balance"):

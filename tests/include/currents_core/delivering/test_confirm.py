@@ -167,6 +167,27 @@ def test_sending_waits_for_a_look_when_the_last_is_too_long_ago() -> None:
         assert told.confirmer.hold() == 0
 
 
+def test_nothing_is_sent_15_seconds_after_the_last_good_look_and_looks_a_minute_apart_tell_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told = Told(Looks())
+    monkeypatch.setattr(told.crew, "seconds", lambda: told.crew.slept)
+    expected = pytest.raises(DroppedError, match="for 60 s")
+    with expected, told.confirmer:
+        told.crew.sleep(14.5)
+        assert told.confirmer.hold() == 0
+        told.crew.slept = 15.0
+        assert told.confirmer.hold() > 0
+        told.confirmer._look_now()
+        assert told.confirmer.hold() == 0
+        told.crew.slept += 59.5
+        told.confirmer._look_now()
+        assert not told.faults
+        told.crew.slept += 60
+        told.confirmer._look_now()
+        told.confirmer.drain(told.check)
+
+
 def test_a_delivery_that_has_nothing_to_send_for_minutes_goes_on() -> None:
     """Such as one that waits for another task, or reads rows that its filter leaves out."""
     told = Told(Looks())
@@ -211,6 +232,14 @@ def test_a_look_that_hangs_does_not_keep_a_task_that_is_told_to_stop(is_drained:
     assert one.account().totals == Counts(), "a look that ends too late passes nothing on"
     looks.meanwhile = lambda: None
     assert one.deliver(file) == Counts(read=2, sent=2)
+
+
+def test_a_delivery_that_is_to_end_ends_also_where_nothing_waits_for_a_look() -> None:
+    told = Told(Looks())
+    with told.confirmer:
+        told.faults.append(PENDING)
+        with pytest.raises(SetupError, match="PENDING"):
+            told.confirmer.drain(told.check)
 
 
 def test_looks_are_as_far_apart_as_they_must_be() -> None:
