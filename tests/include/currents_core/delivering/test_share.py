@@ -11,7 +11,7 @@ from currents_core.crew import Threads
 from currents_core.delivering import share
 from currents_core.delivering.roll import Roll
 from currents_core.delivering.share import Share
-from currents_core.errors import SetupError
+from currents_core.errors import SetupError, TransientError
 from currents_core.ports import StoredObject
 from currents_core.sending.pacer import Pacer
 from tests.tools.house import OPEN, House, table
@@ -89,6 +89,44 @@ def test_a_task_that_may_not_use_the_roll_keeps_to_its_part_and_says_so(
             f"{what} failed: AccessDenied; grant the permission"
         ]
     assert pacer.share == 0.0
+
+
+def test_a_task_that_others_can_not_know_of_sends_nothing_until_they_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Down(MemoryObjects):
+        is_down = True
+
+        def write_version(self, key: str, body: bytes, replaces: str | None) -> str:
+            if self.is_down:
+                raise TransientError("slow down")
+            return super().write_version(key, body, replaces)
+
+    monkeypatch.setattr(share, "_LOOK_SECONDS", 0.02)
+    store = Down("state")
+    pacer, sharing = shared(store)
+    with sharing:
+        time.sleep(0.1)
+        assert pacer.share == 0.0
+        assert pacer.take(1) > 0
+        store.is_down = False
+        wait_for_share(pacer, 0.25)
+    assert store.contents == {}
+
+
+def test_a_task_whose_sign_was_removed_tells_again_that_it_sends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(share, "_LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(share, "_SIGN_SECONDS", 0.0)
+    store = MemoryObjects("state")
+    pacer, sharing = shared(store, limit=0.25)
+    with sharing:
+        wait_for_share(pacer, 0.25)
+        [before] = store.contents
+        store.delete(before)
+        deadline = time.monotonic() + 10
+        while not store.contents.keys() - {before}:
+            assert time.monotonic() < deadline, "nobody knows of it"
+            time.sleep(0.005)
+        wait_for_share(pacer, 0.25)
+    assert store.contents == {}
 
 
 def test_a_task_ends_at_once_wherever_its_share_is() -> None:
