@@ -26,6 +26,28 @@ def test_a_few_failures_change_nothing() -> None:
     assert not circuit.is_open
 
 
+def test_twenty_failures_in_a_row_open_it_also_after_a_success() -> None:
+    circuit = Circuit()
+    for _ in range(2):
+        failing(circuit, 20)
+        assert circuit.is_open
+        circuit.succeeded()
+        assert circuit.wait(in_flight=5) == 0
+
+
+def test_patience_counts_from_the_first_failure_after_a_success() -> None:
+    clock = Clock()
+    circuit = Circuit(patience=10, clock=clock)
+    circuit.failed()
+    circuit.succeeded()
+    clock.now = 100.0
+    circuit.failed()
+    clock.now = 105.0
+    said = [circuit.given_up]
+    clock.now = 111.0
+    assert [*said, circuit.given_up] == [False, True]
+
+
 def test_when_everything_fails_one_probe_goes_at_a_time_after_growing_waits() -> None:
     clock = Clock()
     circuit = Circuit(backoff=Backoff(base=1, cap=8, uniform=lambda low, high: high), clock=clock)
