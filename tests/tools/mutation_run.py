@@ -43,7 +43,7 @@ CORE = Project(
     sources=ROOT / "include",
     packages=[f"currents_core/{room}" for room in ("books", "sending", "delivering")],
     tests=[
-        *(f"tests/include/currents_core/{room}" for room in ("books", "sending", "delivering")),
+        *(f"tests/include/currents_core/{room}" for room in ("books", "sending", "delivering", "finding")),
         "tests/simulation/test_simulation.py::test_every_promise_is_kept_in_every_history[0]",
     ],
     without=[
