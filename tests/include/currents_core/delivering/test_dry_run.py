@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 from collections import Counter
 
+import pytest
+
 from currents_core.books.account import CLAIM_CHECKS, Account, Counts
 from currents_core.delivering.dry_run import Forecast, total_forecast
 from currents_core.entry import Entry, entry_size
@@ -58,6 +60,19 @@ def test_forecasts_travel_and_add_up() -> None:
         "personal_data": {},
         "samples": [{"a": 1}, {"a": 2}, {"a": 1}],
     }
+
+
+@pytest.mark.parametrize(
+    ("budget", "minutes"),
+    [
+        ({"requests_per_second": 2}, 100.0),
+        ({"requests_per_second": 2, "entries_per_second": 10}, 100.0),
+        ({"requests_per_second": 2, "entries_per_second": 5}, 200.0),
+    ],
+)
+def test_the_time_is_that_of_the_rate_that_is_reached_first(budget: dict[str, float], minutes: float) -> None:
+    found = Forecast(events=30_000, requests=6_000).report(connector(budget=budget), 0.5)
+    assert found["minutes_at_the_budget"] == minutes
 
 
 def test_nothing_to_send_is_a_forecast_too() -> None:

@@ -9,12 +9,14 @@ from typing import IO
 import pytest
 
 from currents_aws.memory import MemoryObjects
+from currents_core.books.ledger import Held
 from currents_core.delivering import fetch as fetch_module
 from currents_core.delivering.fetch import Fetcher
+from currents_core.delivering.open_slice import OpenSlice
 from currents_core.delivering.take import Taker
 from currents_core.errors import StoppedError, TransientError
-from currents_core.file_key import SourceFile, by_slice
-from tests.tools.house import OPEN, House, table
+from currents_core.file_key import Slice, SourceFile, by_slice
+from tests.tools.house import OPEN, PURCHASE, House, table
 
 
 class Counted(MemoryObjects):
@@ -67,6 +69,28 @@ def test_a_few_files_are_fetched_ahead() -> None:
     begun = walk(house, files)
     assert begun[-1] == 20
     assert all(count <= number + 9 for number, count in enumerate(begun, 1))
+
+
+def test_files_come_while_the_next_slice_is_still_being_taken() -> None:
+    house = House()
+    files = put(house, 3)
+    slow = house.put(PURCHASE, "slow.parquet", table(["slow"]))
+    one, came = fetcher(house), Event()
+
+    class Slow(Taker):
+        def take(self, place: Slice, files: Sequence[SourceFile]) -> OpenSlice | Held:
+            assert place != slow.slice or came.wait(10), "the files before it waited for it"
+            return super().take(place, files)
+
+    one.taker = Slow(house.source, house.ledger, "me", house.crew)
+    keys = []
+    with closing(one.fetch([(files[0].slice, files), (slow.slice, [slow])])) as fetched:
+        for _, file, body in fetched:
+            if file and body:
+                body.close()
+                keys.append(file.file.key)
+                came.set()
+    assert keys == [each.key for each in (*files, slow)]
 
 
 def test_large_files_are_fetched_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
