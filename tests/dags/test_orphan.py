@@ -1,0 +1,69 @@
+"""A task whose supervisor is killed, as the kernel does when memory is short, and its next try."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import time
+import uuid
+from pathlib import Path
+
+import pytest
+
+from tests.dags.stage import HOUR, TYPES, Export, Stage
+from tests.tools.awaiting import wait_for
+from tests.tools.local_aws import local_aws
+from tests.tools.processes import is_alive, parent_of
+from tests.tools.sample import make_files
+from tests.tools.scheduler import scheduler
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(420)]
+
+# Airflow waits five minutes by default before it takes a task for dead.
+SOON_DEAD = {
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "15",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
+}
+ROWS = 1_500
+
+
+def test_a_task_whose_supervisor_is_killed_sends_no_more_and_its_next_try_sends_the_rest(
+    migrated: Path, tmp_path: Path
+) -> None:
+    shutil.copy(migrated, tmp_path / "airflow.db")
+    with local_aws() as aws:
+        bucket = f"bucket-{uuid.uuid4()}"
+        aws.client("s3").create_bucket(Bucket=bucket)
+        aws.client("events").create_event_bus(Name="events")
+        connector = {
+            "name": "orphaned",
+            "source": {"bucket": bucket, "prefix": "orphaned"},
+            "destination": {"kind": "event_bus", "name": "events", "region": "us-east-1"},
+            "state": {"bucket": bucket, "prefix": "state"},
+            "budget": {"requests_per_second": 6},
+        }
+        with scheduler(tmp_path, aws, [connector], environment=SOON_DEAD) as running:
+            export = Export(Stage(aws, bucket, running), "orphaned")
+            for file in make_files([HOUR], TYPES[:1], rows=ROWS, prefix="orphaned/"):
+                export.put_object(file.key, file.body)
+            export.dag.switch_on()
+            run = export.dag.trigger(hour=HOUR)
+            wait_for(150, lambda: len(export.accepted()) > 100)
+            [shard] = export.dag.shards(run)
+            task = int(shard["pid"])
+            os.kill(parent_of(task), signal.SIGKILL)
+            killed = time.monotonic()
+            wait_for(5, lambda: not is_alive(task))
+            time.sleep(max(0.0, killed + 3 - time.monotonic()))
+            sent = len(export.accepted())
+            assert sent < ROWS
+            time.sleep(5)
+            assert len(export.accepted()) == sent
+            assert export.dag.ended(run, 180) == "success"
+            [shard] = export.dag.shards(run)
+            assert shard["try_number"] == 2
+            log = export.dag.log(run, "deliver", 2, map_index=0)
+            assert f"resumes where it left off, skipping {sent:,} rows already sent" in log
+            assert set(export.ids().values()) == {1}
+            assert len(export.ids()) == ROWS
