@@ -98,6 +98,7 @@ def test_the_last_hour_runs_by_itself_after_its_delay_and_delivers_what_had_no_r
     # As if the last run had been four hours ago, and Airflow down since.
     books = IndexObject(S3Objects(stage.aws.client("s3"), stage.bucket), Layout("state/scheduled/"))
     books.change(lambda index: index.with_begun([hours[4]]))
+    export.stage.scheduler.client.delete("pools/currents")
     assert export.stage.scheduler.client.get("pools/currents").status_code == 404
     export.dag.switch_on()
     [run] = wait_for(60, lambda: export.dag.runs("scheduled"))
