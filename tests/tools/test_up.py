@@ -159,7 +159,8 @@ def test_an_hour_is_triggered_without_a_login_and_one_signal_ends_everything(
         assert state == "success", tasks
         assert tasks["deliver"][0] == "success", tasks
         assert "12 files" in tasks["deliver"][1]
-    assert processes_of(tmp_path)
+    family = family_of(process.pid)
+    assert len(family) > 5, "of all parts"
     process.send_signal(signal.SIGINT)
     assert process.stdout
     last_words = process.stdout.read()
@@ -167,6 +168,7 @@ def test_an_hour_is_triggered_without_a_login_and_one_signal_ends_everything(
     assert process.returncode == 0
     assert "\nStopping Airflow: waiting up to 20 s for its tasks" in last_words
     assert last_words.endswith("\nStopped.\n")
+    assert [each for each in family if Path(f"/proc/{each}").exists()] == []
     assert processes_of(tmp_path) == []
 
 
