@@ -154,8 +154,11 @@ def table(outcomes: Sequence[Outcome]) -> str:
     """The outcomes as a table of Markdown."""
     lines = ["| event | noticed after | recovered after | tries lost | repeats |", "|---|---|---|---|---|"]
     for outcome in outcomes:
-        noticed = "" if outcome.fault.noticed is None else f"{outcome.noticed:.0f} s"
-        recovered = "never" if outcome.recovered is None else f"{outcome.recovered:.0f} s"
+        noticed = "" if outcome.fault.noticed is None else _shown(outcome.noticed)
         lost = f"{outcome.lost} of {len(outcome.hit)}"
-        lines.append(f"| {outcome.fault.name} | {noticed} | {recovered} | {lost} | {outcome.repeats} |")
+        lines.append(f"| {outcome.fault.name} | {noticed} | {_shown(outcome.recovered)} | {lost} | {outcome.repeats} |")
     return "\n".join(lines)
+
+
+def _shown(seconds: float | None) -> str:
+    return "never" if seconds is None else f"{seconds:.0f} s"

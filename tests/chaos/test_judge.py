@@ -80,6 +80,8 @@ def test_the_short_form_has_faults_that_there_are_and_the_long_one_what_was_aske
 def test_the_table_has_a_line_for_each_fault() -> None:
     lines = table([outcome("task killed", noticed=1.0, recovered=40.2, hit=[1], lost=1)]).splitlines()
     assert lines[2:] == ["| task killed | 1 s | 40 s | 1 of 1 | 0 |"]
+    assert table([outcome("task killed")]).splitlines()[2:] == ["| task killed | never | never | 0 of 0 | 0 |"]
+    assert table([outcome("queue killed")]).splitlines()[2:] == ["| queue killed |  | never | 0 of 0 | 0 |"]
 
 
 def test_faults_that_kill_or_spare_say_so() -> None:
