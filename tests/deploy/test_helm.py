@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from tests.tools.airflow_env import ROOT
+from tests.tools.compose import RAW, interpolate
 
 PATH = ROOT / "deploy" / "helm" / "values.yaml"
 TEXT = PATH.read_text("utf-8")
@@ -27,6 +28,28 @@ INSTALL = (ROOT / "docs" / "install.md").read_text("utf-8")
 PODS = ["workers.celery", "workers.kubernetes", "scheduler", "apiServer", "dagProcessor", "triggerer", "statsd"]
 PODS += ["pgbouncer", "migrateDatabaseJob", "cleanup"]
 TWO_OF_THEM = ["scheduler", "apiServer"]
+
+# Settings of docker-compose.yaml that are not in the values, or have another value there, and why.
+DIFFERENT = {
+    "AIRFLOW__CORE__DAGS_FOLDER": "the chart's own",
+    "AIRFLOW__CORE__PLUGINS_FOLDER": "the wheel brings the plugin",
+    "AIRFLOW__CORE__LOAD_EXAMPLES": "the chart's own",
+    "AIRFLOW__CORE__EXECUTOR": "the chart's `executor`",
+    "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": "the chart's own",
+    "AIRFLOW__CORE__AUTH_MANAGER": "the chart's own, which is the same",
+    "AIRFLOW__CORE__FERNET_KEY": "a secret",
+    "AIRFLOW__API__SECRET_KEY": "a secret",
+    "AIRFLOW__API_AUTH__JWT_SECRET": "a secret",
+    "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "a secret",
+    "AIRFLOW__CELERY__RESULT_BACKEND": "Airflow's own: its database",
+    "AIRFLOW__CELERY__BROKER_URL": "a secret",
+    "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "the chart's probe asks the database",
+    "AIRFLOW__METRICS__STATSD_ON": "the chart's own",
+    "AIRFLOW__METRICS__STATSD_HOST": "the chart's own",
+    "AIRFLOW__METRICS__STATSD_PORT": "the chart's own",
+    "AIRFLOW__CORE__PARALLELISM": "for each of two schedulers",
+    "AIRFLOW__CELERY__WORKER_CONCURRENCY": "two workers share what one has in compose",
+}
 
 
 def value(path: str) -> Any:
@@ -123,10 +146,42 @@ def test_temporary_files_have_a_place_with_a_limit(kind: str) -> None:
     assert mebibytes(volume["emptyDir"]["sizeLimit"]) >= tasks * 3 * 256
 
 
+def settings_of_compose() -> dict[str, str]:
+    """What compose sets in Airflow's configuration where nothing is chosen in .env."""
+    environment: dict[str, str] = interpolate(RAW["x-airflow"]["environment"], {}, {})
+    return {name: text for name, text in environment.items() if name.startswith("AIRFLOW__")}
+
+
+@pytest.mark.parametrize("name", sorted(settings_of_compose().keys() - DIFFERENT))
+def test_airflow_recovers_as_it_does_in_compose(name: str) -> None:
+    _, section, key = name.lower().split("__")
+    assert str(value(f"config.{section}.{key}")) == settings_of_compose()[name]
+
+
+@pytest.mark.parametrize("name", DIFFERENT)
+def test_what_differs_from_compose_is_there_and_does_differ(name: str) -> None:
+    _, section, key = name.lower().split("__")
+    assert VALUES["config"].get(section, {}).get(key) != settings_of_compose()[name]
+
+
+def test_the_schedulers_hand_out_as_many_tasks_as_the_workers_have_slots_for() -> None:
+    config = VALUES["config"]
+    slots = value("workers.celery.replicas") * config["celery"]["worker_concurrency"]
+    assert config["core"]["parallelism"] * value("scheduler.replicas") == slots
+
+
 @pytest.mark.parametrize("kind", ["celery", "kubernetes"])
-def test_tasks_have_time_to_end_before_their_pod_is_killed(kind: str) -> None:
-    # Kubernetes' own default is 30 seconds.
-    assert VALUES["workers"][kind]["terminationGracePeriodSeconds"] >= 300
+def test_a_pod_has_as_long_to_end_as_a_worker_in_compose(kind: str) -> None:
+    assert RAW["services"]["airflow-worker"]["stop_grace_period"] == "1m"
+    assert VALUES["workers"][kind]["terminationGracePeriodSeconds"] == 60
+
+
+def test_the_signal_to_end_reaches_every_process_of_a_celery_worker() -> None:
+    # Not by a second variable of the chart's name: server-side apply, which Helm 4 uses, refuses one.
+    env, *setting, init, end, entrypoint = VALUES["workers"]["celery"]["command"]
+    assert (env, init, end, entrypoint) == ("/usr/bin/env", "/usr/bin/dumb-init", "--", "/entrypoint")
+    assert setting == ["DUMB_INIT_SETSID=1"]
+    assert "DUMB_INIT_SETSID" not in {each["name"] for each in VALUES["env"]}
 
 
 def test_logs_outlive_the_pods() -> None:
