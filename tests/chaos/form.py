@@ -32,9 +32,9 @@ LONG = Form(hours=24, types=50, rows=840, rate=900, minutes=36)
 SHORT = Form(
     hours=8,
     types=10,
-    rows=1_200,
+    rows=1_000,
     rate=200,
-    minutes=13,
+    minutes=10,
     faults=(
         "task killed",
         "worker killed",
