@@ -70,6 +70,18 @@ def test_merging_pages_is_sorting_all_of_them(pages: list[Ids], part: int) -> No
         assert sorted(read(page)) == sorted(expected.tolist())
 
 
+def test_pages_are_merged_in_parts_that_are_as_large_as_they_should_be() -> None:
+    """Memory is bounded by them."""
+    spread = np.zeros((1_000, 3), np.uint64)
+    spread[:, 0] = np.arange(1_000, dtype=np.uint64) * np.uint64(2**64 // 1_000)
+    pages = [mapped(spread[::2]), mapped(spread[1::2]), mapped(no_ids())]
+    with patch.object(id_pages, "_PART", 100):
+        sizes = [sum(stop - start for start, stop in bounds) for bounds in id_pages._parts(pages)]
+    assert len(sizes) == 10
+    assert sum(sizes) == 1_000
+    assert max(sizes) <= 102
+
+
 @given(PAGES)
 def test_a_page_is_what_was_written_in_the_order_of_the_hashes(pages: list[Ids]) -> None:
     for ids in pages:
