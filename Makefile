@@ -16,7 +16,7 @@ COMPILE := $(RUN) uv pip compile --quiet --no-emit-index-url --python-version 3.
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo up test slow browser cluster matrix fuzz chaos simulate schemas screenshots lint format \
-  bench requirements audit sbom mutants clean
+  bench requirements audit sbom mutants coverage clean
 
 help:            ## list these commands
 	@grep -E '^[a-z]+: .*##|^[a-z]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 14
@@ -82,6 +82,13 @@ format: install  ## let ruff fix and format the files
 
 bench: install   ## measure speed and memory against baselines (a quarter of an hour)
 	@$(RUN) benchmarks.results
+
+coverage: install  ## show which lines of include/ and plugins/ the quick tests of include/ do not reach
+	@mkdir -p .local/coverage
+	@$(RUN) coverage erase
+	@$(RUN) coverage run -m pytest --numprocesses 2 --dist loadfile -m "not slow" tests/include
+	@$(RUN) coverage combine --quiet
+	@$(RUN) coverage report
 
 mutants: install  ## plant MUTANTS small mistakes in the core, and show those that no test notices
 	@$(RUN) tests.tools.mutation_run 1 $(MUTANTS)
