@@ -151,7 +151,7 @@ def test_two_runs_that_write_a_manifest_at_the_same_time_both_find_room() -> Non
         def write_version(self, key: str, body: bytes, replaces: str | None) -> str:
             if self.others:
                 self.others -= 1
-                self.write(key, b"{}")
+                self.write(key, b'{"by": %d}' % self.others)
             return super().write_version(key, body, replaces)
 
     store = Busy()
