@@ -78,7 +78,9 @@ class Observer:
         if told.noticed is None and told.hit and all(_is_over(before, after) for before, after in pairs):
             told.noticed = seconds
         told.lost = sum(after.number > before.number for before, after in pairs)
-        if self._ended and all(_goes_on(before, after) for before, after in pairs) and self._moves():
+        # An orphan lives on for some seconds, and Airflow takes it for alive until it misses its beats.
+        is_known = self._fault.noticed is None or told.noticed is not None
+        if self._ended and is_known and all(_goes_on(before, after) for before, after in pairs) and self._moves():
             told.recovered = seconds
 
     def _moves(self) -> bool:

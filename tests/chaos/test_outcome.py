@@ -1,0 +1,65 @@
+"""When a fault counts as noticed and as recovered from, with a cluster that only tells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import chain, repeat
+from typing import Any
+
+import pytest
+
+from tests.chaos.faults import Fault, World
+from tests.chaos.outcome import Observer
+from tests.chaos.tries import Try
+
+FIRST = Try("path", "deliver", "classic", 1, "running", 0, "id")
+
+
+@dataclass
+class Told:
+    """Local AWS and Airflow: each look finds the next of the states, and more events than the one before."""
+
+    states: Iterator[Try]
+    accepted: int = 0
+
+    def counts(self) -> dict[str, int]:
+        self.accepted += 1
+        return {"accepted": self.accepted, "deduplicated": 0}
+
+    def now(self, before: Try) -> Try:
+        return next(self.states)
+
+
+def strike(_world: World) -> Iterator[list[Try]]:
+    yield [FIRST]
+
+
+def watch(monkeypatch: pytest.MonkeyPatch, fault: Fault, *states: Try) -> Any:
+    """What becomes of a fault, where each look takes a second."""
+    seconds = iter(range(100_000))
+    monkeypatch.setattr("tests.chaos.outcome.time.monotonic", lambda: float(next(seconds)) / 3)
+    monkeypatch.setattr("tests.chaos.outcome.time.sleep", lambda _seconds: None)
+    monkeypatch.setattr("tests.chaos.tries.Try.is_alive", True)
+    told = Told(chain(states, repeat(states[-1])))
+    return Observer(World(told, None, told, None, {}), fault).watch()  # type: ignore[arg-type]
+
+
+def test_a_try_that_only_seems_to_go_on_is_not_recovered_before_it_was_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits = replace(FIRST, state="up_for_retry")
+    again = replace(FIRST, number=2)
+    found = watch(monkeypatch, Fault("killed", strike, recovered=90, noticed=90), FIRST, FIRST, waits, waits, again)
+    assert found.noticed < found.recovered
+    assert found.lost == 1
+
+
+def test_a_try_that_goes_on_has_recovered_from_what_spares_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = watch(monkeypatch, Fault("slow", strike, recovered=90, spares=True), FIRST)
+    assert (found.noticed, found.lost) == (None, 0)
+    assert found.recovered is not None
+
+
+def test_a_new_try_that_waits_for_a_slot_has_recovered_and_an_old_one_has_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    slot = replace(FIRST, number=2, state="scheduled")
+    assert watch(monkeypatch, Fault("killed", strike, recovered=90), slot).recovered is not None
+    assert watch(monkeypatch, Fault("killed", strike, recovered=90), replace(FIRST, state="failed")).recovered is None
