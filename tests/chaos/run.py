@@ -28,7 +28,7 @@ from tests.tools.scheduler import RunningDag, Scheduler
 CONNECTORS = (CLASSIC, CUSTOM)
 WORKERS = 2
 # After the last fault, until everything has arrived.
-END_SECONDS = 45 * 60
+END_SECONDS = 25 * 60
 
 
 class ChaosError(Exception):
