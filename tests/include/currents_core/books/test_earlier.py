@@ -288,6 +288,17 @@ def test_a_row_that_was_too_large_to_be_tried_is_no_duplicate_of_itself() -> Non
     assert house.ids() == {"r2": 1}
 
 
+def test_an_id_that_went_stays_known_where_a_row_that_was_never_tried_has_it_as_well() -> None:
+    house = Before("done")
+    key = f"dead_letters/date={HOUR}/{house.file('a').id}.jsonl.gz"
+    letters = [json.loads(line) for line in gzip.decompress(house.state.contents[key]).splitlines()]
+    [untried] = [letter for letter in letters if not letter["attempts"]]
+    untried |= {"code": "oversized", "record": untried["record"] | {"id": "x"}}
+    house.state.write(key, gzip.compress(b"\n".join(json.dumps(each).encode() for each in letters)))
+    late = house.put(OPEN, "late.parquet", table(["x"], country=["US"]))
+    assert house.deliver(late) == Counts(read=1, duplicate=1)
+
+
 def test_a_crash_before_the_swap_that_follows_the_claim_leaves_all_as_it_was() -> None:
     house = Before("done")
     place = house.file("a").slice
