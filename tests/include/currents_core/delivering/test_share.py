@@ -14,6 +14,7 @@ from currents_core.delivering.share import Share
 from currents_core.errors import SetupError, TransientError
 from currents_core.ports import StoredObject
 from currents_core.sending.pacer import Pacer
+from tests.tools.awaiting import wait_for
 from tests.tools.house import OPEN, House, table
 
 LAYOUT = Layout("demo/")
@@ -72,6 +73,20 @@ def test_a_task_that_is_held_back_borrows_what_nobody_else_wants() -> None:
     with sharing:
         wait_for_share(pacer, 0.25)
         wait_for_share(pacer, 1.0)
+
+
+def test_a_task_that_has_sent_much_and_now_sends_little_gives_back_what_it_borrowed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(share, "_LOOK_SECONDS", 0.02)
+    store = MemoryObjects("state")
+    pacer, sharing = shared(store)
+    with sharing:
+        wait_for_share(pacer, 1.0)
+        while pacer.take(1_000) > 0:
+            time.sleep(0.0005)
+        wait_for(10, lambda: [key for key in list(store.contents) if key.endswith("-250000-250000")])
+        assert pacer.share == 0.25
 
 
 @pytest.mark.parametrize("what", ["list", "write"])
