@@ -25,7 +25,7 @@ from currents_core.books.pages import PageMissingError
 from currents_core.errors import FencedError, TransientError
 from currents_core.file_key import Slice
 from currents_core.finding.discover import look, with_letters
-from currents_core.ports import SENT, Invalid
+from currents_core.ports import SENT, Invalid, Version
 from currents_core.setup.run_request import RunRequest
 from tests.tools.house import HOUR, NOW, OPEN, PURCHASE, House, table
 
@@ -360,6 +360,25 @@ def test_a_page_that_is_missing_is_a_fault() -> None:
     house.state.delete(pages[0])
     with pytest.raises(PageMissingError):
         house.compaction.compact(DATE)
+
+
+def test_a_page_that_the_index_of_a_day_still_names_and_that_is_missing_is_a_fault() -> None:
+    class Asked(MemoryObjects):
+        """A bucket whose indexes are not asked for again and again."""
+
+        looks = 0
+
+        def read_version(self, key: str) -> Version | None:
+            self.looks += 1
+            assert self.looks <= 2, "the same index names the same pages"
+            return super().read_version(key)
+
+    house = Day()
+    house.compact()
+    page = next(key for key in house.state.contents if key.endswith(".files"))
+    left = {key: body for key, body in house.state.contents.items() if key != page}
+    with pytest.raises(PageMissingError, match=page):
+        Days(Asked("state", left), Layout(), house.crew).heads(HOUR)
 
 
 def test_a_late_manifest_wins_until_it_is_taken_in() -> None:
