@@ -5,11 +5,11 @@ from tempfile import TemporaryFile
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from currents_core.books import id_streams
-from currents_core.books.id_pages import IdPage, Ids, placed, sorted_ids
+from currents_core.books.id_pages import IdPage, Ids, page_of, placed, sorted_ids
 from currents_core.books.id_search import places_in
 from currents_core.books.id_streams import Source, mapped, mask_of, merged, write_page, written_pages
 from currents_core.file_key import Slice
@@ -89,6 +89,17 @@ def test_an_id_is_found_in_a_large_page_by_a_few_small_requests() -> None:
         asked.clear()
         assert places_in(read_part, len(hashes), prints + np.uint64(1), (0, 2**64 - 1)) == []
         assert len(asked) == 1
+
+
+@given(st.dictionaries(st.integers(0, 2**64 - 1), st.integers(1, 500), min_size=1, max_size=4))
+@example({0: 60, 1: 140})
+def test_all_places_of_an_id_are_found_however_unevenly_hashes_are_spread(numbers: dict[int, int]) -> None:
+    hashes = np.array([each for each, number in sorted(numbers.items()) for _ in range(number)], np.uint64)
+    body = page_of(placed(np.column_stack((hashes, hashes)), 1, range(len(hashes))))
+    for wanted in numbers:
+        prints = np.array([[wanted, wanted]], np.uint64)
+        found = places_in(lambda start, size: body[start : start + size], len(hashes), prints, (0, 2**64 - 1))
+        assert found == [(1, int(row)) for row in np.flatnonzero(hashes == np.uint64(wanted))]
 
 
 def test_memory_is_bounded_whatever_the_number_of_ids(monkeypatch: pytest.MonkeyPatch) -> None:
