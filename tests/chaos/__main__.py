@@ -5,21 +5,29 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 
+from tests.chaos.faults import FAULTS
 from tests.chaos.form import LONG, SHORT
 from tests.chaos.run import run, table
+
+
+def parsed(words: Sequence[str]) -> argparse.Namespace:
+    """What was asked for. A fault that there is not would never strike, so it is refused."""
+    parser = argparse.ArgumentParser(description="An export while one fault after the other strikes the cluster")
+    parser.add_argument("--short", action="store_true", help="fewer hours and faults, in a quarter of an hour")
+    parser.add_argument("--seed", type=int, default=1, help="decides the order of the faults, and whom they strike")
+    names = [fault.name for fault in FAULTS]
+    parser.add_argument("--only", nargs="+", choices=names, metavar="FAULT", help=f"of {', '.join(names)}", default=())
+    return parser.parse_args(words)
 
 
 def main() -> int:
     """Plays it; a signal ends it in good order."""
     for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(sign, signal.default_int_handler)
-    parser = argparse.ArgumentParser(description="An export while one fault after the other strikes the cluster")
-    parser.add_argument("--short", action="store_true", help="fewer hours and faults, in a quarter of an hour")
-    parser.add_argument("--seed", type=int, default=1, help="decides the order of the faults, and whom they strike")
-    parser.add_argument("--only", nargs="*", metavar="FAULT", help="the faults that strike", default=())
-    told = parser.parse_args()
+    told = parsed(sys.argv[1:])
     form = SHORT if told.short else LONG
     outcomes, complaints = run(replace(form, faults=told.only or form.faults), told.seed)
     print(f"\n{table(outcomes)}\n")

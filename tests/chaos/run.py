@@ -31,10 +31,6 @@ WORKERS = 2
 END_SECONDS = 25 * 60
 
 
-class ChaosError(Exception):
-    """The suite can't go on; the message says why."""
-
-
 def run(form: Form, seed: int) -> tuple[list[Outcome], list[str]]:
     """Plays it, and returns what became of each fault, and everything that is wrong at the end."""
     rng = random.Random(seed)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.chaos.__main__ import parsed
 from tests.chaos.faults import FAULTS, Fault
 from tests.chaos.form import LONG, SHORT
 from tests.chaos.judge import arrived, assign, of_events, of_leftovers
@@ -89,3 +90,10 @@ def test_faults_that_kill_or_spare_say_so() -> None:
         return fault.kills and fault.spares
 
     assert not any(of(fault) for fault in FAULTS)
+
+
+def test_a_misspelt_fault_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert parsed(["--only", "task killed"]).only == ["task killed"]
+    with pytest.raises(SystemExit):
+        parsed(["--only", "task kiled"])
+    assert "task kiled" in capsys.readouterr().err
