@@ -28,9 +28,10 @@ ANSWER, PARTNER_ANSWER = (
     f'{{"FailedEntryCount":0,"Entries":[{",".join([_EVENT] * entries)}]}}' for entries in (ENTRIES, PARTNER_ENTRIES)
 )
 ACTIVE = '{"PartnerEventSourceAccounts":[{"Account":"123456789012","CreationTime":1,"State":"ACTIVE"}]}'
+BUS = '{"Name":"bus","Arn":"arn:aws:events:us-east-1:123456789012:event-bus/bus"}'
 _PUBLISHED = {"EventId": "11710aed-b79e-4468-a20b-bb3c0c3b4860", "SequenceNumber": "1", "SuccessCode": "PUBLISHED"}
 CUSTOM_ANSWER = cbor2.dumps({"FailedEntryCount": 0, "Entries": [_PUBLISHED] * CUSTOM_ENTRIES})
-START_SECONDS = 10
+START_SECONDS = 60
 
 _CONFIG = """
 daemon off;
@@ -54,6 +55,7 @@ http {{
         default '{answer}';
         AWSEvents.PutPartnerEvents '{partner_answer}';
         AWSEvents.ListPartnerEventSourceAccounts '{active}';
+        AWSEvents.DescribeEventBus '{bus}';
     }}
     server {{
         listen 127.0.0.1:{port}{tls};
@@ -72,10 +74,11 @@ _TLS = """ ssl;
 
 @dataclass(frozen=True)
 class Sink:
-    """A running sink: its address, and the certificate to trust, empty where it speaks plain HTTP."""
+    """A running sink: its address and process, and the certificate to trust, empty where it speaks plain HTTP."""
 
     url: str
     certificate: str = ""
+    process: int = 0
 
 
 @contextmanager
@@ -85,7 +88,7 @@ def sink(*, tls: bool = False) -> Iterator[Sink]:
     if not nginx:
         sys.exit("nginx is needed to take the requests: install it, such as by `apt-get install nginx-light`")
     with TemporaryDirectory() as name:
-        folder, port = Path(name), _free_port()
+        folder, port = Path(name), free_port()
         if tls:
             _make_certificate(folder)
         secure = _TLS.format(folder=folder) if tls else ""
@@ -93,30 +96,36 @@ def sink(*, tls: bool = False) -> Iterator[Sink]:
         # nginx reads it as another user, if it is started by root.
         folder.chmod(0o755)
         (folder / "custom").write_bytes(CUSTOM_ANSWER)
-        answers = {"answer": ANSWER, "partner_answer": PARTNER_ANSWER, "active": ACTIVE}
+        answers = {"answer": ANSWER, "partner_answer": PARTNER_ANSWER, "active": ACTIVE, "bus": BUS}
         config.write_text(_CONFIG.format(folder=folder, port=port, tls=secure, **answers))
-        with _running([nginx, "-p", name, "-e", f"{name}/error.log", "-c", str(config)], port):
+        with running([nginx, "-p", name, "-e", f"{name}/error.log", "-c", str(config)], port) as process:
             yield (
-                Sink(f"https://localhost:{port}", f"{name}/certificate.pem")
+                Sink(f"https://localhost:{port}", f"{name}/certificate.pem", process)
                 if tls
-                else Sink(f"http://127.0.0.1:{port}")
+                else Sink(f"http://127.0.0.1:{port}", process=process)
             )
 
 
 @contextmanager
 def delayed(seconds: float) -> Iterator[Sink]:
     """A sink that answers ``seconds`` after it has read a request."""
-    port = _free_port()
-    with _running([sys.executable, "-m", "benchmarks.sink", "--port", str(port), "--seconds", str(seconds)], port):
-        yield Sink(f"http://127.0.0.1:{port}")
+    port = free_port()
+    with running(
+        [sys.executable, "-m", "benchmarks.sink", "--port", str(port), "--seconds", str(seconds)], port
+    ) as process:
+        yield Sink(f"http://127.0.0.1:{port}", process=process)
 
 
 @contextmanager
-def _running(command: list[str], port: int) -> Iterator[None]:
+def running(command: list[str], port: int) -> Iterator[int]:
+    """A server in a process of its own, until the end of the block. Exits where it does not listen in time.
+
+    Yields the number of its process.
+    """
     process = subprocess.Popen(command)
     try:
         _wait_for(port, process)
-        yield
+        yield process.pid
     finally:
         process.terminate()
         process.wait(START_SECONDS)
@@ -131,7 +140,8 @@ def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
     sys.exit(f"{process.args!r} did not start within {START_SECONDS} seconds")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         return int(taken.getsockname()[1])
 

@@ -28,12 +28,20 @@ class Tasks:
         """Exports an hour. Days count as quiet at once, so that a scheduled run compacts those before its window."""
         request = run_request(params, hour, self.connector, is_scheduled=is_scheduled)
         parts = self._parts(request)
+        plans = self.discover(parts)
+        results = [self.deliver(plan, parts) for plan in plans]
+        parts.compaction.quiet = -1.0
+        return self.reconcile(plans, results, parts)
+
+    def discover(self, parts: RunParts) -> list[Plan]:
+        """Plans the run."""
         discover = CurrentsDiscoverOperator(task_id="discover", connector=self.connector.name)
-        plans = discover.run_step(self._context("discover"), parts)
-        results = [self._deliver(plan, parts) for plan in plans]
+        return discover.run_step(self._context("discover"), parts)
+
+    def reconcile(self, plans: list[Plan], results: list[Any], parts: RunParts) -> Any:
+        """Closes the run."""
         with self._dag():
             reconcile = CurrentsReconcileOperator(task_id="reconcile", connector=self.connector.name, plans=plans)
-        parts.compaction.quiet = -1.0
         return reconcile.run_step(self._context("reconcile", results), parts)
 
     def redrive(self, hour: str) -> Any:
@@ -42,12 +50,13 @@ class Tasks:
         parts = self._parts(request)
         select = CurrentsSelectLettersOperator(task_id="select", connector=self.connector.name)
         plans = select.run_step(self._context("select"), parts)
-        results = [self._deliver(plan, parts) for plan in plans]
+        results = [self.deliver(plan, parts) for plan in plans]
         with self._dag():
             conclude = CurrentsConcludeRedriveOperator(task_id="conclude", connector=self.connector.name, plans=plans)
         return conclude.run_step(self._context("conclude", results), parts)
 
-    def _deliver(self, plan: Plan, parts: RunParts) -> Any:
+    def deliver(self, plan: Plan, parts: RunParts) -> Any:
+        """Delivers a shard, or sends its dead letters again."""
         deliver = CurrentsToEventBridgeOperator(task_id="deliver", connector=self.connector.name, shard=plan)
         try:
             return deliver.run_step(self._context("deliver"), parts)
