@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import os
-import platform
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
-from datetime import UTC, datetime
-from importlib.metadata import version
-from pathlib import Path
+
+from benchmarks.sections import RESULTS, kept, machine, section
 
 BENCHMARKS = ("encode", "memory", "hostile", "encoders", "imports", "state", "send", "export")
-PACKAGES = ("apache-airflow", "awscrt", "boto3", "datafusion", "orjson", "pandas", "pyarrow")
-RESULTS = Path(__file__).parent / "RESULTS.md"
 # Programs that the sinks run, and the Debian package of each.
 PROGRAMS = {"nginx": "nginx-light", "openssl": "openssl"}
 
@@ -32,9 +28,9 @@ def main() -> None:
         environment = {**os.environ, "COLUMNS": "120"}
         printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout
         print(printed, flush=True)
-        table = "\n".join(line.rstrip() for line in printed.splitlines() if line.strip())
-        parts.append(f"## `python -m benchmarks.{name}`\n```\n{table}\n```\n")
-    RESULTS.write_text("\n".join(parts))
+        parts.append(section(f"python -m benchmarks.{name}", printed))
+    others = kept(RESULTS.read_text("utf-8"), (f"python -m benchmarks.{name}" for name in BENCHMARKS))
+    RESULTS.write_text("\n".join([*parts, *([others] if others else ())]), "utf-8")
 
 
 def _missing(programs: Iterable[str]) -> list[str]:
@@ -44,14 +40,11 @@ def _missing(programs: Iterable[str]) -> list[str]:
 
 
 def _head() -> str:
-    gigabytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     return (
         "# Results\n"
         "Written by `make bench`: every figure beside its baseline, of the same run. Absolute figures are those of the "
         "machine.\n\n"
-        f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, {gigabytes:.0f} GiB, Python "
-        f"{platform.python_version()}, {versions}.\n"
+        f"{machine()}\n"
     )
 
 
