@@ -16,7 +16,7 @@ COMPILE := $(RUN) uv pip compile --quiet --no-emit-index-url --python-version 3.
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo up test slow browser cluster matrix fuzz chaos simulate schemas screenshots lint format \
-  bench requirements audit sbom mutants coverage clean
+  bench requirements audit sbom mutants coverage scale clean
 
 help:            ## list these commands
 	@grep -E '^[a-z]+: .*##|^[a-z]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 14
@@ -92,6 +92,8 @@ coverage: install  ## show which lines of include/ and plugins/ the quick tests 
 
 mutants: install  ## plant MUTANTS small mistakes in the core, and show those that no test notices
 	@$(RUN) tests.tools.mutation_run 1 $(MUTANTS)
+scale: install   ## measure how cost grows with workers, files, rows and hours (an hour)
+	@$(RUN) benchmarks.scale
 
 # Versions stay as they are where the ranges allow it: to move one, delete its line from the lock first.
 requirements: install  ## compile the locks from requirements.txt and pyproject.toml

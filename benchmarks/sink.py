@@ -1,4 +1,4 @@
-"""Local EventBridges that take everything: nginx with a canned answer, and one that answers after a while.
+"""Local EventBridges that take everything: nginx with canned answers, and one that answers after a while.
 
 Sending is what is measured, so they have to be cheaper than any sender. nginx can't wait; the one that does is a small
 server on asyncio. Both run in processes of their own and end with the block that started them.
@@ -23,12 +23,22 @@ from typing import cast
 import cbor2
 
 ENTRIES, PARTNER_ENTRIES, CUSTOM_ENTRIES = 10, 20, 100
-_EVENT = '{"EventId":"11710aed-b79e-4468-a20b-bb3c0c3b4860"}'
+EVENT = '{"EventId":"11710aed-b79e-4468-a20b-bb3c0c3b4860"}'
 ANSWER, PARTNER_ANSWER = (
-    f'{{"FailedEntryCount":0,"Entries":[{",".join([_EVENT] * entries)}]}}' for entries in (ENTRIES, PARTNER_ENTRIES)
+    f'{{"FailedEntryCount":0,"Entries":[{",".join([EVENT] * entries)}]}}' for entries in (ENTRIES, PARTNER_ENTRIES)
 )
-ACTIVE = '{"PartnerEventSourceAccounts":[{"Account":"123456789012","CreationTime":1,"State":"ACTIVE"}]}'
-BUS = '{"Name":"bus","Arn":"arn:aws:events:us-east-1:123456789012:event-bus/bus"}'
+# What is told before anything is sent, by the target of the question. That to STS has none.
+TOLD = {
+    "AWSEvents.ListPartnerEventSourceAccounts": (
+        '{"PartnerEventSourceAccounts":[{"Account":"123456789012","CreationTime":1,"State":"ACTIVE"}]}'
+    ),
+    "AWSEvents.DescribeEventBus": '{"Name":"bus","Arn":"arn:aws:events:us-east-1:123456789012:event-bus/bus"}',
+    "ServiceQuotasV20190624.GetServiceQuota": '{"Quota":{"Value":10000.0}}',
+    "": (
+        "<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:aws:iam::123456789012:user/benchmark</Arn>"
+        "<UserId>1</UserId><Account>123456789012</Account></GetCallerIdentityResult></GetCallerIdentityResponse>"
+    ),
+}
 _PUBLISHED = {"EventId": "11710aed-b79e-4468-a20b-bb3c0c3b4860", "SequenceNumber": "1", "SuccessCode": "PUBLISHED"}
 CUSTOM_ANSWER = cbor2.dumps({"FailedEntryCount": 0, "Entries": [_PUBLISHED] * CUSTOM_ENTRIES})
 START_SECONDS = 60
@@ -54,8 +64,7 @@ http {{
     map $http_x_amz_target $answer {{
         default '{answer}';
         AWSEvents.PutPartnerEvents '{partner_answer}';
-        AWSEvents.ListPartnerEventSourceAccounts '{active}';
-        AWSEvents.DescribeEventBus '{bus}';
+        {told}
     }}
     server {{
         listen 127.0.0.1:{port}{tls};
@@ -96,7 +105,8 @@ def sink(*, tls: bool = False) -> Iterator[Sink]:
         # nginx reads it as another user, if it is started by root.
         folder.chmod(0o755)
         (folder / "custom").write_bytes(CUSTOM_ANSWER)
-        answers = {"answer": ANSWER, "partner_answer": PARTNER_ANSWER, "active": ACTIVE, "bus": BUS}
+        told = " ".join(f"'{target}' '{answer}';" for target, answer in TOLD.items())
+        answers = {"answer": ANSWER, "partner_answer": PARTNER_ANSWER, "told": told}
         config.write_text(_CONFIG.format(folder=folder, port=port, tls=secure, **answers))
         with running([nginx, "-p", name, "-e", f"{name}/error.log", "-c", str(config)], port) as process:
             yield (

@@ -1,7 +1,8 @@
 """A local S3 that is cheap enough to be left out of account: buckets in memory behind as much of S3's API as is used.
 
 It runs in a process of its own, counts the requests, and can be filled with many small files without a request for
-each. moto answers some 250 requests a second; this one several thousand.
+each. moto answers some 250 requests a second; this one several thousand. It takes events as well: other than nginx, it
+answers for as many entries as a request has.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import uvicorn
 
-from benchmarks.sink import free_port, running
+from benchmarks.sink import EVENT, TOLD, free_port, running
 from currents_aws.memory import MemoryObjects
 from currents_core.errors import ConflictError
 from tests.tools.sample import make_rows
@@ -79,6 +80,10 @@ class LocalStore:
     def fill(self, fill: Fill) -> None:
         """Puts files, which counts as no request."""
         self._ask("POST", "/_fill", json.dumps(asdict(fill)))
+
+    def put(self, bucket: str, key: str, body: bytes) -> None:
+        """Puts one file."""
+        httpx.put(f"{self.url}/{bucket}/{key}", content=body, trust_env=False, timeout=300).raise_for_status()
 
     def counts(self) -> Counter[str]:
         """The requests so far: LIST, GET (and HEAD), PUT, DELETE."""
@@ -149,7 +154,12 @@ class Buckets:
             body += part.get("body", b"")
             more = part.get("more_body", False)
         path = scope["raw_path"].decode()
-        answer = self._own(path, bytes(body)) if path.startswith("/_") else await self._of_s3(scope, path, bytes(body))
+        if path == "/":
+            answer = _taken(scope, body)
+        elif path.startswith("/_"):
+            answer = self._own(path, bytes(body))
+        else:
+            answer = await self._of_s3(scope, path, bytes(body))
         headers = [("content-length", str(len(answer.body))), ("date", _http_date(0.0)), *answer.headers]
         encoded = [(name.encode(), value.encode()) for name, value in headers]
         await send({"type": "http.response.start", "status": answer.status, "headers": encoded})
@@ -178,6 +188,16 @@ class Buckets:
         if request.kind == LISTING:
             return _folders(objects, request) if "delimiter" in request.query else _listed(objects, request)
         return {"GET": _read, "HEAD": _read, "PUT": _write, "DELETE": _delete}[request.method](objects, request)
+
+
+def _taken(scope: Any, body: bytearray) -> Answer:
+    """What EventBridge, STS and Service Quotas would answer."""
+    target = dict(scope["headers"]).get(b"x-amz-target", b"").decode()
+    if target in TOLD:
+        return Answer(body=TOLD[target].encode())
+    # Within a detail, a quotation mark before a colon is escaped.
+    results = ",".join([EVENT] * body.count(b'"DetailType":'))
+    return Answer(body=f'{{"FailedEntryCount":0,"Entries":[{results}]}}'.encode())
 
 
 def _read(objects: MemoryObjects, request: Request) -> Answer:
