@@ -52,7 +52,7 @@ class Sizes:
     types: int = 3
     window_types: int = 94
     airflow: int = 24
-    timeout: float = 1_800
+    timeout: float = 3_600
 
 
 FULL = Sizes()

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.scale_run import EVENT_TYPE, PREFIX, SOURCE, Asked, Figures, World, hours_before
-from benchmarks.sink import sink
+from benchmarks.sink import counting
 from benchmarks.store import store
 from currents_core.catalog import catalog
 from tests.tools.sample import make_rows
@@ -40,8 +40,8 @@ def files_in_an_hour(counts: Sequence[int], timeout: float, seconds: float = 0.0
 def large_files(rows: Sequence[int], timeout: float) -> Iterator[tuple[int, float, Figures]]:
     """One Parquet file of so many rows, and its megabytes."""
     for count in rows:
-        # nginx, as the store would be what all waits for.
-        with store() as running, sink() as where:
+        # A sink of its own, as the store would be what all waits for.
+        with store() as running, counting() as where:
             world, [hour] = World(running, where.url, timeout), hours_before(1)
             body = _large_file(hour, count)
             running.put(SOURCE, f"{PREFIX}event_type={EVENT_TYPE}/date={hour}/large.parquet", body)

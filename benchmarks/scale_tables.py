@@ -125,7 +125,7 @@ def _requests(figures: Figures, hours: int) -> list[str]:
 def of_empty_hour(figures: Figures, types: int) -> Table:
     """What an hour without files costs, step by step."""
     columns = ("step", "seconds", "CPU s", "S3 requests", "read", "written", "listed")
-    title = f"A scheduled hour without files, after 72 hours of {types} event types; {figures.tasks} tasks"
+    title = f"An hour without files after 72 full ones, {types} types: {figures.tasks} tasks"
     table = _table(title, *columns)
     for name, step in {**figures.steps, "all": figures.total}.items():
         kinds = (f"{step.requests.get(kind, 0):,}" for kind in ("GET", "PUT", "LIST"))

@@ -13,9 +13,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import cast
@@ -127,6 +128,14 @@ def delayed(seconds: float) -> Iterator[Sink]:
 
 
 @contextmanager
+def counting() -> Iterator[Sink]:
+    """A sink of classic buses that answers for as many entries as a request has: nginx can't, delayed ones don't."""
+    port = free_port()
+    with running([sys.executable, "-m", "benchmarks.sink", "--port", str(port), "--counts"], port) as process:
+        yield Sink(f"http://127.0.0.1:{port}", process=process)
+
+
+@contextmanager
 def running(command: list[str], port: int) -> Iterator[int]:
     """A server in a process of its own, until the end of the block. Exits where it does not listen in time.
 
@@ -191,20 +200,59 @@ class Late(asyncio.Protocol):
             asyncio.get_running_loop().call_later(self._seconds, self._transport.write, self._answer)
 
 
-async def serve(port: int, seconds: float) -> None:
+class Counting(asyncio.Protocol):
+    """Reads requests one after another, and answers each at once, for as many entries as it has."""
+
+    def __init__(self) -> None:
+        self._read = bytearray()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keeps the connection."""
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Answers a request once it is whole; senders here wait for an answer before they send the next."""
+        self._read += data
+        end = self._read.find(b"\r\n\r\n") + 4
+        if end < 4:
+            return
+        lines = (line.lower().partition(b": ") for line in bytes(self._read[:end]).split(b"\r\n"))
+        head = {name: value for name, _, value in lines}
+        if len(self._read) - end < int(head.get(b"content-length", b"0")):
+            return
+        body = taken(head.get(b"x-amz-target", b"").decode(), self._read[end:])
+        self._read.clear()
+        self._transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+
+
+_TOLD = {target.lower(): answer.encode() for target, answer in TOLD.items()}
+
+
+def taken(target: str, body: bytes | bytearray) -> bytes:
+    """What EventBridge, STS and Service Quotas would answer to a request with this target, in whatever case."""
+    if (told := _TOLD.get(target.lower())) is not None:
+        return told
+    # Within a detail, a quotation mark before a colon is escaped.
+    results = ",".join([EVENT] * body.count(b'"DetailType":'))
+    return f'{{"FailedEntryCount":0,"Entries":[{results}]}}'.encode()
+
+
+async def serve(port: int, make: Callable[[], asyncio.Protocol]) -> None:
     """Serves until it is terminated."""
-    server = await asyncio.get_running_loop().create_server(lambda: Late(seconds), "127.0.0.1", port, backlog=512)
+    server = await asyncio.get_running_loop().create_server(make, "127.0.0.1", port, backlog=512)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="A sink that answers after a while")
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--seconds", type=float, required=True)
+    parser.add_argument("--seconds", type=float, default=0.0)
+    parser.add_argument("--counts", action="store_true", help="answer at once, for as many entries as a request has")
     arguments = parser.parse_args()
+    protocol: Callable[[], asyncio.Protocol] = Counting if arguments.counts else partial(Late, arguments.seconds)
     try:
         import uvloop
     except ImportError:
-        asyncio.run(serve(arguments.port, arguments.seconds))
+        asyncio.run(serve(arguments.port, protocol))
     else:
-        uvloop.run(serve(arguments.port, arguments.seconds))
+        uvloop.run(serve(arguments.port, protocol))

@@ -28,7 +28,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import uvicorn
 
-from benchmarks.sink import EVENT, TOLD, free_port, running
+from benchmarks.sink import free_port, running, taken
 from currents_aws.memory import MemoryObjects
 from currents_core.errors import ConflictError
 from tests.tools.sample import make_rows
@@ -155,7 +155,8 @@ class Buckets:
             more = part.get("more_body", False)
         path = scope["raw_path"].decode()
         if path == "/":
-            answer = _taken(scope, body)
+            target = dict(scope["headers"]).get(b"x-amz-target", b"")
+            answer = Answer(body=taken(target.decode(), body))
         elif path.startswith("/_"):
             answer = self._own(path, bytes(body))
         else:
@@ -188,16 +189,6 @@ class Buckets:
         if request.kind == LISTING:
             return _folders(objects, request) if "delimiter" in request.query else _listed(objects, request)
         return {"GET": _read, "HEAD": _read, "PUT": _write, "DELETE": _delete}[request.method](objects, request)
-
-
-def _taken(scope: Any, body: bytearray) -> Answer:
-    """What EventBridge, STS and Service Quotas would answer."""
-    target = dict(scope["headers"]).get(b"x-amz-target", b"").decode()
-    if target in TOLD:
-        return Answer(body=TOLD[target].encode())
-    # Within a detail, a quotation mark before a colon is escaped.
-    results = ",".join([EVENT] * body.count(b'"DetailType":'))
-    return Answer(body=f'{{"FailedEntryCount":0,"Entries":[{results}]}}'.encode())
 
 
 def _read(objects: MemoryObjects, request: Request) -> Answer:
