@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from io import StringIO
 
+import httpx
 from rich.console import Console
 from rich.table import Table
 
@@ -30,6 +31,8 @@ from benchmarks.scale_workers import Team, measure, samples
 from benchmarks.sections import RESULTS, machine, replaced, section
 
 COMMAND = "python -m benchmarks.scale"
+# What a part may fail with.
+FAULTS = (AssertionError, RuntimeError, OSError, SystemExit, subprocess.SubprocessError, httpx.HTTPError)
 
 
 @dataclass(frozen=True)
@@ -164,7 +167,7 @@ def run(sizes: Sizes) -> Iterator[tuple[str, bool]]:
         began = time.monotonic()
         try:
             yield printed(part()), True
-        except (AssertionError, RuntimeError, OSError, SystemExit, subprocess.SubprocessError) as error:
+        except FAULTS as error:
             yield f"{name}: NOT MEASURED: {type(error).__name__}: {_first_line(error)}\n", False
         _tell(f"{name} took {time.monotonic() - began:.0f} s")
 

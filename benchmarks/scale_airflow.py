@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import yaml
 
@@ -89,7 +90,7 @@ class _Runs:
     def begin(self) -> None:
         """Lets the run of the last hour end, which Airflow starts by itself; then sees what a cluster takes at rest."""
         self.dag.switch_on()
-        wait_for(self.timeout, self._is_through)
+        self._wait_for(self._is_through)
         before, began = self._cpu(), time.monotonic()
         time.sleep(REST_SECONDS)
         self.rest = (self._cpu() - before) / (time.monotonic() - began)
@@ -111,16 +112,26 @@ class _Runs:
             found = self.dag.runs("backfill")
             return found if found and all(run["state"] in ENDED for run in found) else []
 
-        found = wait_for(self.timeout, ended)
+        found = self._wait_for(ended)
         assert [run["state"] for run in found] == ["success"] * len(hours), "a run of the backfill failed"
         return [run["dag_run_id"] for run in found]
 
     def by_hand(self, **fields: str) -> str:
         """Runs hours by hand."""
         run = self.dag.trigger(**fields)
-        state = self.dag.ended(run, self.timeout)
+        state = self._wait_for(lambda: (now := self.dag.ask("GET", f"/dagRuns/{run}")["state"]) in ENDED and now)
         assert state == "success", f"the run of {fields} ended as {state}"
         return run
+
+    def _wait_for(self, condition: Callable[[], Any]) -> Any:
+        """What the condition gives, once it is something. An API server that is busy is asked again."""
+
+        def given() -> Any:
+            with suppress(httpx.TransportError):
+                return condition()
+            return None
+
+        return wait_for(self.timeout, given)
 
     def _is_through(self) -> bool:
         runs = self.dag.runs("scheduled")
