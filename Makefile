@@ -92,6 +92,7 @@ coverage: install  ## show which lines of include/ and plugins/ the quick tests 
 
 mutants: install  ## plant MUTANTS small mistakes in the core, and show those that no test notices
 	@$(RUN) tests.tools.mutation_run 1 $(MUTANTS)
+
 scale: install   ## measure how cost grows with workers, files, rows and hours (an hour)
 	@$(RUN) benchmarks.scale
 

@@ -129,8 +129,8 @@ def _queue_killed(world: World) -> Iterator[list[Try]]:
     mains = [psutil.Process(worker.process.pid) for worker in world.cluster.workers if worker.process]
     for main in mains:
         main.suspend()
-    with suppress(AssertionError):
-        wait_for(40, lambda: world.cluster.redis.length("default"))
+    world.tries.begin_probe()
+    wait_for(60, lambda: world.cluster.redis.length("default"))
     world.cluster.redis.kill()
     for main in mains:
         main.resume()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from tests.chaos.faults import Fault, World
+from tests.chaos.faults import SILENT, Fault, World
 from tests.chaos.tries import Try
 
 GIVE_UP_SECONDS = 480.0
@@ -66,7 +66,8 @@ class Observer:
                 self._ended, self._accepted_at_end = True, _accepted(self._world)
             with suppress(httpx.HTTPError):
                 self._look(round(time.monotonic() - began, 1))
-            if self.outcome.recovered is not None:
+            # What was taken for dead would be known by then.
+            if self.outcome.recovered is not None and (not self._fault.spares or seconds > self._fault.lasts + SILENT):
                 break
             time.sleep(1)
         return self.outcome
@@ -80,8 +81,11 @@ class Observer:
         told.lost = sum(after.number > before.number for before, after in pairs)
         # An orphan lives on for some seconds, and Airflow takes it for alive until it misses its beats.
         is_known = self._fault.noticed is None or told.noticed is not None
-        if self._ended and is_known and all(_goes_on(before, after) for before, after in pairs) and self._moves():
+        if told.recovered is None and self._ended and is_known and self._goes_on(pairs):
             told.recovered = seconds
+
+    def _goes_on(self, pairs: list[tuple[Try, Try]]) -> bool:
+        return all(_goes_on(before, after) for before, after in pairs) and self._moves()
 
     def _moves(self) -> bool:
         """Whether since the end of the fault events arrived, and a task has started if they could not meanwhile."""

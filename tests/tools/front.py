@@ -56,7 +56,7 @@ class Front:
         Where the sender may not have learned of it, the line also has `"cut": true`, or `"slow": true`.
         """
         after, limit = _number(request, "after", 0), _number(request, "limit", len(self._puts.record.accepted))
-        return Response(b"".join(self._puts.record.accepted[after : after + limit]), media_type="application/x-ndjson")
+        return Response(self._puts.record.accepted.text(after, limit), media_type="application/x-ndjson")
 
     async def arrivals(self, _request: Request) -> Response:
         """Every request that puts events, as JSON lists of its monotonic time, entries, and those accepted."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from tests.tools.front_lines import Lines
 from tests.tools.front_rules import Entry, Fault
 
 Result = dict[str, str]
@@ -20,7 +21,7 @@ Result = dict[str, str]
 class Record:
     """What the front has seen.
 
-    - accepted: lines of JSON, as they are told: a fraction of what dicts take
+    - accepted: lines of JSON, as they are told
     - arrivals: of each request that puts events, its time by the monotonic clock, its entries, and those accepted
     - rejected: entries that break a rule, or that moto did not take
     - lost: entries that were taken and go nowhere: for a bus that does not exist, or a partner source without one
@@ -29,7 +30,7 @@ class Record:
     - faults: how often what befell a request, or an entry, by plan
     """
 
-    accepted: list[bytes] = field(default_factory=list)
+    accepted: Lines = field(default_factory=Lines)
     arrivals: list[list[float]] = field(default_factory=list)
     requests: int = 0
     rejected: int = 0
