@@ -108,9 +108,19 @@ def test_no_task_waits_in_a_pool_before_a_scheduler_that_makes_it_has_started_th
         run(conf={"hour": HOUR}),
         run(conf={"hour": HOUR, "until": HOUR}),
         run(conf={"hour": HOUR, "until": None}),
+        run(key=HOUR, conf={"until": HOUR}),
+        run(key=HOUR, conf={"hour": LATER, "until": HOUR}),
         None,
     ],
-    ids=["scheduled", "an hour", "an hour as a stretch", "an empty field", "no run yet"],
+    ids=[
+        "scheduled",
+        "an hour",
+        "an hour as a stretch",
+        "an empty field",
+        "a partition as a stretch",
+        "a partition beside an hour",
+        "no run yet",
+    ],
 )
 def test_an_hour_stays_in_the_pool_of_live_hours(dag_run: Any) -> None:
     assert moved(dag_run)[0] == POOL
@@ -129,6 +139,21 @@ def test_the_places_in_the_queue() -> None:
     assert len(set(weights)) == len(weights)
     assert [priority_weight(by_hand(hour)) for hour in hours] == [priority_weight(live(hour)) for hour in hours]
     assert [priority_weight(stretch(hour)) for hour in hours] == [priority_weight(backfill(hour)) for hour in hours]
+
+
+def test_a_run_has_the_place_of_its_data_interval_and_one_without_any_hour_keeps_what_it_has() -> None:
+    starts = datetime(2026, 11, 23, 8, 59, tzinfo=UTC)
+    assert moved(run(starts=starts))[1] == priority_weight(live(HOUR))
+    assert moved(run())[1] == 100
+    assert moved(run("backfill", "no hour"))[1] == 100
+
+
+@given(HOURS, HOURS, st.sampled_from([backfill, stretch]))
+def test_any_redrive_goes_before_any_backfill(hour: str, other: str, kind: Any) -> None:
+    first, behind = priority_weight(redrive(hour)), priority_weight(kind(other))
+    assert first is not None
+    assert behind is not None
+    assert first > behind
 
 
 @given(HOURS, HOURS, st.sampled_from(OVER), st.sampled_from([live, by_hand]))
