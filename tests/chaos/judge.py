@@ -104,6 +104,8 @@ def of_leftovers(disks: Iterable[Path], orphans: Sequence[str]) -> Iterator[str]
     """What was left on disks, and processes whose parents are gone."""
     for disk in disks:
         for path in disk.rglob("*"):
-            yield f"left: {path}"
+            # A Celery worker that is killed leaves a folder of Python's multiprocessing, which nothing is in.
+            if not path.name.startswith("pymp-") or any(path.iterdir()):
+                yield f"left: {path}"
     for orphan in orphans:
         yield f"an orphan runs: {orphan}"

@@ -34,16 +34,23 @@ class Outcome:
     def complaints(self, rate: float) -> Iterator[str]:
         """What is not within its bounds; ``rate`` is the most that a connector may send in a second."""
         name, fault = self.fault.name, self.fault
-        if self.recovered is None or self.recovered > fault.recovered:
-            yield f"{name}: recovered after {self.recovered} s, allowed are {fault.recovered:.0f}"
+        # The bounds are for first tries; each that a task has lost before doubles the delay of the next.
+        allowed = fault.recovered + max((delay(each.number) for each in self.hit), default=0) - delay(1)
+        if self.recovered is None or self.recovered > allowed:
+            yield f"{name}: recovered after {self.recovered} s, allowed are {allowed:.0f}"
         if fault.noticed is not None and (self.noticed is None or self.noticed > fault.noticed):
             yield f"{name}: noticed after {self.noticed} s, allowed are {fault.noticed:.0f}"
         if fault.spares and self.lost:
             yield f"{name}: {self.lost} of {len(self.hit)} tries lost, where none may be"
         # Every try that was killed may repeat a second's worth.
-        allowed = rate * max(1, len(self.hit)) if fault.kills else 0
-        if self.repeats > allowed:
-            yield f"{name}: {self.repeats} events repeated, allowed are {allowed:.0f}"
+        most = rate * max(1, len(self.hit)) if fault.kills else 0
+        if self.repeats > most:
+            yield f"{name}: {self.repeats} events repeated, allowed are {most:.0f}"
+
+
+def delay(number: int) -> float:
+    """The seconds that Airflow waits after a try of this number, by `TASK_DEFAULTS` of the operators."""
+    return float(min(30 * 2 ** (number - 1), 600))
 
 
 class Observer:

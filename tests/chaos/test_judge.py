@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from currents_airflow.operators.base import TASK_DEFAULTS
 from tests.chaos.__main__ import parsed
 from tests.chaos.faults import FAULTS, Fault
 from tests.chaos.form import LONG, SHORT
 from tests.chaos.judge import arrived, assign, of_events, of_leftovers
-from tests.chaos.outcome import Outcome
+from tests.chaos.outcome import Outcome, delay
 from tests.chaos.run import table
+from tests.chaos.tries import Try
 
+FIRST = Try("path", "deliver", "classic", 1, "running", 0, "id")
 EVERY = {fault.name: fault for fault in FAULTS}
 
 
@@ -59,7 +63,9 @@ def test_what_a_cut_connection_hid_is_no_repeat_and_nothing_that_a_bus_had_befor
         (outcome("task killed", noticed=5, recovered=500), "recovered after 500 s"),
         (outcome("task killed", noticed=5), "recovered after None s"),
         (outcome("task killed", recovered=50), "noticed after None s"),
-        (outcome("scheduler killed", recovered=50, hit=[1, 2], lost=1), "1 of 2 tries lost"),
+        (outcome("scheduler killed", recovered=50, hit=[FIRST, FIRST], lost=1), "1 of 2 tries lost"),
+        (outcome("task killed", noticed=5, recovered=119, hit=[FIRST]), "recovered after 119 s, allowed are 90"),
+        (outcome("task killed", noticed=5, recovered=119, hit=[FIRST, replace(FIRST, number=2)]), None),
     ],
 )
 def test_an_outcome_beyond_its_bounds_is_told(found: Outcome, complaint: str | None) -> None:
@@ -68,6 +74,8 @@ def test_an_outcome_beyond_its_bounds_is_told(found: Outcome, complaint: str | N
 
 
 def test_what_is_left_is_told(tmp_path: Path) -> None:
+    assert list(of_leftovers([tmp_path], [])) == []
+    (tmp_path / "pymp-1").mkdir()
     assert list(of_leftovers([tmp_path], [])) == []
     (tmp_path / "part").touch()
     assert list(of_leftovers([tmp_path], ["sleep 60"])) == [f"left: {tmp_path / 'part'}", "an orphan runs: sleep 60"]
@@ -79,7 +87,7 @@ def test_the_short_form_has_faults_that_there_are_and_the_long_one_what_was_aske
 
 
 def test_the_table_has_a_line_for_each_fault() -> None:
-    lines = table([outcome("task killed", noticed=1.0, recovered=40.2, hit=[1], lost=1)]).splitlines()
+    lines = table([outcome("task killed", noticed=1.0, recovered=40.2, hit=[FIRST], lost=1)]).splitlines()
     assert lines[2:] == ["| task killed | 1 s | 40 s | 1 of 1 | 0 |"]
     assert table([outcome("task killed")]).splitlines()[2:] == ["| task killed | never | never | 0 of 0 | 0 |"]
     assert table([outcome("queue killed")]).splitlines()[2:] == ["| queue killed |  | never | 0 of 0 | 0 |"]
@@ -97,3 +105,10 @@ def test_a_misspelt_fault_is_refused(capsys: pytest.CaptureFixture[str]) -> None
     with pytest.raises(SystemExit):
         parsed(["--only", "task kiled"])
     assert "task kiled" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 9])
+def test_the_delays_of_retries_are_those_of_the_operators(number: int) -> None:
+    told: dict[str, Any] = TASK_DEFAULTS
+    waits = told["retry_delay"] * told["retry_exponential_backoff"] ** (number - 1)
+    assert delay(number) == min(waits, told["max_retry_delay"]).total_seconds()
