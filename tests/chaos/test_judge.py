@@ -64,8 +64,8 @@ def test_what_a_cut_connection_hid_is_no_repeat_and_nothing_that_a_bus_had_befor
         (outcome("task killed", noticed=5), "recovered after None s"),
         (outcome("task killed", recovered=50), "noticed after None s"),
         (outcome("scheduler killed", recovered=50, hit=[FIRST, FIRST], lost=1), "1 of 2 tries lost"),
-        (outcome("task killed", noticed=5, recovered=119, hit=[FIRST]), "recovered after 119 s, allowed are 90"),
-        (outcome("task killed", noticed=5, recovered=119, hit=[FIRST, replace(FIRST, number=2)]), None),
+        (outcome("task killed", noticed=5, recovered=149, hit=[FIRST]), "recovered after 149 s, allowed are 120"),
+        (outcome("task killed", noticed=5, recovered=149, hit=[FIRST, replace(FIRST, number=2)]), None),
     ],
 )
 def test_an_outcome_beyond_its_bounds_is_told(found: Outcome, complaint: str | None) -> None:
