@@ -194,14 +194,14 @@ def _destination_fails(world: World) -> Iterator[list[Try]]:
 # Until a try that died without a word is noticed: 75 s without a heartbeat, and up to 15 s until someone looks.
 SILENT = 90
 # A retry waits 30 s, doubled by each, and a task takes some seconds to start.
-RETRIED = 60
+RETRIED = 90
 
 FAULTS = [
     Fault("task killed", _task_killed, noticed=30, recovered=120, kills=True),
     Fault("supervisor killed", _supervisor_killed, noticed=SILENT, recovered=SILENT + RETRIED),
     Fault("worker killed", _worker_killed, noticed=SILENT, recovered=SILENT + RETRIED, kills=True),
     # It waits up to its grace period for tasks that plan or account.
-    Fault("worker stopped", _worker_stopped, noticed=75, recovered=75 + RETRIED),
+    Fault("worker stopped", _worker_stopped, noticed=75, recovered=150),
     Fault("scheduler killed", _scheduler_killed, recovered=90, spares=True, halts=True),
     Fault("queue stopped 20 s", _queue_stopped, lasts=20, recovered=120, spares=True, halts=True),
     Fault("queue killed", _queue_killed, lasts=5, recovered=120, spares=True, halts=True),
@@ -209,6 +209,6 @@ FAULTS = [
     Fault("database down 60 s", _database_down, lasts=60, recovered=150, halts=True),
     Fault("disk full", _disk_full, lasts=30, recovered=120),
     # Airflow counts the delay of a retry from the end of the try before, by the clock of the worker.
-    Fault("clock five minutes off", _clock_wrong, lasts=30, noticed=30, recovered=300 + 3 * RETRIED),
+    Fault("clock five minutes off", _clock_wrong, lasts=30, noticed=30, recovered=480),
     Fault("destination fails", _destination_fails, lasts=30, recovered=90, spares=True),
 ]
