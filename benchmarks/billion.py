@@ -23,9 +23,6 @@ CUSTOM_MILLION_KB = 0.20
 S3_READ, S3_WRITE = 0.0004 / 1_000, 0.005 / 1_000
 # Source: https://aws.amazon.com/fargate/pricing, Linux on x86: an hour of a virtual CPU, and of a GB of memory
 CPU_HOUR, GIGABYTE_HOUR = 0.04048, 0.004445
-# Events a second that one custom bus takes by default, and deliveries to targets a second of a classic one's account.
-# Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html
-CUSTOM_QUOTA, INVOCATIONS_QUOTA = 500_000, 18_750
 # Regions with each of the largest default quotas of PutEvents, and one with the smallest.
 REGIONS = ("us-east-1", "eu-central-1", "eu-west-2", "eu-north-1", "me-south-1")
 

@@ -11,7 +11,6 @@ import argparse
 import gc
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -34,8 +33,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.encode import envelope
-from benchmarks.peak import peak
 from benchmarks.sink import ENTRIES, Sink, delayed, sink
+from benchmarks.used import cpu_seconds, peak
 from currents_aws.memory import MemoryObjects
 from currents_core.books.layout import Layout
 from currents_core.books.ledger import Ledger
@@ -160,15 +159,10 @@ def child(sender: str, folder: Path, event_type: str, count: int, rate: float | 
     run = {"ours": ours, "partner": partner, "custom": custom, "stock": stock}[sender]
     run(event_type, [(folder / f"{event_type}.small").read_bytes()], None)
     body = (folder / event_type).read_bytes()
-    wall, cpu = time.perf_counter(), _cpu()
+    wall, cpu = time.perf_counter(), cpu_seconds()
     events, requests = run(event_type, [body] * count, rate)
     seconds = time.perf_counter() - wall
-    print(json.dumps([events / seconds, requests / seconds, _cpu() - cpu, peak() / 1024, events]))
-
-
-def _cpu() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
+    print(json.dumps([events / seconds, requests / seconds, cpu_seconds() - cpu, peak() / 1024, events]))
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.peak import peak
+from benchmarks.used import peak
 from currents_core.errors import CurrentsError
 from currents_core.file_key import SourceFile
 from tests.tools.airflow_env import PYTHONPATH, ROOT

@@ -16,7 +16,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.peak import peak
+from benchmarks.used import peak
 from currents_core.reading.read import read
 from currents_core.shaping.encode import encode
 from currents_core.shaping.json_text import concat

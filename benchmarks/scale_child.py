@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import resource
 import sys
 import time
 from collections.abc import Iterator
@@ -18,9 +17,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.peak import peak
 from benchmarks.scale_run import PREFIX, SOURCE, STATE, STEPS, WARM_UP, Asked, Figures, Step
 from benchmarks.store import LocalStore
+from benchmarks.used import cpu_seconds, peak
 from currents_core.setup.run_request import RunRequest, run_request
 from currents_core.setup.settings import Connector
 from tests.tools.tasks import Tasks
@@ -67,9 +66,9 @@ class TimedTasks(Tasks):
 
     @contextmanager
     def _timed(self, name: str) -> Iterator[None]:
-        before, wall, cpu = self._store.counts(), time.perf_counter(), _cpu()
+        before, wall, cpu = self._store.counts(), time.perf_counter(), cpu_seconds()
         yield
-        seconds, used = time.perf_counter() - wall, _cpu() - cpu
+        seconds, used = time.perf_counter() - wall, cpu_seconds() - cpu
         self.figures.steps[name].add(Step(seconds, used, self._store.counts() - before))
 
     def _parts(self, request: RunRequest) -> RunParts:
@@ -96,11 +95,6 @@ def connector() -> Connector:
         "budget": {"entries_per_second": 1_000_000},
     }
     return Connector.model_validate(settings)
-
-
-def _cpu() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
 
 
 def main(url: str, told: str) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -22,8 +21,8 @@ from tempfile import TemporaryDirectory
 import psutil
 
 from benchmarks.export import ENVIRONMENT, WIDE, Kind, ours
-from benchmarks.peak import peak
 from benchmarks.sink import sink
+from benchmarks.used import cpu_seconds, peak
 from tests.tools.sample import make_files
 
 SMALL_ROWS = 1_000
@@ -72,14 +71,9 @@ def child(kind: Kind, folder: Path, count: int) -> None:
     body = (folder / "large").read_bytes()
     print("ready", flush=True)
     sys.stdin.readline()
-    before = _cpu()
+    before = cpu_seconds()
     events, _ = ours(WIDE, [body] * count, None, kind=kind)
-    print(json.dumps([events, _cpu() - before, peak() / 1024]), flush=True)
-
-
-def _cpu() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
+    print(json.dumps([events, cpu_seconds() - before, peak() / 1024]), flush=True)
 
 
 @contextmanager

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -28,6 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.sink import ENTRIES, Sink, delayed, sink
+from benchmarks.used import cpu_seconds
 from currents_aws.crt_transport import CrtTransport
 from currents_aws.transport import Answer
 from currents_core.errors import CurrentsError
@@ -116,14 +116,9 @@ def child(sender: str, where: Sink) -> None:
     count = REQUESTS[sender]
     with (ours if sender == "ours" else plain)(client) as send:
         send(WARM_UP)
-        wall, cpu = time.perf_counter(), _cpu()
+        wall, cpu = time.perf_counter(), cpu_seconds()
         send(count)
-        print(json.dumps([count / (time.perf_counter() - wall), (_cpu() - cpu) / count * 1000]))
-
-
-def _cpu() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
+        print(json.dumps([count / (time.perf_counter() - wall), (cpu_seconds() - cpu) / count * 1000]))
 
 
 def measure(sender: str, where: Sink) -> Run:

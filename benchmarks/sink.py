@@ -23,6 +23,8 @@ from typing import cast
 
 import cbor2
 
+from tests.tools.up import free_port
+
 ENTRIES, PARTNER_ENTRIES, CUSTOM_ENTRIES = 10, 20, 100
 EVENT = '{"EventId":"11710aed-b79e-4468-a20b-bb3c0c3b4860"}'
 ANSWER, PARTNER_ANSWER = (
@@ -157,12 +159,6 @@ def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
             return
         time.sleep(0.02)
     sys.exit(f"{process.args!r} did not start within {START_SECONDS} seconds")
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
 
 
 def _make_certificate(folder: Path) -> None:

@@ -28,10 +28,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import uvicorn
 
-from benchmarks.sink import free_port, running, taken
+from benchmarks.sink import running, taken
 from currents_aws.memory import MemoryObjects
 from currents_core.errors import ConflictError
 from tests.tools.sample import make_rows
+from tests.tools.up import free_port
 
 PAGE = 1_000
 LISTING, READING, WRITING = "LIST", "GET", "PUT"

@@ -1,7 +1,8 @@
-"""The peak memory of the process that asks."""
+"""What the process that asks has used so far: memory at its peak, and CPU."""
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 
@@ -12,3 +13,9 @@ def peak() -> int:
     """
     status = Path("/proc/self/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0])
+
+
+def cpu_seconds() -> float:
+    """Seconds of CPU of this process."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
