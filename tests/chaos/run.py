@@ -41,7 +41,7 @@ def run(form: Form, seed: int) -> tuple[list[Outcome], list[str]]:
         connectors = stage.set()
         # Accepted is enough: no rule has to match.
         aws.set_faults(FaultPlan(hold=True))
-        disks = stack.enter_context(_disks(form))
+        disks = stack.enter_context(_disks())
         path = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="currents-chaos-"))) / "connectors.yaml"
         path.write_text(yaml.safe_dump({"connectors": connectors}))
         running = stack.enter_context(
@@ -115,17 +115,21 @@ def _settle(world: World, stage: Stage) -> None:
     deadline, told = time.monotonic() + END_SECONDS, 0.0
     while time.monotonic() < deadline:
         with suppress(httpx.HTTPError):
-            missing = [complaint for name in CONNECTORS for complaint in of_books(stage, name)]
-            if not missing and not world.tries.under_way():
+            # Reading the books takes thousands of requests, which the runs would feel.
+            if world.tries.under_way():
+                missing = ["runs are under way"]
+            else:
+                missing = [complaint for name in CONNECTORS for complaint in of_books(stage, name)]
+            if not missing:
                 return
             if time.monotonic() - told > 60:
                 told = time.monotonic()
-                _tell(f"waiting: {missing[0] if missing else 'runs are under way'}; {len(missing)} in all")
+                _tell(f"waiting: {missing[0]}; {len(missing)} in all")
         time.sleep(5)
 
 
 @contextmanager
-def _disks(form: Form) -> Iterator[Mapping[str, Path]]:
+def _disks() -> Iterator[Mapping[str, Path]]:
     """A small disk for each worker; none where mounting is not allowed."""
     with ExitStack() as stack:
         disks = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -75,9 +75,3 @@ class Stage:
             "budget": {**rate, "backfill_slots": 4},
             "schedule": {"delay_minutes": (datetime.now(UTC).minute + self.form.minutes) % 60 or 1},
         }
-
-
-def keys(aws: LocalAws, prefix: str) -> Iterator[str]:
-    """The keys of the bucket below a prefix."""
-    for page in aws.client("s3").get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix):
-        yield from (each["Key"] for each in page.get("Contents", ()))
