@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -139,15 +139,7 @@ class _Runs:
 
     def _cpu(self) -> float:
         """Seconds of CPU that the cluster has used so far, those of processes that ended among them."""
-        return sum(_used(process) for process in self._processes())
-
-    def _processes(self) -> Iterator[psutil.Process]:
-        stores = (self.running.postgres, self.running.redis)
-        for started in (*(part.process for part in self.running.parts.values()), *(each.process for each in stores)):
-            if started:
-                with suppress(psutil.Error):
-                    first = psutil.Process(started.pid)
-                    yield from (first, *first.children(recursive=True))
+        return sum(_used(process) for process in self.running.processes())
 
 
 def _used(process: psutil.Process) -> float:

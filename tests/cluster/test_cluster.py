@@ -15,10 +15,10 @@ import psutil
 import pytest
 import yaml
 
-from tests.dags.stage import Stage
+from tests.dags.stage import Stage, set_up
 from tests.dags.test_scheduling import (
+    CONNECTORS,
     export,
-    set_up,
     test_backfills_of_many_connectors_leave_live_hours_their_slots,
     test_clearing_shards_or_a_whole_run_sends_only_what_did_not_go,
     test_hours_are_backfilled_once_whichever_way,
@@ -68,7 +68,7 @@ def aws() -> Iterator[LocalAws]:
 @pytest.fixture(scope="module")
 def bucket(aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path, str]:
     """The bucket, the connectors file, and a DAG that is there once all are."""
-    name, connectors = set_up(aws)
+    name, connectors = set_up(aws, CONNECTORS)
     path = tmp_path_factory.mktemp("cluster") / "connectors.yaml"
     path.write_text(yaml.safe_dump({"connectors": connectors}))
     return name, path, f"currents_export_{connectors[-1]['name']}"
@@ -115,13 +115,8 @@ def test_every_part_is_healthy_and_a_stopped_one_is_not(running: Cluster) -> Non
 
 
 def test_it_listens_on_the_loopback_alone(running: Cluster) -> None:
-    ours = [process for part in running.parts.values() for process in part.descendants()]
-    ours += [psutil.Process(part.process.pid) for part in running.parts.values() if part.process]
-    for store in (running.postgres, running.redis):
-        assert store.process
-        ours.append(psutil.Process(store.process.pid))
     listening = set()
-    for process in ours:
+    for process in running.processes():
         with suppress(psutil.NoSuchProcess):
             found = process.net_connections("inet")
             listening |= {(each.laddr.ip, each.laddr.port) for each in found if each.status == psutil.CONN_LISTEN}

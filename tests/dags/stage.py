@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +15,26 @@ from tests.tools.scheduler import RunningDag, Scheduler
 
 TYPES = ["users.behaviors.Purchase", "users.messages.email.Open"]
 BEFORE, HOUR, AFTER = "2026-06-01-07", "2026-06-01-08", "2026-06-01-09"
+
+
+def set_up(aws: LocalAws, connectors: Mapping[str, Mapping[str, Any]]) -> tuple[str, list[dict[str, Any]]]:
+    """Makes a bucket and a bus. Returns the bucket, and the settings of connectors between the two.
+
+    ``connectors`` are the changes to the settings of each, by its name.
+    """
+    bucket, bus = f"bucket-{uuid.uuid4()}", "events"
+    aws.client("s3").create_bucket(Bucket=bucket)
+    aws.client("events").create_event_bus(Name=bus)
+    return bucket, [
+        {
+            "name": name,
+            "source": {"bucket": bucket, "prefix": name},
+            "destination": {"kind": "event_bus", "name": bus, "region": "us-east-1"},
+            "state": {"bucket": bucket, "prefix": "state"},
+            **changes,
+        }
+        for name, changes in connectors.items()
+    ]
 
 
 @dataclass

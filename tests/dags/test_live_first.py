@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +12,7 @@ import pytest
 
 from currents_airflow.policy import BACKFILL_POOL, POOL, REDRIVE_DAG
 from currents_core.hour import format_hour, hours_back
-from tests.dags.stage import TYPES, Export, Stage
+from tests.dags.stage import TYPES, Export, Stage, set_up
 from tests.tools.awaiting import wait_for
 from tests.tools.local_aws import local_aws
 from tests.tools.sample import make_files
@@ -33,19 +32,9 @@ def stage(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     home = tmp_path_factory.mktemp("scheduler")
     shutil.copy(migrated, home / "airflow.db")
     with local_aws() as aws:
-        bucket = f"bucket-{uuid.uuid4()}"
-        aws.client("s3").create_bucket(Bucket=bucket)
-        aws.client("events").create_event_bus(Name="events")
-        connectors = [
-            {
-                "name": name,
-                "source": {"bucket": bucket, "prefix": name},
-                "destination": {"kind": "event_bus", "name": "events", "region": "us-east-1"},
-                "state": {"bucket": bucket, "prefix": "state"},
-                "budget": {"requests_per_second": 6 if name in BUSY else 100},
-            }
-            for name in (*BUSY, "ordered", "live")
-        ]
+        rates = {**dict.fromkeys(BUSY, 6), "ordered": 100, "live": 100}
+        changes = {name: {"budget": {"requests_per_second": rate}} for name, rate in rates.items()}
+        bucket, connectors = set_up(aws, changes)
         # Few slots: twice as many as what is over may take.
         small = {"AIRFLOW__CORE__PARALLELISM": "4"}
         with scheduler(home, aws, connectors, environment=small) as running:

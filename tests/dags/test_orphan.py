@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
 import time
-import uuid
 from pathlib import Path
 
+import psutil
 import pytest
 
-from tests.dags.stage import HOUR, TYPES, Export, Stage
+from tests.dags.stage import HOUR, TYPES, Export, Stage, set_up
 from tests.tools.awaiting import wait_for
 from tests.tools.local_aws import local_aws
-from tests.tools.processes import is_alive, parent_of
+from tests.tools.processes import is_alive
 from tests.tools.sample import make_files
 from tests.tools.scheduler import scheduler
 
@@ -33,17 +31,8 @@ def test_a_task_whose_supervisor_is_killed_sends_no_more_and_its_next_try_sends_
 ) -> None:
     shutil.copy(migrated, tmp_path / "airflow.db")
     with local_aws() as aws:
-        bucket = f"bucket-{uuid.uuid4()}"
-        aws.client("s3").create_bucket(Bucket=bucket)
-        aws.client("events").create_event_bus(Name="events")
-        connector = {
-            "name": "orphaned",
-            "source": {"bucket": bucket, "prefix": "orphaned"},
-            "destination": {"kind": "event_bus", "name": "events", "region": "us-east-1"},
-            "state": {"bucket": bucket, "prefix": "state"},
-            "budget": {"requests_per_second": 6},
-        }
-        with scheduler(tmp_path, aws, [connector], environment=SOON_DEAD) as running:
+        bucket, connectors = set_up(aws, {"orphaned": {"budget": {"requests_per_second": 6}}})
+        with scheduler(tmp_path, aws, connectors, environment=SOON_DEAD) as running:
             export = Export(Stage(aws, bucket, running), "orphaned")
             for file in make_files([HOUR], TYPES[:1], rows=ROWS, prefix="orphaned/"):
                 export.put_object(file.key, file.body)
@@ -52,7 +41,7 @@ def test_a_task_whose_supervisor_is_killed_sends_no_more_and_its_next_try_sends_
             wait_for(150, lambda: len(export.accepted()) > 100)
             [shard] = export.dag.shards(run)
             task = int(shard["pid"])
-            os.kill(parent_of(task), signal.SIGKILL)
+            psutil.Process(psutil.Process(task).ppid()).kill()
             killed = time.monotonic()
             wait_for(5, lambda: not is_alive(task))
             time.sleep(max(0.0, killed + 3 - time.monotonic()))

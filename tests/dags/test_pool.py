@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.dags.stage import HOUR, TYPES, Export, Stage
+from tests.dags.stage import HOUR, TYPES, Export, Stage, set_up
 from tests.tools.airflow_env import PYTHONPATH, ROOT
 from tests.tools.awaiting import wait_for
 from tests.tools.local_aws import local_aws
@@ -25,17 +24,9 @@ def running(migrated: Path, home: Path, scheduler_environment: Mapping[str, str]
     """An Airflow with a connector, whose DAGs are switched on."""
     shutil.copy(migrated, home / "airflow.db")
     with local_aws() as aws:
-        bucket = f"bucket-{uuid.uuid4()}"
-        aws.client("s3").create_bucket(Bucket=bucket)
-        aws.client("events").create_event_bus(Name="events")
-        connector = {
-            "name": "pooled",
-            "source": {"bucket": bucket, "prefix": "pooled"},
-            "destination": {"kind": "event_bus", "name": "events", "region": "us-east-1"},
-            "state": {"bucket": bucket, "prefix": "state"},
-            "budget": {"requests_per_second": 20, "slots": 1, "backfill_slots": 1},
-        }
-        with scheduler(home, aws, [connector], scheduler_environment=scheduler_environment) as found:
+        budget = {"requests_per_second": 20, "slots": 1, "backfill_slots": 1}
+        bucket, connectors = set_up(aws, {"pooled": {"budget": budget}})
+        with scheduler(home, aws, connectors, scheduler_environment=scheduler_environment) as found:
             export = Export(Stage(aws, bucket, found), "pooled")
             export.dag.switch_on()
             yield export

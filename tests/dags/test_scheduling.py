@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -18,10 +17,10 @@ from currents_aws.s3 import S3Objects
 from currents_core.books.index import IndexObject
 from currents_core.books.layout import Layout
 from currents_core.hour import format_hour
-from tests.dags.stage import AFTER, BEFORE, HOUR, TYPES, Export, Stage
+from tests.dags.stage import AFTER, BEFORE, HOUR, TYPES, Export, Stage, set_up
 from tests.tools.awaiting import wait_for
 from tests.tools.fault_plan import FaultPlan
-from tests.tools.local_aws import LocalAws, local_aws
+from tests.tools.local_aws import local_aws
 from tests.tools.sample import make_files
 from tests.tools.scheduler import RunningDag, scheduler
 
@@ -46,29 +45,12 @@ CONNECTORS: dict[str, dict[str, Any]] = {
 }
 
 
-def set_up(aws: LocalAws) -> tuple[str, list[dict[str, Any]]]:
-    """Makes a bucket and a bus; returns the bucket, and connectors between the two."""
-    bucket, bus = f"bucket-{uuid.uuid4()}", "events"
-    aws.client("s3").create_bucket(Bucket=bucket)
-    aws.client("events").create_event_bus(Name=bus)
-    return bucket, [
-        {
-            "name": name,
-            "source": {"bucket": bucket, "prefix": name},
-            "destination": {"kind": "event_bus", "name": bus, "region": "us-east-1"},
-            "state": {"bucket": bucket, "prefix": "state"},
-            **changes,
-        }
-        for name, changes in CONNECTORS.items()
-    ]
-
-
 @pytest.fixture(scope="module")
 def stage(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     home = tmp_path_factory.mktemp("scheduler")
     shutil.copy(migrated, home / "airflow.db")
     with local_aws() as aws:
-        bucket, connectors = set_up(aws)
+        bucket, connectors = set_up(aws, CONNECTORS)
         # Where the clock changes twice a year, hours must stay what they are.
         zone = {"AIRFLOW__CORE__DEFAULT_TIMEZONE": "Europe/Berlin"}
         with scheduler(home, aws, connectors, environment=zone) as running:

@@ -1,7 +1,7 @@
 """Airflow as docker-compose.yaml sets it up, with processes of this machine in place of containers.
 
 Whatever the file says of a service holds here as well: its command, its environment, its health check, that it is
-restarted, and how long it has to stop. `HERE` says what can't be the same on one machine.
+restarted, and how long it has to stop. What can't be the same on one machine are addresses and folders.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ import signal
 import subprocess
 import tempfile
 import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
+from cryptography.fernet import Fernet
 
 from tests.tools.airflow_env import PATH, ROOT
 from tests.tools.awaiting import wait_for
 from tests.tools.compose import services
 from tests.tools.sessions import Sessions
 from tests.tools.stores import Postgres, Redis, Store
-from tests.tools.up import free_port
+from tests.tools.up import api, free_port
 
 USER = "admin"
 # Where clusters have their folders.
@@ -66,25 +66,14 @@ class Part:
             )
         self.sessions.begin(self.process.pid)
 
-    def descendants(self) -> list[psutil.Process]:
-        """All its processes but the first."""
-        try:
-            return psutil.Process(self._running.pid).children(recursive=True)
-        except psutil.NoSuchProcess:
-            return []
-
-    def stop(self) -> float:
-        """Stops it as `docker stop` does: SIGTERM to every process, SIGKILL after the grace period.
-
-        Returns the seconds that took.
-        """
+    def stop(self) -> None:
+        """Stops it as `docker stop` does: SIGTERM to every process, SIGKILL after the grace period."""
         self.is_wanted = False
-        began = time.monotonic()
-        self._send(signal.SIGTERM)
+        with suppress(ProcessLookupError):
+            os.killpg(self._running.pid, signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
             self._running.wait(self.grace)
         self._end()
-        return time.monotonic() - began
 
     def kill(self) -> None:
         """Kills every process of it at once, as when the machine is lost."""
@@ -102,10 +91,6 @@ class Part:
     def _running(self) -> subprocess.Popen[bytes]:
         assert self.process, f"{self.name} was not started"
         return self.process
-
-    def _send(self, sign: signal.Signals) -> None:
-        with suppress(ProcessLookupError):
-            os.killpg(self._running.pid, sign)
 
     def _end(self) -> None:
         """Kills what is left of it, those whose parents are gone among them."""
@@ -138,23 +123,25 @@ class Cluster:
         )
         return done.returncode == 0
 
-    @contextmanager
-    def client(self) -> Iterator[httpx.Client]:
+    def processes(self) -> list[psutil.Process]:
+        """All processes of parts and stores."""
+        servers: list[Part | Store] = [*self.parts.values(), self.postgres, self.redis]
+        found = []
+        for each in servers:
+            if each.process:
+                with suppress(psutil.NoSuchProcess):
+                    first = psutil.Process(each.process.pid)
+                    found += [first, *first.children(recursive=True)]
+        return found
+
+    def client(self) -> AbstractContextManager[httpx.Client]:
         """Airflow's public API, logged in as the administrator."""
-        with httpx.Client(base_url=f"http://127.0.0.1:{self.port}", trust_env=False, timeout=60) as client:
-            login = {"username": USER, "password": self.password}
-            client.headers["Authorization"] = f"Bearer {_token(client, login)}"
-            client.base_url = client.base_url.join("/api/v2/")
-            yield client
+        return api(self.port, {"username": USER, "password": self.password})
 
     def revive(self) -> None:
         """Starts again what ended by itself, as compose does."""
         for part in self.parts.values():
             part.revive()
-
-
-def _token(client: httpx.Client, login: Mapping[str, str]) -> str:
-    return str(client.post("/auth/token", json=login).raise_for_status().json()["access_token"])
 
 
 @contextmanager
@@ -251,7 +238,7 @@ class _Maker:
         # What .env would have.
         secret = {name: secrets.token_hex(32) for name in ("POSTGRES_PASSWORD", "REDIS_PASSWORD")}
         keys = {
-            "AIRFLOW__CORE__FERNET_KEY": _fernet_key(),
+            "AIRFLOW__CORE__FERNET_KEY": Fernet.generate_key().decode(),
             "AIRFLOW__API__SECRET_KEY": secrets.token_hex(32),
             "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32),
             "_AIRFLOW_WWW_USER_USERNAME": USER,
@@ -332,12 +319,6 @@ class _Maker:
         }.items():
             found = found.replace(name, value)
         return found
-
-
-def _fernet_key() -> str:
-    from cryptography.fernet import Fernet
-
-    return Fernet.generate_key().decode()
 
 
 def _seconds(duration: str) -> float:

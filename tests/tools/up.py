@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -175,10 +175,11 @@ def _dag_is_there(port: int, dag: str) -> bool:
 
 
 @contextmanager
-def api(port: int) -> Iterator[httpx.Client]:
-    """Airflow's public API, logged in as whoever is at this machine."""
+def api(port: int, login: Mapping[str, str] | None = None) -> Iterator[httpx.Client]:
+    """Airflow's public API, logged in as ``login`` says, or as whoever is at this machine where no login is asked."""
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60) as client:
-        token = client.get("/auth/token").raise_for_status().json()["access_token"]
+        answer = client.post("/auth/token", json=login) if login else client.get("/auth/token")
+        token = answer.raise_for_status().json()["access_token"]
         client.headers["Authorization"] = f"Bearer {token}"
         client.base_url = client.base_url.join("/api/v2/")
         yield client
