@@ -52,16 +52,21 @@ def connector(**changes: Any) -> Connector:
 
 
 class Hands(Threads):
-    """Threads whose sleep takes no time, but for the clocks: that of the store moves with them."""
+    """Threads whose sleep takes no time, but for the clocks: that of the store moves with them.
+
+    ``meanwhile`` is what others do in each second or more that is slept.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.slept = 0.0
+        self.meanwhile: Callable[[], object] = lambda: None
 
     def sleep(self, seconds: float) -> None:
         """Lets the clocks move on."""
         if seconds >= 1:
             self.slept += seconds
+            self.meanwhile()
         else:
             super().sleep(seconds)
 

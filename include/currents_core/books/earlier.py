@@ -40,7 +40,8 @@ class _Record:
     """A record of the old ledger.
 
     ``account`` is that of a file that is done, with what redrives changed, and ``reason`` says why one failed. A lease
-    has the rows that were settled, and the ``owner`` that has the file for so many ``seconds`` more, if any are left.
+    has the rows that were settled, and the ``owner`` that has the file for so many ``seconds`` more, if any are left;
+    ``etag`` is that of the record.
     """
 
     file: SourceFile
@@ -49,19 +50,21 @@ class _Record:
     settled: RowSet
     owner: str
     seconds: float
+    etag: str
 
 
 @dataclass(frozen=True, slots=True)
 class _Hour:
-    """What is known of an hour: the heads of its slices, and who has it until when.
+    """What is known of an hour: the heads of its slices, who has it until when, and the last sign of life of that task.
 
     Both times are of the crew's clock.
     """
 
     heads: Mapping[Slice, Head]
-    holder: str
-    held_until: float
-    fresh_until: float
+    fresh_until: float = 0.0
+    holder: str = ""
+    held_until: float = 0.0
+    sign: str = ""
 
 
 class Earlier:
@@ -82,14 +85,14 @@ class Earlier:
         """
         return self._hour(hour).heads
 
-    def holder(self, hour: str) -> tuple[str, float] | None:
-        """Which task of an earlier version is at files of an hour, and for how many seconds more at least.
+    def holder(self, hour: str) -> tuple[str, float, str] | None:
+        """Which task of an earlier version is at files of an hour, for how many seconds more, and its sign of life.
 
         Such a task knows no slices: it may begin with any other file of the hour at any time. So it has them all.
         """
         found = self._hour(hour)
         left = found.held_until - self._crew.seconds()
-        return (found.holder, left) if found.holder and left > 0 else None
+        return (found.holder, left, found.sign) if found.holder and left > 0 else None
 
     def taken_over(self, place: Slice, pages: Pages, new_page: NewPage) -> Head:
         """The head with which a claim of a slice begins; its letters and ids are in pages that nothing names yet.
@@ -106,7 +109,7 @@ class Earlier:
             if self._is_there is None:
                 self._is_there = any(True for _ in self._store.objects(self._layout.earlier("ledger")))
             if not self._is_there:
-                return _Hour({}, "", 0.0, 0.0)
+                return _Hour({})
             now = self._crew.seconds()
             self._hours = {name: each for name, each in self._hours.items() if now < each.fresh_until}
             if hour not in self._hours:
@@ -121,10 +124,10 @@ class Earlier:
         states += _left(leases, failed)
         holder = max(leases, key=lambda lease: lease.seconds, default=None)
         if holder is None or holder.seconds <= 0:
-            return _Hour(_heads(states), "", began, began + _FRESH_SECONDS)
+            return _Hour(_heads(states), fresh_until=began + _FRESH_SECONDS)
         # What it did in the meantime is only known once the hour is read again.
         until = self._crew.seconds() + holder.seconds
-        return _Hour(_heads(states), holder.owner, until, min(began + _FRESH_SECONDS, until))
+        return _Hour(_heads(states), min(began + _FRESH_SECONDS, until), holder.owner, until, holder.etag)
 
     def _records(self, hour: str) -> tuple[list[_Record], list[_Record], list[_Record]]:
         """The records of files that are done, and of other files that failed, and that a task had."""
@@ -180,7 +183,7 @@ def _parsed(stored: Version) -> _Record:
         # Both times are of its task's clock. How long ago that was, the store knows.
         lasts = datetime.fromisoformat(raw["lease"]["expires_at"]) - datetime.fromisoformat(raw["at"])
         seconds = lasts.total_seconds() - stored.age
-    return _Record(file, account, raw.get("failed", {}).get("reason", ""), settled, owner, seconds)
+    return _Record(file, account, raw.get("failed", {}).get("reason", ""), settled, owner, seconds, stored.etag)
 
 
 def _done(record: _Record, letters: str | None) -> FileState:

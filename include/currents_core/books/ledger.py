@@ -6,7 +6,7 @@ Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from secrets import token_hex
 
 from currents_core.books.claim import Claim
@@ -27,10 +27,14 @@ LEASE_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Another task, ``owner``, has the slice, and has ``seconds`` left to show that it is alive."""
+    """Another task, ``owner``, has the slice, and has ``seconds`` left to show that it is alive.
+
+    ``sign`` is its last sign of life: a later one is another.
+    """
 
     owner: str
     seconds: float
+    sign: str = field(default="", compare=False)
 
 
 class Ledger:
@@ -101,7 +105,7 @@ class Ledger:
         if not before.begun and (holder := self._earlier.holder(place.hour)):
             return Held(*holder)
         if stored and before.owner is not None and stored.age <= self._lease:
-            return Held(before.owner, self._lease - stored.age)
+            return Held(before.owner, self._lease - stored.age, stored.etag)
         began = self._crew.seconds()
         new = replace(
             before,

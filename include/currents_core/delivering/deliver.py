@@ -24,7 +24,7 @@ from currents_core.counted import counted
 from currents_core.crew import Crew, Threads
 from currents_core.delivering.claim_checks import Cloakroom
 from currents_core.delivering.confirm import Confirmer
-from currents_core.delivering.fetch import Fetched, Fetcher, Work
+from currents_core.delivering.fetch import Fetched, Fetcher, Wait, Work
 from currents_core.delivering.file_fault import fault_of_file
 from currents_core.delivering.keep import BEAT_SECONDS, Keeper
 from currents_core.delivering.open_file import OpenFile, rows_to_deliver
@@ -74,8 +74,8 @@ class Delivery:
     ``owner`` names the task in claims. After ``max_events`` the delivery ends in good order, and a later one completes
     the files that are still open. With ``wants_letter`` it sends dead letters again, those that this chooses, and no
     files. ``mode`` is how events are marked; letters keep theirs. A slice that another task has is waited for, or with
-    ``waits`` off left to that task. ``beat_seconds`` is the time between checkpoints. ``share`` sets the pace while
-    there is something to send, as a ``Share`` does.
+    ``waits`` off left to that task once it is seen to be alive. ``beat_seconds`` is the time between checkpoints.
+    ``share`` sets the pace while there is something to send, as a ``Share`` does.
     """
 
     connector: Connector
@@ -156,11 +156,13 @@ class Delivery:
         with share, self._keeper, confirmer, self._sender:
             try:
                 held = self._send_all(fetcher, work.items())
-                for one, holder in held:
-                    if self.waits:
+                if self.waits:
+                    for one, _ in held:
                         # Whoever waits for a slice must have no other that somebody may wait for.
-                        self._send_all(fetcher, [one], waits=True)
-                    else:
+                        self._send_all(fetcher, [one], "until through")
+                elif held:
+                    # Who died, such as an earlier try of this very task, delivers nothing that is left to it.
+                    for one, holder in self._send_all(fetcher, [one for one, _ in held], "until alive"):
                         log.info("%s is left to %s, which is at it", one[0].name, holder.owner)
             except _EnoughError:
                 most = counted(self._put, "event")
@@ -195,8 +197,8 @@ class Delivery:
     def _fail(self, error: CurrentsError) -> None:
         self._sender.fail(error)
 
-    def _send_all(self, fetcher: Fetcher, work: Iterable[Work], *, waits: bool = False) -> list[tuple[Work, Held]]:
-        fetching = fetcher.fetch(work, waits=waits)
+    def _send_all(self, fetcher: Fetcher, work: Iterable[Work], wait: Wait = "no") -> list[tuple[Work, Held]]:
+        fetching = fetcher.fetch(work, wait)
         with closing(fetching):
             while True:
                 try:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from io import RawIOBase
 from shutil import disk_usage
 from tempfile import TemporaryFile, gettempdir
-from typing import IO, NamedTuple, TypeVar, cast
+from typing import IO, Literal, NamedTuple, TypeVar, cast
 
 from currents_core.books.ledger import Held
 from currents_core.crew import Crew, Job, waited_for
@@ -30,6 +30,11 @@ _AHEAD_BYTES = 256 << 20
 _RESERVE = 256 << 20
 # How long another task may hold a slice, showing that it is alive, before this task gives up waiting, in seconds.
 _PATIENCE = 900.0
+
+# What becomes of a slice that another task has: it is left to that task at once, or once it is certain that the task is
+# alive, or it is waited for until the task is through or gone.
+Wait = Literal["no", "until alive", "until through"]
+_FOR = {"until alive": "until it is seen to be alive, or gone", "until through": "until it is through or gone"}
 
 Found = TypeVar("Found")
 Work = tuple[Slice, Sequence[SourceFile]]
@@ -61,13 +66,13 @@ class Fetcher:
     meanwhile: Callable[[float], None]
     check: Callable[[], None]
 
-    def fetch(self, work: Iterable[Work], *, waits: bool = False) -> Generator[Fetched, None, list[tuple[Work, Held]]]:
+    def fetch(self, work: Iterable[Work], wait: Wait = "no") -> Generator[Fetched, None, list[tuple[Work, Held]]]:
         """Yields each file of the slices, and the end of each slice.
 
-        Returns the slices that other tasks have. If it ``waits``, it waits for them instead: only a task that has no
-        other slice may do so. Raises TransientError if another task has a slice for too long.
+        Returns the slices that are left to other tasks. Only a task that has no other slice may wait until one is
+        through. Raises TransientError if another task has a slice for too long.
         """
-        line = _Line(self, work, waits=waits)
+        line = _Line(self, work, wait)
         try:
             while line.is_busy:
                 line.take_ahead()
@@ -83,21 +88,21 @@ class Fetcher:
         """The result of a job, once it has ended."""
         return waited_for(job, self.meanwhile)
 
-    def take(self, work: Work, waits: bool) -> OpenSlice | Held:
-        """Takes a slice; if it ``waits``, as soon as no other task has it."""
+    def take(self, work: Work, wait: Wait) -> OpenSlice | Held:
+        """Takes a slice, or says who has it."""
         place, files = work
-        began, told = self.crew.seconds(), False
+        began, first = self.crew.seconds(), None
         while True:
             self.check()
             found = self.taker.take(place, files)
             if isinstance(found, OpenSlice):
                 self.taken(found)
                 return found
-            if not waits:
+            if wait == "no" or (wait == "until alive" and first and found.sign != first.sign):
                 return found
-            if not told:
-                log.info("%s: %s has it; waiting until it is through or gone", place.name, found.owner)
-                told = True
+            if not first:
+                log.info("%s: %s has it; waiting %s", place.name, found.owner, _FOR[wait])
+                first = found
             if self.crew.seconds() - began > _PATIENCE:
                 raise TransientError(
                     f"{place.name}: {found.owner} has had it for {_PATIENCE // 60:.0f} minutes and is still at it; "
@@ -132,10 +137,10 @@ class _Line:
     ``held`` are slices that other tasks have, and who has them.
     """
 
-    def __init__(self, fetcher: Fetcher, work: Iterable[Work], *, waits: bool) -> None:
+    def __init__(self, fetcher: Fetcher, work: Iterable[Work], wait: Wait) -> None:
         self.held: list[tuple[Work, Held]] = []
         self._fetcher = fetcher
-        self._waits = waits
+        self._wait = wait
         self._rest = deque(work)
         self._taking = deque[tuple[Work, Job[OpenSlice | Held]]]()
         self._files = deque[tuple[OpenSlice, OpenFile | None]]()
@@ -150,7 +155,7 @@ class _Line:
         """Starts to take slices, unless there are files enough."""
         while self._rest and len(self._taking) < _SLICES_AHEAD and len(self._files) < _AHEAD:
             work = self._rest.popleft()
-            self._taking.append((work, self._fetcher.crew.start(self._fetcher.take, work, self._waits)))
+            self._taking.append((work, self._fetcher.crew.start(self._fetcher.take, work, self._wait)))
 
     def sort_out(self) -> None:
         """Lines up the files of slices that are taken. It waits for a slice only if there is nothing else to do."""

@@ -34,7 +34,7 @@ class Shard:
     """The slices of one task, ordered by hour, with the files to deliver of each.
 
     ``mark`` is how their events are marked. ``is_past``: they are of hours before the run's own, and a slice that
-    another task has is left to it. ``new`` are the slices that nobody had begun when this was planned.
+    another task has is left to it, if that is alive. ``new`` are the slices that nobody had begun when it was planned.
     """
 
     work: Mapping[Slice, tuple[SourceFile, ...]]

@@ -211,6 +211,21 @@ def test_who_is_at_files_of_an_hour_has_it_until_its_lease_runs_out() -> None:
     assert went.total() - len(went) <= len(house.accepted) - 80, "only what went after its last checkpoint goes twice"
 
 
+def test_files_of_earlier_hours_are_left_to_it_only_while_it_is_alive() -> None:
+    house = Before("killed")
+    file = house.file("a")
+    key = f"ledger/date={HOUR}/leases/{file.id}.json"
+
+    def renew() -> None:
+        lease = json.loads(house.state.contents[key])
+        house.state.write(key, json.dumps(lease | {"signs": house.crew.slept}).encode())
+
+    house.crew.meanwhile = renew
+    assert house.delivery(waits=False).deliver(by_slice([file])).totals == Counts()
+    house.crew.meanwhile = lambda: None
+    assert house.delivery(waits=False).deliver(by_slice([file])).totals == Counts(read=300, sent=300)
+
+
 def test_what_it_did_in_the_meantime_counts() -> None:
     house, other = Before("killed"), Before("done")
     file = house.file("a")

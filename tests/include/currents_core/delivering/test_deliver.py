@@ -388,15 +388,33 @@ def test_a_slice_that_another_task_has_does_not_hold_up_others() -> None:
     assert house.ids() == {"x": 1, "y": 1}
 
 
-def test_a_slice_whose_task_died_is_taken_over_and_what_was_accepted_is_not_sent_again() -> None:
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_slice_whose_task_died_is_taken_over_and_what_was_accepted_is_not_sent_again(waits: bool) -> None:
     house = House()
     file = house.put(OPEN, "a.parquet", table(["x", "y"]))
     dead = held(house, file, "a task that dies")
     ids = placed(fingerprints(pa.array(["x"]), OPEN), 0, [0])
     dead.swap([FileState(file, 0, "open", RowSet([(0, 1)]))], [ids])
-    assert house.deliver(file) == Counts(read=2, sent=2)
+    assert house.delivery(waits=waits).deliver(by_slice([file])).totals == Counts(read=2, sent=2)
     assert house.ids() == {"y": 1}
     assert house.crew.slept >= LEASE_SECONDS
+
+
+def test_slices_are_left_to_a_task_once_it_is_seen_to_be_alive(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    house = House()
+    files = [house.put(f"type {number}", "a.parquet", table([f"{number}"])) for number in range(12)]
+    others = [held(house, file) for file in files[1:]]
+
+    def beat() -> None:
+        for other in others:
+            other.swap()
+
+    house.crew.meanwhile = beat
+    assert house.delivery(waits=False).deliver(by_slice(files)).totals == Counts(read=1, sent=1)
+    assert house.ids() == {"0": 1}
+    assert house.crew.slept < LEASE_SECONDS
+    assert caplog.text.count("is left to the other task, which is at it") == len(others)
 
 
 def owner(house: House, file: SourceFile) -> str | None:

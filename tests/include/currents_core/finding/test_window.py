@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from currents_core.books.account import Account, Counts
+from currents_core.books.claim import Claim
 from currents_core.books.index import Index
 from currents_core.books.manifest import HourAccount, Manifest
 from currents_core.errors import SetupError
@@ -139,12 +140,15 @@ def test_a_slice_that_another_task_has_is_left_to_it_in_a_past_hour() -> None:
     file = house.put(OPEN, "a", table(["x"]), hour=EARLIER[-1])
     Run(house, EARLIER[-2]).play()
     claim = house.ledger.claim(file.slice, "another task")
+    assert isinstance(claim, Claim)
+    house.crew.meanwhile = claim.swap
     run = Run(house, HOUR).play()
-    assert (run.faults, house.ids(), house.crew.slept) == ([], {}, 0.0)
+    assert (run.faults, house.ids(), house.crew.slept) == ([], {}, 1.0), "it was seen to be alive"
+    house.crew.meanwhile = lambda: None
     stored = run.manifests.read(EARLIER[-1])
     assert stored
     assert not stored["complete"]
-    claim.swap(release=True)  # type: ignore[union-attr]
+    claim.swap(release=True)
     Run(house, NEXT).play()
     assert house.ids() == {"x": 1}
     assert Index() != run.index.read()
