@@ -34,7 +34,10 @@ _PATIENCE = 900.0
 # What becomes of a slice that another task has: it is left to that task at once, or once it is certain that the task is
 # alive, or it is waited for until the task is through or gone.
 Wait = Literal["no", "until alive", "until through"]
-_FOR = {"until alive": "until it is seen to be alive, or gone", "until through": "until it is through or gone"}
+_TOLD = {
+    "until alive": "has it; waiting until it is seen to be alive, or gone",
+    "until through": "has it; waiting until it is through or gone",
+}
 
 Found = TypeVar("Found")
 Work = tuple[Slice, Sequence[SourceFile]]
@@ -101,7 +104,7 @@ class Fetcher:
             if wait == "no" or (wait == "until alive" and first and found.sign != first.sign):
                 return found
             if not first:
-                log.info("%s: %s has it; waiting %s", place.name, found.owner, _FOR[wait])
+                log.info("%s: %s %s", place.name, found.owner, _TOLD[wait])
                 first = found
             if self.crew.seconds() - began > _PATIENCE:
                 raise TransientError(
