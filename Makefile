@@ -50,7 +50,7 @@ browser: install  ## run the tests that click through the UI; they need Chromium
 
 cluster: install  ## run the tests of Airflow with Celery workers over Postgres and Redis
 	@.ci/packages
-	@$(TESTS) -m cluster
+	@$(TESTS) --numprocesses 0 -m cluster
 
 matrix: install  ## test the wheel in clean environments: constraints of Airflow and MWAA, lowest and newest versions
 	@.ci/matrix

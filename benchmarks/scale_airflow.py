@@ -25,7 +25,7 @@ from tests.tools.cluster import Cluster, cluster
 from tests.tools.fault_plan import FaultPlan
 from tests.tools.local_aws import LocalAws, local_aws
 from tests.tools.sample import make_files
-from tests.tools.scheduler import ENDED, RunningDag, Scheduler
+from tests.tools.scheduler import ENDED, RunningDag
 
 NAME, BUCKET, BUS = "scale", "braze", "events"
 TYPES = ("users.messages.email.Click", "users.messages.email.Open", "users.messages.email.Send")
@@ -69,7 +69,7 @@ def measure(hours: int, timeout: float) -> Costs:
         environment = {**aws.environment(), "CURRENTS_CONNECTORS": str(path), "AIRFLOW_PARALLELISM": "16"}
         dag = f"currents_export_{NAME}"
         with cluster(environment, workers=1, dag=dag) as running, running.client() as client:
-            runs = _Runs(running, RunningDag(Scheduler(client, running.port), dag), timeout)
+            runs = _Runs(running, RunningDag(running.scheduler(client), dag), timeout)
             runs.begin()
             return Costs(
                 hours,

@@ -23,7 +23,7 @@ from tests.chaos.tries import Tries
 from tests.tools.cluster import cluster
 from tests.tools.fault_plan import FaultPlan
 from tests.tools.local_aws import local_aws
-from tests.tools.scheduler import RunningDag, Scheduler
+from tests.tools.scheduler import RunningDag
 
 CONNECTORS = (CLASSIC, CUSTOM)
 WORKERS = 2
@@ -58,9 +58,7 @@ def run(form: Form, seed: int) -> tuple[list[Outcome], list[str]]:
 
 
 def _play(world: World, stage: Stage, form: Form) -> tuple[list[Outcome], list[str]]:
-    dags = [
-        RunningDag(Scheduler(world.tries.client, world.cluster.port), f"currents_export_{name}") for name in CONNECTORS
-    ]
+    dags = [RunningDag(world.cluster.scheduler(world.tries.client), f"currents_export_{name}") for name in CONNECTORS]
     for dag in dags:
         dag.switch_on()
         dag.start_backfill(*stage.bounds)

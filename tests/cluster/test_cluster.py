@@ -9,13 +9,12 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 
 import psutil
 import pytest
-import yaml
 
-from tests.dags.stage import Stage, set_up
+from tests.cluster.stage import cluster_stage
+from tests.dags.stage import Stage
 from tests.dags.test_scheduling import (
     CONNECTORS,
     export,
@@ -25,10 +24,8 @@ from tests.dags.test_scheduling import (
     test_the_last_hour_runs_by_itself_after_its_delay_and_delivers_what_had_no_run,
 )
 from tests.tools.awaiting import wait_for
-from tests.tools.cluster import Cluster, cluster
+from tests.tools.cluster import Cluster
 from tests.tools.compose import services
-from tests.tools.local_aws import LocalAws, local_aws
-from tests.tools.scheduler import Scheduler
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 __all__ = [
@@ -60,31 +57,19 @@ MORE = {
 
 
 @pytest.fixture(scope="module")
-def aws() -> Iterator[LocalAws]:
-    with local_aws() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def bucket(aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path, str]:
-    """The bucket, the connectors file, and a DAG that is there once all are."""
-    name, connectors = set_up(aws, CONNECTORS)
-    path = tmp_path_factory.mktemp("cluster") / "connectors.yaml"
-    path.write_text(yaml.safe_dump({"connectors": connectors}))
-    return name, path, f"currents_export_{connectors[-1]['name']}"
-
-
-@pytest.fixture(scope="module")
-def running(aws: LocalAws, bucket: tuple[str, Path, str]) -> Iterator[Cluster]:
-    _, path, dag = bucket
-    with cluster({**aws.environment(), "CURRENTS_CONNECTORS": str(path)}, dag=dag) as found:
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stage, Cluster]]:
+    with cluster_stage(tmp_path_factory.mktemp("cluster"), CONNECTORS) as found:
         yield found
 
 
 @pytest.fixture(scope="module")
-def stage(aws: LocalAws, bucket: tuple[str, Path, str], running: Cluster) -> Iterator[Stage]:
-    with running.client() as client:
-        yield Stage(aws, bucket[0], Scheduler(client, running.port))
+def stage(both: tuple[Stage, Cluster]) -> Stage:
+    return both[0]
+
+
+@pytest.fixture(scope="module")
+def running(both: tuple[Stage, Cluster]) -> Cluster:
+    return both[1]
 
 
 def test_its_settings_are_those_of_compose(running: Cluster) -> None:

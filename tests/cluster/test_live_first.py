@@ -1,22 +1,20 @@
-"""The live hour first, whatever else runs: what else wants the slots of a small Airflow, through its REST API."""
+"""The live hour first, whatever else runs: what else wants the slots of a small cluster, through its REST API."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from currents_airflow.policy import BACKFILL_POOL, POOL, REDRIVE_DAG
 from currents_core.hour import format_hour, hours_back
-from tests.dags.stage import TYPES, Export, Stage, set_up
+from tests.cluster.stage import cluster_stage
+from tests.dags.stage import TYPES, Export, Stage
 from tests.tools.awaiting import wait_for
-from tests.tools.local_aws import local_aws
 from tests.tools.sample import make_files
-from tests.tools.scheduler import RunningDag, scheduler
+from tests.tools.scheduler import RunningDag
 
 # Whose hours take half a minute.
 BUSY = ["busy_a", "busy_b", "busy_c"]
@@ -24,21 +22,16 @@ HOURS = [*hours_back("2026-05-10-12", 12), "2026-05-10-12"]
 # As many as Airflow lets a DAG have before it makes no scheduled run, unless it is told of another limit.
 STRETCHES = 16
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
-def stage(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    home = tmp_path_factory.mktemp("scheduler")
-    shutil.copy(migrated, home / "airflow.db")
-    with local_aws() as aws:
-        rates = {**dict.fromkeys(BUSY, 6), "ordered": 100, "live": 100}
-        changes = {name: {"budget": {"requests_per_second": rate}} for name, rate in rates.items()}
-        bucket, connectors = set_up(aws, changes)
-        # Few slots: twice as many as what is over may take.
-        small = {"AIRFLOW__CORE__PARALLELISM": "4"}
-        with scheduler(home, aws, connectors, environment=small) as running:
-            yield Stage(aws, bucket, running)
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    rates = {**dict.fromkeys(BUSY, 6), "ordered": 100, "live": 100}
+    changes = {name: {"budget": {"requests_per_second": rate}} for name, rate in rates.items()}
+    # Few slots: twice as many as what is over may take.
+    with cluster_stage(tmp_path_factory.mktemp("cluster"), changes, {"AIRFLOW_PARALLELISM": "4"}) as (found, _):
+        yield found
 
 
 def test_hours_are_backfilled_in_their_order_and_one_that_is_cleared_keeps_its_place(stage: Stage) -> None:

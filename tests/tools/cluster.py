@@ -25,6 +25,7 @@ from cryptography.fernet import Fernet
 from tests.tools.airflow_env import PATH, ROOT
 from tests.tools.awaiting import wait_for
 from tests.tools.compose import services
+from tests.tools.scheduler import Scheduler
 from tests.tools.sessions import Sessions
 from tests.tools.stores import Postgres, Redis, Store
 from tests.tools.up import api, free_port
@@ -137,6 +138,10 @@ class Cluster:
     def client(self) -> AbstractContextManager[httpx.Client]:
         """Airflow's public API, logged in as the administrator."""
         return api(self.port, {"username": USER, "password": self.password})
+
+    def scheduler(self, client: httpx.Client) -> Scheduler:
+        """Its Airflow, as tests ask it through a client."""
+        return Scheduler(client, self.port, self.parts["airflow-apiserver"].log)
 
     def revive(self) -> None:
         """Starts again what ended by itself, as compose does."""

@@ -22,10 +22,11 @@ ENDED = ("success", "failed")
 
 @dataclass
 class Scheduler:
-    """A running Airflow, at ``port`` of this machine."""
+    """A running Airflow, at ``port`` of this machine; ``log`` is that of its API server."""
 
     client: httpx.Client
     port: int
+    log: Path
 
     def ask(self, method: str, path: str, **json: Any) -> Any:
         """An answer of the API, which has to be a success."""
@@ -37,7 +38,11 @@ class Scheduler:
         """Whatever the API answers. SQLite has one writer; whoever finds it busy asks again, as a person would."""
 
         def answer() -> httpx.Response | None:
-            found = self.client.request(method, path, json=json or None)
+            try:
+                found = self.client.request(method, path, json=json or None)
+            except httpx.TransportError as error:
+                error.add_note(f"The log of Airflow ends with\n{self.log.read_text('utf-8', 'replace')[-4_000:]}")
+                raise
             return None if found.status_code == 500 and "Database error" in found.text else found
 
         found: httpx.Response = wait_for(90, answer)
@@ -169,4 +174,4 @@ def scheduler(
         process = running.enter_context(standalone(settings, log, part))
         wait_until_ready(port, process, log, f"currents_export_{connectors[-1]['name']}")
         with api(port) as client:
-            yield Scheduler(client, port)
+            yield Scheduler(client, port, home / "api-server.log" if scheduler_environment else log)
