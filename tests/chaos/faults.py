@@ -11,6 +11,7 @@ import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -108,6 +109,15 @@ def _worker_stopped(world: World) -> Iterator[list[Try]]:
     yield hit
 
 
+def _workers_down(world: World) -> Iterator[list[Try]]:
+    hit = world.running()
+    for worker in world.cluster.workers:
+        worker.kill()
+    yield hit
+    for worker in world.cluster.workers:
+        worker.start()
+
+
 def _scheduler_killed(world: World) -> Iterator[list[Try]]:
     hit = world.running()
     scheduler = world.cluster.parts["airflow-scheduler"]
@@ -123,8 +133,8 @@ def _queue_stopped(world: World) -> Iterator[list[Try]]:
     world.cluster.redis.start()
 
 
-def _queue_killed(world: World) -> Iterator[list[Try]]:
-    """With messages in it: nobody takes any meanwhile, since the workers stand still."""
+def _queue_killed(world: World, *, loses: bool = False) -> Iterator[list[Try]]:
+    """With messages in it, which it may lose: nobody takes any meanwhile, since the workers stand still."""
     hit = world.running()
     mains = [psutil.Process(worker.process.pid) for worker in world.cluster.workers if worker.process]
     for main in mains:
@@ -135,6 +145,8 @@ def _queue_killed(world: World) -> Iterator[list[Try]]:
     for main in mains:
         main.resume()
     yield hit
+    if loses:
+        world.cluster.redis.lose()
     world.cluster.redis.start()
 
 
@@ -202,9 +214,12 @@ FAULTS = [
     Fault("worker killed", _worker_killed, noticed=SILENT, recovered=SILENT + RETRIED, kills=True),
     # It waits up to its grace period for tasks that plan or account.
     Fault("worker stopped", _worker_stopped, noticed=75, recovered=150),
+    Fault("workers down 5 min", _workers_down, lasts=300, noticed=SILENT, recovered=480, kills=True, halts=True),
     Fault("scheduler killed", _scheduler_killed, recovered=90, spares=True, halts=True),
     Fault("queue stopped 20 s", _queue_stopped, lasts=20, recovered=120, spares=True, halts=True),
     Fault("queue killed", _queue_killed, lasts=5, recovered=120, spares=True, halts=True),
+    # What was queued is sent again after 120 s, for which someone looks every 15 s.
+    Fault("queue lost", partial(_queue_killed, loses=True), lasts=5, recovered=180, spares=True, halts=True),
     Fault("database down 20 s", _database_down, lasts=20, recovered=120, spares=True, halts=True),
     Fault("database down 60 s", _database_down, lasts=60, recovered=150, halts=True),
     Fault("disk full", _disk_full, lasts=30, recovered=120),

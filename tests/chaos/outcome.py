@@ -12,7 +12,7 @@ import httpx
 from tests.chaos.faults import SILENT, Fault, World
 from tests.chaos.tries import Try
 
-GIVE_UP_SECONDS = 480.0
+GIVE_UP_SECONDS = 600.0
 
 
 @dataclass

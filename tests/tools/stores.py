@@ -160,6 +160,11 @@ class Redis(Store):
     def _command(self) -> Sequence[str]:
         return [*self.command, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
 
+    def lose(self) -> None:
+        """Loses all that it has, once it is stopped."""
+        shutil.rmtree(self.folder)
+        self._make()
+
     def length(self, queue: str) -> int:
         """How many messages wait in a queue."""
         return int(self._run("redis-cli", "-p", str(self.port), "-e", "llen", queue).stdout or 0)
