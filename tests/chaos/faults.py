@@ -160,10 +160,10 @@ def _database_down(world: World) -> Iterator[list[Try]]:
 def _disk_full(world: World) -> Iterator[list[Try]]:
     worker, hit = world.busy_worker()
     filler = world.disks[worker.name] / "filler"
-    with filler.open("wb") as file, suppress(OSError):
+    # Without a buffer, of which a rest would be written once more, and fail once more, when the file is closed.
+    with filler.open("wb", buffering=0) as file, suppress(OSError):
         while True:
             file.write(bytes(1 << 20))
-            file.flush()
     yield hit
     filler.unlink()
 
