@@ -381,6 +381,36 @@ def test_a_page_that_the_index_of_a_day_still_names_and_that_is_missing_is_a_fau
         Days(Asked("state", left), Layout(), house.crew).heads(HOUR)
 
 
+def test_a_day_that_is_compacted_again_while_it_is_looked_at_is_looked_at_again_however_often() -> None:
+    house = Day()
+    house.compact()
+    left = [0, 1]
+
+    class Restless(MemoryObjects):
+        """A bucket in which the day is compacted anew as soon as its index was read."""
+
+        def read_version(self, key: str) -> Version | None:
+            found = super().read_version(key)
+            if key == Layout().day_index(DATE) and left:
+                number = left.pop()
+                house.deliver(house.put(OPEN, f"late {number}.parquet", table([f"late {number}"])))
+                house.crew.slept += 2 * QUIET_SECONDS
+                house.compact()
+            return found
+
+    restless = Restless("state", house.state.contents)
+    restless.clock = house.state.clock
+    heads = Days(restless, Layout(), house.crew).heads(HOUR)
+    assert not left
+    assert heads.keys() == Days(house.state, Layout(), house.crew).heads(HOUR).keys()
+    assert {state.file.key.rpartition("/")[2] for state in heads[Slice(HOUR, OPEN)].files.values()} == {
+        "a.parquet",
+        "b.parquet",
+        "late 0.parquet",
+        "late 1.parquet",
+    }
+
+
 def test_a_late_manifest_wins_until_it_is_taken_in() -> None:
     house = Day()
     house.compact()
