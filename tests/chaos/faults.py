@@ -71,6 +71,7 @@ class Fault:
     - kills: it kills what sends with SIGKILL, so that events may be repeated
     - spares: no try is lost by it
     - halts: it keeps tasks from starting
+    - outlasts: next tries may come later than the five minutes for which a custom bus knows what it had
     """
 
     name: str
@@ -81,6 +82,7 @@ class Fault:
     kills: bool = False
     spares: bool = False
     halts: bool = False
+    outlasts: bool = False
 
 
 def _task_killed(world: World) -> Iterator[list[Try]]:
@@ -214,7 +216,16 @@ FAULTS = [
     Fault("worker killed", _worker_killed, noticed=SILENT, recovered=SILENT + RETRIED, kills=True),
     # It waits up to its grace period for tasks that plan or account.
     Fault("worker stopped", _worker_stopped, noticed=75, recovered=150),
-    Fault("workers down 5 min", _workers_down, lasts=300, noticed=SILENT, recovered=480, kills=True, halts=True),
+    Fault(
+        "workers down 5 min",
+        _workers_down,
+        lasts=300,
+        noticed=SILENT,
+        recovered=480,
+        kills=True,
+        halts=True,
+        outlasts=True,
+    ),
     Fault("scheduler killed", _scheduler_killed, recovered=90, spares=True, halts=True),
     Fault("queue stopped 20 s", _queue_stopped, lasts=20, recovered=120, spares=True, halts=True),
     Fault("queue killed", _queue_killed, lasts=5, recovered=120, spares=True, halts=True),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,13 +22,14 @@ from tests.chaos.stage import BUCKET, CLASSIC, CUSTOM, Stage
 
 @dataclass
 class Arrived:
-    """What arrived: the ids of each connector, and where repeats are among all accepted entries.
+    """What arrived: of each connector the ids, with the number of the last entry that was accepted, and of each repeat
+    the number of the entry before it.
 
     A repeat is an event that a consumer sees twice although the sender knew of the first: what a custom bus had before
     reaches nobody, and where a connection was cut nobody can know.
     """
 
-    ids: dict[str, set[str]] = field(default_factory=lambda: {CLASSIC: set(), CUSTOM: set()})
+    ids: dict[str, dict[str, int]] = field(default_factory=lambda: {CLASSIC: {}, CUSTOM: {}})
     repeats: dict[str, list[int]] = field(default_factory=lambda: {CLASSIC: [], CUSTOM: []})
     _unsure: set[str] = field(default_factory=set)
 
@@ -41,8 +43,8 @@ class Arrived:
         event = orjson.loads(line["entry"]["Detail"])["id"]
         known = self.ids[connector]
         if event in known and event not in self._unsure:
-            self.repeats[connector].append(number)
-        known.add(event)
+            self.repeats[connector].append(known[event])
+        known[event] = number
         if line.get("cut") or line.get("slow"):
             self._unsure.add(event)
 
@@ -55,28 +57,29 @@ def arrived(lines: Iterable[dict[str, Any]]) -> Arrived:
     return found
 
 
-def assign(repeats: Iterable[int], outcomes: Sequence[Outcome]) -> int:
-    """Adds each repeat to the fault that had begun last; returns how many came before all faults."""
-    begun = [outcome.accepted for outcome in outcomes]
-    before = 0
-    for number in repeats:
-        place = bisect_right(begun, number)
-        if place:
-            outcomes[place - 1].repeats += 1
-        else:
-            before += 1
-    return before
+def of_repeats(found: Arrived, outcomes: Sequence[Outcome]) -> Iterator[str]:
+    """Adds each repeat to the fault that struck next after the event was accepted, and tells of what none explains.
+
+    What a task that is killed had not saved yet goes again whenever its next try gets there, be it after other faults.
+    """
+    struck = [outcome.accepted for outcome in outcomes]
+    for connector, numbers in found.repeats.items():
+        for place, count in Counter(bisect_right(struck, number) for number in numbers).items():
+            if place == len(outcomes):
+                yield f"{connector}: {count:,} events repeated after the last fault"
+                continue
+            outcomes[place].repeats += count
+            if connector == CUSTOM and not outcomes[place].fault.outlasts:
+                yield f"{connector}: consumers saw {count:,} events twice, by the fault {outcomes[place].fault.name}"
 
 
 def of_events(found: Arrived, expected: set[str]) -> Iterator[str]:
     """What is wrong with the events."""
     for connector, ids in found.ids.items():
-        if missing := len(expected - ids):
+        if missing := len(expected - ids.keys()):
             yield f"{connector}: {missing:,} events never arrived"
-        if foreign := len(ids - expected):
+        if foreign := len(ids.keys() - expected):
             yield f"{connector}: {foreign:,} events arrived that no file has"
-    if repeats := len(found.repeats[CUSTOM]):
-        yield f"{CUSTOM}: consumers saw {repeats:,} events twice"
 
 
 def of_books(stage: Stage, connector: str) -> Iterator[str]:

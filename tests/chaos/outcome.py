@@ -19,12 +19,12 @@ GIVE_UP_SECONDS = 600.0
 class Outcome:
     """What became of a fault; times in seconds from its beginning.
 
-    - accepted: how many entries the destinations had accepted when it began
+    - accepted: how many entries the destinations had accepted once it had struck
     - lost: the tries that it cost, of those that ran
     """
 
     fault: Fault
-    accepted: int
+    accepted: int = 0
     noticed: float | None = None
     recovered: float | None = None
     hit: list[Try] = field(default_factory=list)
@@ -58,7 +58,7 @@ class Observer:
 
     def __init__(self, world: World, fault: Fault) -> None:
         self._world, self._fault = world, fault
-        self.outcome = Outcome(fault, _accepted(world))
+        self.outcome = Outcome(fault)
         self._ended = False
         self._accepted_at_end = 0
         self._probe = ""
@@ -67,6 +67,9 @@ class Observer:
         """Has the fault strike, and returns what became of it."""
         strike, began = self._fault.strike(self._world), time.monotonic()
         self.outcome.hit = next(strike)
+        # The destination may still be at what it was sent before.
+        time.sleep(1)
+        self.outcome.accepted = _accepted(self._world)
         while (seconds := time.monotonic() - began) < GIVE_UP_SECONDS:
             if not self._ended and seconds >= self._fault.lasts:
                 next(strike, None)

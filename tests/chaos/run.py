@@ -16,7 +16,7 @@ import yaml
 
 from tests.chaos.faults import DISK_BYTES, FAKETIME, FAULTS, Fault, World
 from tests.chaos.form import Form
-from tests.chaos.judge import arrived, assign, of_books, of_events, of_leftovers
+from tests.chaos.judge import arrived, of_books, of_events, of_leftovers, of_repeats
 from tests.chaos.outcome import Observer, Outcome
 from tests.chaos.stage import CLASSIC, CUSTOM, Stage
 from tests.chaos.tries import Tries
@@ -66,8 +66,7 @@ def _play(world: World, stage: Stage, form: Form) -> tuple[list[Outcome], list[s
     _settle(world, stage)
     _tell("looking at what arrived")
     found = arrived(world.aws.each_accepted_line())
-    stray = assign([*found.repeats[CLASSIC], *found.repeats[CUSTOM]], outcomes)
-    complaints = [f"{stray} events repeated before any fault"] if stray else []
+    complaints = [*of_repeats(found, outcomes)]
     for outcome in outcomes:
         complaints += outcome.complaints(form.rate)
     complaints += of_events(found, stage.ids)
