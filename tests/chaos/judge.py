@@ -57,20 +57,23 @@ def arrived(lines: Iterable[dict[str, Any]]) -> Arrived:
     return found
 
 
-def of_repeats(found: Arrived, outcomes: Sequence[Outcome]) -> Iterator[str]:
+def of_repeats(found: Arrived, outcomes: Sequence[Outcome]) -> list[str]:
     """Adds each repeat to the fault that struck next after the event was accepted, and tells of what none explains.
 
     What a task that is killed had not saved yet goes again whenever its next try gets there, be it after other faults.
     """
     struck = [outcome.accepted for outcome in outcomes]
+    complaints = []
     for connector, numbers in found.repeats.items():
         for place, count in Counter(bisect_right(struck, number) for number in numbers).items():
             if place == len(outcomes):
-                yield f"{connector}: {count:,} events repeated after the last fault"
+                complaints.append(f"{connector}: {count:,} events repeated after the last fault")
                 continue
             outcomes[place].repeats += count
-            if connector == CUSTOM and not outcomes[place].fault.outlasts:
-                yield f"{connector}: consumers saw {count:,} events twice, by the fault {outcomes[place].fault.name}"
+            fault = outcomes[place].fault
+            if connector == CUSTOM and not fault.outlasts:
+                complaints.append(f"{connector}: consumers saw {count:,} events twice, by the fault {fault.name}")
+    return complaints
 
 
 def of_events(found: Arrived, expected: set[str]) -> Iterator[str]:

@@ -66,7 +66,7 @@ def _play(world: World, stage: Stage, form: Form) -> tuple[list[Outcome], list[s
     _settle(world, stage)
     _tell("looking at what arrived")
     found = arrived(world.aws.each_accepted_line())
-    complaints = [*of_repeats(found, outcomes)]
+    complaints = of_repeats(found, outcomes)
     for outcome in outcomes:
         complaints += outcome.complaints(form.rate)
     complaints += of_events(found, stage.ids)
