@@ -6,7 +6,9 @@ It is that of docker-compose.yaml, with processes in place of containers.
 from __future__ import annotations
 
 import os
+import re
 import signal
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -14,8 +16,9 @@ import psutil
 import pytest
 
 from tests.cluster.stage import cluster_stage
-from tests.dags.stage import Stage
+from tests.dags.stage import HOUR, Export, Stage
 from tests.dags.test_scheduling import (
+    BUSY,
     CONNECTORS,
     export,
     test_backfills_of_many_connectors_leave_live_hours_their_slots,
@@ -99,6 +102,23 @@ def test_every_part_is_healthy_and_a_stopped_one_is_not(running: Cluster) -> Non
     assert scheduler.restarts == before + 1, "what ends by itself is started again"
 
 
+def test_a_restart_of_the_queue_hands_out_no_running_task_again(stage: Stage, running: Cluster) -> None:
+    export = Export(stage, BUSY[0])
+    export.put(HOUR, rows=1_000)
+    export.dag.switch_on()
+    run = export.dag.trigger(hour=HOUR)
+    wait_for(60, lambda: any(task["state"] == "running" for task in export.dag.shards(run)))
+    connected = _said(running, "Connected to")
+    running.redis.kill()
+    running.redis.start()
+    wait_for(
+        60, lambda: all(now > before for before, now in zip(connected, _said(running, "Connected to"), strict=True))
+    )
+    assert export.dag.ended(run) == "success"
+    taken = Counter(re.findall(r"Task execute_workload\[(\S+)\] received", "".join(_logs(running))))
+    assert set(taken.values()) == {1}
+
+
 def test_it_listens_on_the_loopback_alone(running: Cluster) -> None:
     listening = set()
     for process in running.processes():
@@ -107,3 +127,13 @@ def test_it_listens_on_the_loopback_alone(running: Cluster) -> None:
             listening |= {(each.laddr.ip, each.laddr.port) for each in found if each.status == psutil.CONN_LISTEN}
     assert {ip for ip, _ in listening} == {"127.0.0.1"}
     assert {running.port, running.postgres.port, running.redis.port} <= {port for _, port in listening}
+
+
+def _logs(running: Cluster) -> list[str]:
+    """What each worker has printed so far."""
+    return [worker.log.read_text("utf-8") for worker in running.workers]
+
+
+def _said(running: Cluster, text: str) -> list[int]:
+    """How often each worker has printed a text."""
+    return [log.count(text) for log in _logs(running)]
