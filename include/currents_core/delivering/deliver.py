@@ -19,7 +19,7 @@ from typing import Any
 from currents_core.books.account import Account
 from currents_core.books.dead_letter import DeadLetter, Letter
 from currents_core.books.head import FileState
-from currents_core.books.ledger import Held, Ledger
+from currents_core.books.ledger import Ledger
 from currents_core.counted import counted
 from currents_core.crew import Crew, Threads
 from currents_core.delivering.claim_checks import Cloakroom
@@ -34,13 +34,7 @@ from currents_core.delivering.prepare import Batched, Preparation
 from currents_core.delivering.progress import Progress
 from currents_core.delivering.take import Taker
 from currents_core.entry import Entries, Span
-from currents_core.errors import (
-    CurrentsError,
-    DeliveryError,
-    FileError,
-    StoppedError,
-    TransientError,
-)
+from currents_core.errors import CurrentsError, DeliveryError, FileError, StoppedError, TransientError
 from currents_core.file_key import Slice, SourceFile
 from currents_core.mode import Mode
 from currents_core.ports import ObjectStore, Sent, Target
@@ -155,15 +149,17 @@ class Delivery:
         share, confirmer = (self.share, self._confirmer) if work else (nullcontext(), nullcontext())
         with share, self._keeper, confirmer, self._sender:
             try:
-                held = self._send_all(fetcher, work.items())
+                self._send_all(fetcher, work.items())
+                left = [each for each in work.items() if each[0] in fetcher.left]
                 if self.waits:
-                    for one, _ in held:
+                    for each in left:
                         # Whoever waits for a slice must have no other that somebody may wait for.
-                        self._send_all(fetcher, [one], "until through")
-                elif held:
+                        self._send_all(fetcher, [each], "until through")
+                elif left:
                     # Who died, such as an earlier try of this very task, delivers nothing that is left to it.
-                    for one, holder in self._send_all(fetcher, [one for one, _ in held], "until alive"):
-                        log.info("%s is left to %s, which is at it", one[0].name, holder.owner)
+                    self._send_all(fetcher, left, "until alive")
+                    for place, holder in fetcher.left.items():
+                        log.info("%s is left to %s, which is at it", place.name, holder.owner)
             except _EnoughError:
                 most = counted(self._put, "event")
                 log.info("%s: reached the maximum of %s; a later run delivers the rest", self.connector.name, most)
@@ -197,20 +193,13 @@ class Delivery:
     def _fail(self, error: CurrentsError) -> None:
         self._sender.fail(error)
 
-    def _send_all(self, fetcher: Fetcher, work: Iterable[Work], wait: Wait = "no") -> list[tuple[Work, Held]]:
-        fetching = fetcher.fetch(work, wait)
-        with closing(fetching):
-            while True:
-                try:
-                    fetched = next(fetching)
-                except StopIteration as end:
-                    held: list[tuple[Work, Held]] = end.value
-                    break
+    def _send_all(self, fetcher: Fetcher, work: Iterable[Work], wait: Wait = "no") -> None:
+        with closing(fetcher.fetch(work, wait)) as fetching:
+            for fetched in fetching:
                 self._take_in(fetched)
         self._sender.drain()
         self._confirmer.drain(self._sender.check)
         self._keeper.finish(self._sender.check)
-        return held
 
     def _taken(self, opened: OpenSlice) -> None:
         self._keeper.add(opened)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import RawIOBase
 from shutil import disk_usage
 from tempfile import TemporaryFile, gettempdir
@@ -59,7 +59,8 @@ class Fetcher:
     """Takes slices and downloads their files for one delivery.
 
     ``taken`` is called with every slice as soon as it is taken. ``meanwhile`` is called again and again while the
-    caller waits, with the seconds that it may take. ``check`` raises an error if the work is to end.
+    caller waits, with the seconds that it may take. ``check`` raises an error if the work is to end. ``left`` are the
+    slices that were left to other tasks, and who has them.
     """
 
     source: ObjectStore
@@ -68,12 +69,13 @@ class Fetcher:
     taken: Callable[[OpenSlice], None]
     meanwhile: Callable[[float], None]
     check: Callable[[], None]
+    left: dict[Slice, Held] = field(default_factory=dict)
 
-    def fetch(self, work: Iterable[Work], wait: Wait = "no") -> Generator[Fetched, None, list[tuple[Work, Held]]]:
+    def fetch(self, work: Iterable[Work], wait: Wait = "no") -> Generator[Fetched, None, None]:
         """Yields each file of the slices, and the end of each slice.
 
-        Returns the slices that are left to other tasks. Only a task that has no other slice may wait until one is
-        through. Raises TransientError if another task has a slice for too long.
+        Only a task that has no other slice may wait until one is through. Raises TransientError if another task has a
+        slice for too long.
         """
         line = _Line(self, work, wait)
         try:
@@ -85,24 +87,25 @@ class Fetcher:
                     yield fetched
         finally:
             line.end()
-        return line.held
 
     def wait_for(self, job: Job[Found]) -> Found:
         """The result of a job, once it has ended."""
         return waited_for(job, self.meanwhile)
 
-    def take(self, work: Work, wait: Wait) -> OpenSlice | Held:
-        """Takes a slice, or says who has it."""
+    def take(self, work: Work, wait: Wait) -> OpenSlice | None:
+        """Takes a slice; None if it is left to the task that has it."""
         place, files = work
         began, first = self.crew.seconds(), None
         while True:
             self.check()
             found = self.taker.take(place, files)
             if isinstance(found, OpenSlice):
+                self.left.pop(place, None)
                 self.taken(found)
                 return found
             if wait == "no" or (wait == "until alive" and first and found.sign != first.sign):
-                return found
+                self.left[place] = found
+                return None
             if not first:
                 log.info("%s: %s %s", place.name, found.owner, _TOLD[wait])
                 first = found
@@ -135,17 +138,13 @@ class Fetcher:
 
 
 class _Line:
-    """What is under way, in order: slices to take, files that wait for their turn, and files that are fetched.
-
-    ``held`` are slices that other tasks have, and who has them.
-    """
+    """What is under way, in order: slices to take, files that wait for their turn, and files that are fetched."""
 
     def __init__(self, fetcher: Fetcher, work: Iterable[Work], wait: Wait) -> None:
-        self.held: list[tuple[Work, Held]] = []
         self._fetcher = fetcher
         self._wait = wait
         self._rest = deque(work)
-        self._taking = deque[tuple[Work, Job[OpenSlice | Held]]]()
+        self._taking = deque[Job[OpenSlice | None]]()
         self._files = deque[tuple[OpenSlice, OpenFile | None]]()
         self._fetching = deque[tuple[OpenSlice, OpenFile | None, Job[IO[bytes] | None] | None]]()
 
@@ -158,19 +157,17 @@ class _Line:
         """Starts to take slices, unless there are files enough."""
         while self._rest and len(self._taking) < _SLICES_AHEAD and len(self._files) < _AHEAD:
             work = self._rest.popleft()
-            self._taking.append((work, self._fetcher.crew.start(self._fetcher.take, work, self._wait)))
+            self._taking.append(self._fetcher.crew.start(self._fetcher.take, work, self._wait))
 
     def sort_out(self) -> None:
         """Lines up the files of slices that are taken. It waits for a slice only if there is nothing else to do."""
         while self._taking and len(self._files) < _AHEAD:
-            work, job = self._taking[0]
+            job = self._taking[0]
             if not job.done() and (self._files or self._fetching):
                 return
             found = self._fetcher.wait_for(job)
             self._taking.popleft()
-            if isinstance(found, Held):
-                self.held.append((work, found))
-            else:
+            if found:
                 self._files.extend((found, file) for file in (*found.todo, None))
 
     def fetch_ahead(self) -> None:
@@ -191,7 +188,7 @@ class _Line:
 
     def end(self) -> None:
         """Waits for what is under way, which ends soon, and closes what nobody will read."""
-        for _, taken in self._taking:
+        for taken in self._taking:
             _ended(taken)
         for _, _, job in self._fetching:
             if job and (body := _ended(job)):
