@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import subprocess
 import tempfile
 import time
@@ -20,6 +21,7 @@ from tests.chaos.judge import arrived, of_books, of_events, of_leftovers, of_rep
 from tests.chaos.outcome import Observer, Outcome
 from tests.chaos.stage import CLASSIC, CUSTOM, Stage
 from tests.chaos.tries import Tries
+from tests.tools.airflow_env import ROOT
 from tests.tools.cluster import cluster
 from tests.tools.fault_plan import FaultPlan
 from tests.tools.local_aws import local_aws
@@ -29,6 +31,8 @@ CONNECTORS = (CLASSIC, CUSTOM)
 WORKERS = 2
 # After the last fault, until everything has arrived.
 END_SECONDS = 25 * 60
+# The logs of the last run that failed.
+LOGS = ROOT / ".local" / "chaos"
 
 
 def run(form: Form, seed: int) -> tuple[list[Outcome], list[str]]:
@@ -54,7 +58,10 @@ def run(form: Form, seed: int) -> tuple[list[Outcome], list[str]]:
         )
         client = stack.enter_context(running.client())
         world = World(aws, running, Tries(running, client), rng, disks)
-        return _play(world, stage, form)
+        outcomes, complaints = _play(world, stage, form)
+        if complaints:
+            _keep_logs(running.home)
+        return outcomes, complaints
 
 
 def _play(world: World, stage: Stage, form: Form) -> tuple[list[Outcome], list[str]]:
@@ -92,6 +99,8 @@ def _strike(world: World, stage: Stage, form: Form) -> Iterator[Outcome]:
             f"{fault.name}: {len(outcome.hit)} tries hit, {outcome.lost} lost, noticed after {outcome.noticed} s, "
             f"recovered after {outcome.recovered} s"
         )
+        for each in outcome.hit:
+            _tell(f"  {each.path}, try {each.number}")
         yield outcome
         if number == len(chosen) // 2:
             # Of hours that were delivered by now, and of others that were not.
@@ -137,6 +146,12 @@ def _disks() -> Iterator[Mapping[str, Path]]:
                 stack.callback(_run, "umount", "--lazy", disk)
                 disks[f"airflow-worker-{number}"] = disk
         yield disks
+
+
+def _keep_logs(home: Path) -> None:
+    shutil.rmtree(LOGS, ignore_errors=True)
+    shutil.copytree(home, LOGS, ignore=shutil.ignore_patterns("postgres", "redis"))
+    _tell(f"the logs of Airflow are in {LOGS}")
 
 
 def _run(*command: str | Path) -> bool:
