@@ -141,7 +141,9 @@ def _queue_killed(world: World, *, loses: bool = False) -> Iterator[list[Try]]:
     mains = [psutil.Process(worker.process.pid) for worker in world.cluster.workers if worker.process]
     for main in mains:
         main.suspend()
-    world.tries.begin_probe()
+    # One more than the workers that wait: what they are handed while they stand still is in the queue no longer.
+    for _ in range(len(mains) + 1):
+        world.tries.begin_probe()
     wait_for(60, lambda: world.cluster.redis.length("default"))
     world.cluster.redis.kill()
     for main in mains:

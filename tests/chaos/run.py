@@ -58,9 +58,12 @@ def run(form: Form, seed: int) -> tuple[list[Outcome], list[str]]:
         )
         client = stack.enter_context(running.client())
         world = World(aws, running, Tries(running, client), rng, disks)
-        outcomes, complaints = _play(world, stage, form)
-        if complaints:
-            _keep_logs(running.home)
+        complaints = ["it was not played to its end"]
+        try:
+            outcomes, complaints = _play(world, stage, form)
+        finally:
+            if complaints:
+                _keep_logs(running.home)
         return outcomes, complaints
 
 
