@@ -1,6 +1,7 @@
 """What befalls the cluster, and how soon Airflow has to notice and to recover.
 
-A fault is a generator: up to its first `yield`, which tells the tries that are hit, it strikes; what follows ends it.
+A fault is a generator: up to its first `yield` it finds the tries that it will hit, which may take a while, up to the
+second it strikes, and what follows ends it.
 """
 
 from __future__ import annotations
@@ -87,51 +88,55 @@ class Fault:
 
 def _task_killed(world: World) -> Iterator[list[Try]]:
     victim = world.victim()
-    os.kill(victim.pid, signal.SIGKILL)
     yield [victim]
+    os.kill(victim.pid, signal.SIGKILL)
+    yield []
 
 
 def _supervisor_killed(world: World) -> Iterator[list[Try]]:
     victim = world.victim()
-    os.kill(psutil.Process(victim.pid).ppid(), signal.SIGKILL)
     yield [victim]
+    os.kill(psutil.Process(victim.pid).ppid(), signal.SIGKILL)
+    yield []
 
 
 def _worker_killed(world: World) -> Iterator[list[Try]]:
     worker, hit = world.busy_worker()
+    yield hit
     worker.kill()
     worker.start()
-    yield hit
+    yield []
 
 
 def _worker_stopped(world: World) -> Iterator[list[Try]]:
     worker, hit = world.busy_worker()
+    yield hit
     worker.stop()
     worker.start()
-    yield hit
+    yield []
 
 
 def _workers_down(world: World) -> Iterator[list[Try]]:
-    hit = world.running()
+    yield world.running()
     for worker in world.cluster.workers:
         worker.kill()
-    yield hit
+    yield []
     for worker in world.cluster.workers:
         worker.start()
 
 
 def _scheduler_killed(world: World) -> Iterator[list[Try]]:
-    hit = world.running()
+    yield world.running()
     scheduler = world.cluster.parts["airflow-scheduler"]
     scheduler.kill()
     scheduler.start()
-    yield hit
+    yield []
 
 
 def _queue_stopped(world: World) -> Iterator[list[Try]]:
-    hit = world.running()
+    yield world.running()
     world.cluster.redis.stop()
-    yield hit
+    yield []
     world.cluster.redis.start()
 
 
@@ -145,36 +150,39 @@ def _queue_killed(world: World, *, loses: bool = False) -> Iterator[list[Try]]:
     for _ in range(len(mains) + 1):
         world.tries.begin_probe()
     wait_for(60, lambda: world.cluster.redis.length("default"))
+    yield hit
     world.cluster.redis.kill()
     for main in mains:
         main.resume()
-    yield hit
+    yield []
     if loses:
         world.cluster.redis.lose()
     world.cluster.redis.start()
 
 
 def _database_down(world: World) -> Iterator[list[Try]]:
-    hit = world.running()
+    yield world.running()
     world.cluster.postgres.stop()
-    yield hit
+    yield []
     world.cluster.postgres.start()
 
 
 def _disk_full(world: World) -> Iterator[list[Try]]:
     worker, hit = world.busy_worker()
+    yield hit
     filler = world.disks[worker.name] / "filler"
     # Without a buffer, of which a rest would be written once more, and fail once more, when the file is closed.
     with filler.open("wb", buffering=0) as file, suppress(OSError):
         while True:
             file.write(bytes(1 << 20))
-    yield hit
+    yield []
     filler.unlink()
 
 
 def _clock_wrong(world: World) -> Iterator[list[Try]]:
     """A worker that thinks it is five minutes later, or earlier, takes tasks."""
     worker, hit = world.busy_worker()
+    yield hit
     worker.stop()
     right = worker.environment
     offset = world.rng.choice(("+", "-"))
@@ -184,7 +192,7 @@ def _clock_wrong(world: World) -> Iterator[list[Try]]:
         "FAKETIME": f"{offset}300s",
     }
     worker.start()
-    yield hit
+    yield []
     wait_for(120, lambda: world.tries.on(worker))
     worker.stop()
     worker.environment = right
@@ -202,8 +210,9 @@ def _destination_fails(world: World) -> Iterator[list[Try]]:
         entry_failure=0.1,
         hold=True,
     )
-    world.aws.set_faults(plan)
     yield world.running()
+    world.aws.set_faults(plan)
+    yield []
     world.aws.set_faults(FaultPlan(hold=True))
 
 

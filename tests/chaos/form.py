@@ -32,7 +32,7 @@ LONG = Form(hours=24, types=50, rows=840, rate=900, minutes=44)
 SHORT = Form(
     hours=8,
     types=10,
-    rows=1_000,
+    rows=1_400,
     rate=200,
     minutes=10,
     faults=(

@@ -65,8 +65,10 @@ class Observer:
 
     def watch(self) -> Outcome:
         """Has the fault strike, and returns what became of it."""
-        strike, began = self._fault.strike(self._world), time.monotonic()
+        strike = self._fault.strike(self._world)
         self.outcome.hit = next(strike)
+        began = time.monotonic()
+        next(strike)
         # The destination may still be at what it was sent before.
         time.sleep(1)
         self.outcome.accepted = _accepted(self._world)
