@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from airflow.sdk import Connection
-from airflow.sdk.exceptions import AirflowNotFoundException
-
+from currents_airflow.connections import find_connection
 from currents_core.errors import SetupError
 from currents_core.setup.faults import did_you_mean
 from currents_core.setup.settings import Connector
@@ -40,7 +38,7 @@ def _require(connector: Connector, named: Mapping[str, str | None]) -> None:
     for place, conn_id in named.items():
         if conn_id is not None:
             places.setdefault(conn_id, []).append(place)
-    missing = {conn_id: where for conn_id, where in places.items() if not _exists(conn_id)}
+    missing = {conn_id: where for conn_id, where in places.items() if not find_connection(conn_id)}
     if missing:
         known = [*(places.keys() - missing.keys()), *_environment()]
         told = [
@@ -51,14 +49,6 @@ def _require(connector: Connector, named: Mapping[str, str | None]) -> None:
             f"{connector.name}: {'; '.join(told)}; create it, correct its name, or set aws_conn_id: null to use the "
             "machine's own credentials"
         )
-
-
-def _exists(conn_id: str) -> bool:
-    try:
-        Connection.get(conn_id)
-    except AirflowNotFoundException:
-        return False
-    return True
 
 
 def _environment() -> list[str]:

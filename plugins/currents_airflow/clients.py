@@ -4,10 +4,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from currents_airflow.connections import find_connection
+from currents_core.errors import SetupError
 from currents_core.setup.settings import Connector
 
 if TYPE_CHECKING:
+    from airflow.sdk import Connection
     from botocore.config import Config
+
+
+def aws_hook(service: str, conn_id: str | None, region: str | None = None, verify: bool | str | None = None) -> Any:
+    """The Amazon provider's hook for a service. It raises SetupError where there is no such connection.
+
+    The provider's own would go on with the machine's credentials, and act with somebody else's rights.
+    """
+    from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+
+    class Hook(AwsBaseHook):
+        @classmethod
+        def get_connection(cls, conn_id: str) -> Connection:
+            found = find_connection(conn_id)
+            if not found:
+                raise SetupError(f"there is no Airflow connection {conn_id}; create it, or correct its name")
+            return found
+
+    return Hook(aws_conn_id=conn_id, region_name=region, verify=verify, client_type=service)
 
 
 def aws_client(
@@ -17,12 +38,11 @@ def aws_client(
 
     Raises SetupError if the connection has no credentials, such as those of a role that can't be assumed.
     """
-    from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
     from botocore.exceptions import ClientError
 
     from currents_aws.aws_errors import translate
 
-    hook: Any = AwsBaseHook(aws_conn_id=conn_id, region_name=region, verify=verify, client_type=service)
+    hook = aws_hook(service, conn_id, region, verify)
     try:
         return hook.get_client_type(config=hook.config.merge(config) if config else None)
     except ClientError as error:

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from currents_airflow.aws_connections import require_connections
-from currents_airflow.clients import sending_client
+from currents_airflow.clients import aws_hook, sending_client
 from currents_core.errors import CurrentsError, SetupError
 from currents_core.setup.settings import Connector, Location
 
@@ -150,18 +150,14 @@ class RunParts:
     @cached_property
     def personal_data(self) -> PersonalData:
         """What to do with personal data; the key of the hashes is the password of an Airflow connection."""
-        from airflow.sdk import Connection
-        from airflow.sdk.exceptions import AirflowNotFoundException
-
+        from currents_airflow.connections import find_connection
         from currents_core.shaping.personal_data import PersonalData
 
         settings = self.connector.personal_data
         if not settings.hash_key_conn_id:
             return PersonalData(settings.rules)
-        try:
-            key = Connection.get(settings.hash_key_conn_id).password
-        except AirflowNotFoundException:
-            key = None
+        found = find_connection(settings.hash_key_conn_id)
+        key = found.password if found else None
         if not key:
             raise SetupError(
                 f"{self.connector.name}: the Airflow connection {settings.hash_key_conn_id} does not exist or has no "
@@ -228,12 +224,11 @@ class RunParts:
 
 
 def _objects(location: Location) -> S3Objects:
-    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
     from botocore.config import Config
 
     from currents_aws.s3 import S3Objects
 
-    hook = S3Hook(aws_conn_id=location.aws_conn_id)
+    hook = aws_hook("s3", location.aws_conn_id)
     config = Config(max_pool_connections=_S3_CONNECTIONS).merge(hook.config)
     once = config.merge(
         Config(retries={"total_max_attempts": 1}, connect_timeout=_SWAP_SECONDS, read_timeout=_SWAP_SECONDS)
