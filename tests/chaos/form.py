@@ -34,7 +34,7 @@ SHORT = Form(
     types=10,
     rows=1_400,
     rate=200,
-    minutes=10,
+    minutes=14,
     faults=(
         "task killed",
         "worker killed",
