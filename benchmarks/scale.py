@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -205,5 +206,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Measures how cost grows")
     parser.add_argument("--tiny", action="store_true", help="tiny sizes, without Airflow, to see that it runs")
     given = parser.parse_args()
+    for sign in (signal.SIGTERM, signal.SIGHUP):
+        # So that what was started ends, too.
+        signal.signal(sign, signal.default_int_handler)
     with suppress(KeyboardInterrupt):
         main(TINY if given.tiny else FULL, writes=not given.tiny)
