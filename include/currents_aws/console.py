@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from urllib.parse import quote
 
 from botocore.session import get_session
@@ -39,6 +40,8 @@ def object_address(region: str, bucket: str, key: str) -> str:
     return f"{_console(region)}/s3/object/{bucket}?prefix={quote(key, safe='')}"
 
 
+@cache
 def _console(region: str) -> str:
+    # A session reads botocore's whole list of endpoints.
     partition = get_session().get_partition_for_region(region)
     return f"https://{_HOSTS.get(partition, _HOST)}"
