@@ -42,8 +42,8 @@ def _missing(programs: Iterable[str]) -> list[str]:
 def _head() -> str:
     return (
         "# Results\n"
-        "Written by `make bench`: every figure beside its baseline, of the same run. Absolute figures are those of the "
-        "machine.\n\n"
+        "Written by `make bench` and `make scale`: figures beside their baselines, of the same run. "
+        "Absolute figures are those of the machine.\n\n"
         f"{machine()}\n"
     )
 

@@ -17,7 +17,8 @@ def shell() -> Iterator[subprocess.Popen[bytes]]:
     """A process with a child, in a session of its own."""
     # The second command keeps the shell from becoming the first.
     with subprocess.Popen(["sh", "-c", "sleep 60; true"], start_new_session=True) as process:
-        wait_for(10, lambda: len(members(process.pid)) == 2)
+        # A child that has just begun is the shell still.
+        wait_for(10, lambda: "sleep" in [each.name() for each in members(process.pid)])
         yield process
         for left in members(process.pid):
             left.kill()
