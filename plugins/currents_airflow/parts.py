@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from currents_airflow.aws_connections import require_connections
 from currents_airflow.clients import aws_hook, sending_client
+from currents_airflow.connections import find_connection
 from currents_core.errors import CurrentsError, SetupError
 from currents_core.setup.settings import Connector, Location
 
@@ -150,7 +151,6 @@ class RunParts:
     @cached_property
     def personal_data(self) -> PersonalData:
         """What to do with personal data; the key of the hashes is the password of an Airflow connection."""
-        from currents_airflow.connections import find_connection
         from currents_core.shaping.personal_data import PersonalData
 
         settings = self.connector.personal_data
@@ -206,7 +206,7 @@ class RunParts:
     def _connected(self) -> Connector:
         """The connector, if its Airflow connections exist.
 
-        The hooks take a missing one for the machine's own credentials, and would send with somebody else's rights.
+        A hook would name the first one that is missing; this names all of them, and where each is named.
         """
         require_connections(self.connector)
         return self.connector

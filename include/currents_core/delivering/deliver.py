@@ -208,7 +208,7 @@ class Delivery:
         if opened.skipped:
             log.info("%s: %s delivered before", opened.place.name, counted(len(opened.skipped), "file"))
         for each in opened.todo:
-            if rows := len(each.before.rows) if each.asked is None else 0:
+            if each.asked is None and (rows := len(each.before.rows)):
                 log.info("%s: resumes where it left off, skipping %s already sent", each.file.uri, counted(rows, "row"))
 
     def _take_in(self, fetched: Fetched) -> None:
