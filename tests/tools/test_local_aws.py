@@ -17,6 +17,7 @@ import pytest
 from tests.tools import local_aws as module
 from tests.tools.airflow_env import PYTHONPATH, ROOT
 from tests.tools.local_aws import LocalAws, local_aws
+from tests.tools.processes import is_alive
 
 COMMAND = [sys.executable, "-m", "tests.tools.local_aws"]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": PYTHONPATH}
@@ -47,12 +48,6 @@ def is_up(endpoint: str) -> bool:
         return httpx.get(f"{endpoint}/_front/counts", trust_env=False).status_code == 200
     except httpx.TransportError:
         return False
-
-
-def is_alive(pid: int) -> bool:
-    """Whether a process runs; one that ended and was not waited for does not."""
-    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
-    return bool(state.strip()) and not state.startswith("Z")
 
 
 def test_it_tells_its_endpoint_in_one_line_and_ends_with_its_standard_input() -> None:

@@ -13,10 +13,12 @@ from contextlib import suppress
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from tests.tools.airflow_env import PYTHONPATH, ROOT
 from tests.tools.awaiting import wait_for
+from tests.tools.processes import family_of, living
 from tests.tools.up import free_port
 
 START = "import sys; from pathlib import Path; from tests.tools.up import main; sys.exit(main({port}, Path({home!r})))"
@@ -58,57 +60,30 @@ def trigger(client: httpx.Client, hour: str) -> httpx.Response | None:
     return response
 
 
-def family_of(process: int) -> list[str]:
-    """A process and all below it. Its environment would not do: Airflow writes titles over those of its parts."""
-    parents = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            # The name of the program, in brackets, may hold anything.
-            parents[path.parent.name] = path.read_text().rpartition(")")[2].split()[1]
-    found = [str(process)]
-    for each in found:
-        found += [child for child, parent in parents.items() if parent == each]
-    return found
-
-
-def processes_of(home: Path) -> list[str]:
+def processes_of(home: Path) -> list[psutil.Process]:
     """The living processes whose environment names ``home``."""
     found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid():
-            try:
-                environment, status = (entry / "environ").read_bytes(), (entry / "stat").read_text()
-            except OSError:
-                continue
-            if f"AIRFLOW_HOME={home}".encode() in environment and ") Z " not in status:
-                found.append(entry.name)
-    return found
+    for each in psutil.process_iter():
+        with suppress(psutil.Error):
+            if each.pid != os.getpid() and each.environ().get("AIRFLOW_HOME") == str(home):
+                found.append(each)
+    return living(found)
 
 
-def listening(processes: list[str]) -> dict[str, str]:
-    """Where processes listen for TCP connections: the address of each such socket, as /proc writes it, by its number.
-
-    Source: https://www.kernel.org/doc/Documentation/networking/proc_net_tcp.txt
-    """
-    held: set[str] = set()
+def listening(processes: list[psutil.Process]) -> set[tuple[str, int]]:
+    """Where processes listen for TCP connections: each address and port."""
+    found = set()
     for process in processes:
-        for descriptor in Path(f"/proc/{process}/fd").iterdir():
-            # The one that lists the folder is gone by now.
-            with suppress(FileNotFoundError):
-                held |= set(re.findall(r"socket:\[(\d+)\]", str(descriptor.readlink())))
-    rows = [
-        line.split()
-        for table in ("/proc/net/tcp", "/proc/net/tcp6")
-        for line in Path(table).read_text().splitlines()[1:]
-    ]
-    return {row[9]: row[1] for row in rows if row[3] == "0A" and row[9] in held}
+        with suppress(psutil.NoSuchProcess):
+            held = process.net_connections(kind="tcp")
+            found |= {(each.laddr.ip, each.laddr.port) for each in held if each.status == psutil.CONN_LISTEN}
+    return found
 
 
 def test_a_socket_that_listens_everywhere_is_seen() -> None:
     with socket.create_server(("127.0.0.1", 0)) as here, socket.create_server(("", 0)) as everywhere:
-        found = listening([str(os.getpid())])
-        for server, address in ((here, "0100007F"), (everywhere, "00000000")):
-            assert found[str(os.fstat(server.fileno()).st_ino)] == f"{address}:{server.getsockname()[1]:04X}"
+        assert {here.getsockname(), everywhere.getsockname()} <= listening([psutil.Process()])
+        assert everywhere.getsockname()[0] == "0.0.0.0"
 
 
 @pytest.mark.timeout(240)
@@ -117,9 +92,9 @@ def test_it_listens_on_this_machine_alone_and_to_no_foreign_page(
 ) -> None:
     process, port, _ = up
     found = listening(family_of(process.pid))
-    assert f"0100007F:{port:04X}" in found.values()
+    assert ("127.0.0.1", port) in found
     assert len(found) > 1, "local AWS listens, too"
-    assert [address for address in found.values() if not address.startswith("0100007F:")] == []
+    assert [address for address, _ in found if address != "127.0.0.1"] == []
 
     def status(method: str, path: str, **headers: str) -> int:
         return httpx.request(method, f"http://127.0.0.1:{port}{path}", headers=headers, trust_env=False).status_code
@@ -168,7 +143,7 @@ def test_an_hour_is_triggered_without_a_login_and_one_signal_ends_everything(
     assert process.returncode == 0
     assert "\nStopping Airflow: waiting up to 20 s for its tasks" in last_words
     assert last_words.endswith("\nStopped.\n")
-    assert [each for each in family if Path(f"/proc/{each}").exists()] == []
+    assert living(family) == []
     assert processes_of(tmp_path) == []
 
 
