@@ -9,7 +9,7 @@ from typing import Any
 from airflow.sdk import DAG, chain
 
 from currents_airflow import notices
-from currents_airflow.operators.base import SHORT_TASK, TASK_DEFAULTS, ConnectorOperator
+from currents_airflow.operators.base import SHORT_TASK, ConnectorOperator
 from currents_airflow.operators.connect_check import CurrentsCheckOperator, CurrentsTestEventsOperator
 from currents_airflow.operators.connect_custom_bus import (
     CurrentsAwaitCustomBusOperator,
@@ -27,6 +27,7 @@ from currents_airflow.operators.connect_partner import (
     CurrentsOfferSourceOperator,
 )
 from currents_airflow.operators.connect_schemas import CurrentsDiscoverSchemasOperator, CurrentsPublishSchemasOperator
+from currents_airflow.operators.retries import TASK_DEFAULTS
 from currents_airflow.params import connect_params
 from currents_core.setup.destination import PartnerDestination
 from currents_core.setup.settings import Connector

@@ -8,10 +8,11 @@ from airflow.sdk import DAG, CronPartitionTimetable
 
 from currents_airflow import notices
 from currents_airflow.assets import hours_of
-from currents_airflow.operators.base import SHORT_TASK, TASK_DEFAULTS
+from currents_airflow.operators.base import SHORT_TASK
 from currents_airflow.operators.deliver import CurrentsToEventBridgeOperator
 from currents_airflow.operators.discover import CurrentsDiscoverOperator
 from currents_airflow.operators.reconcile import CurrentsReconcileOperator
+from currents_airflow.operators.retries import TASK_DEFAULTS
 from currents_airflow.params import export_params
 from currents_airflow.policy import POOL
 from currents_core.hour import HOUR_FORMAT

@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 
 from airflow.sdk import DAG
 
-from currents_airflow.operators.base import SHORT_TASK, TASK_DEFAULTS
+from currents_airflow.operators.base import SHORT_TASK
 from currents_airflow.operators.deliver import CurrentsToEventBridgeOperator
 from currents_airflow.operators.redrive import CurrentsConcludeRedriveOperator, CurrentsSelectLettersOperator
+from currents_airflow.operators.retries import TASK_DEFAULTS
 from currents_airflow.params import redrive_params
 from currents_airflow.policy import POOL, REDRIVE_DAG
 

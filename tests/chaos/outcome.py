@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
+from currents_airflow.operators.retries import delay_after
 from tests.chaos.faults import SILENT, Fault, World
 from tests.chaos.tries import Try
 
@@ -34,8 +35,9 @@ class Outcome:
     def complaints(self, rate: float) -> Iterator[str]:
         """What is not within its bounds; ``rate`` is the most that a connector may send in a second."""
         name, fault = self.fault.name, self.fault
-        # The bounds are for first tries; each that a task has lost before doubles the delay of the next.
-        allowed = fault.recovered + max((delay(each.number) for each in self.hit), default=0) - delay(1)
+        # The bounds are for first tries; after each that met a temporary fault, the next waits longer.
+        waits = max((delay_after(each.number) for each in self.hit), default=delay_after(1)) - delay_after(1)
+        allowed = fault.recovered + waits.total_seconds()
         if self.recovered is None or self.recovered > allowed:
             yield f"{name}: recovered after {self.recovered} s, allowed are {allowed:.0f}"
         if fault.noticed is not None and (self.noticed is None or self.noticed > fault.noticed):
@@ -46,11 +48,6 @@ class Outcome:
         most = rate * max(1, len(self.hit)) if fault.kills else 0
         if self.repeats > most:
             yield f"{name}: {self.repeats} events repeated, allowed are {most:.0f}"
-
-
-def delay(number: int) -> float:
-    """The seconds that Airflow waits after a try of this number, by `TASK_DEFAULTS` of the operators."""
-    return float(min(30 * 2 ** (number - 1), 600))
 
 
 class Observer:

@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import yaml
 
+from currents_core.errors import shown
 from tests.chaos.faults import DISK_BYTES, FAKETIME, FAULTS, Fault, World
 from tests.chaos.form import Form
 from tests.chaos.judge import arrived, of_books, of_events, of_leftovers, of_repeats
@@ -133,7 +134,7 @@ def _settle(world: World, stage: Stage) -> None:
                 return
             if time.monotonic() - told > 60:
                 told = time.monotonic()
-                _tell(f"waiting: {missing[0]}; {len(missing)} in all")
+                _tell(f"waiting: {shown(missing[0], 300)}; {len(missing)} in all")
         time.sleep(5)
 
 

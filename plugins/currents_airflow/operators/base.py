@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 from logging import INFO, WARNING
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow.sdk import BaseOperator, ExceptionRetryPolicy, RetryAction, RetryRule
+from airflow.sdk import BaseOperator
 
 from currents_airflow.connectors import one_connector
+from currents_airflow.operators.retries import GrowingDelays
 from currents_airflow.orphan import end_with_supervisor
 from currents_core.errors import DeliveryError, SetupError
 from currents_core.hour import resolve_hour
@@ -24,25 +25,6 @@ if TYPE_CHECKING:
     from currents_core.setup.settings import Connector
 
 Kind = Literal["export", "redrive"]
-
-# Transient faults are retried after growing delays; what only a person can fix fails at once.
-RETRY_POLICY = ExceptionRetryPolicy(
-    [
-        RetryRule(SetupError, RetryAction.FAIL, reason="somebody has to correct the set-up; the error says what"),
-        RetryRule(DeliveryError, RetryAction.FAIL, reason="another try would meet the same; the error says what"),
-    ]
-)
-
-
-# For every task, in `default_args`.
-TASK_DEFAULTS = {
-    "retries": 3,
-    "retry_delay": timedelta(seconds=30),
-    "retry_exponential_backoff": 2.0,
-    "max_retry_delay": timedelta(minutes=10),
-    "weight_rule": "absolute",
-}
-
 
 # For tasks that plan or account. Deliveries take as long as it takes, and end by themselves where nothing moves.
 SHORT_TASK = timedelta(hours=1)
@@ -72,7 +54,7 @@ class ConnectorOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         # A mapped task gets None for what was not given.
-        super().__init__(**kwargs | {"retry_policy": kwargs.get("retry_policy") or RETRY_POLICY})
+        super().__init__(**kwargs | {"retry_policy": kwargs.get("retry_policy") or GrowingDelays()})
         self.connector = connector
         self.aws_conn_id = aws_conn_id
         self.region_name = region_name
