@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from currents_airflow.operators.retries import delay_after
 from tests.chaos.faults import SILENT, Fault, World
 from tests.chaos.tries import Try
 
@@ -36,8 +35,7 @@ class Outcome:
         """What is not within its bounds; ``rate`` is the most that a connector may send in a second."""
         name, fault = self.fault.name, self.fault
         # The bounds are for first tries; after each that met a temporary fault, the next waits longer.
-        waits = max((delay_after(each.number) for each in self.hit), default=delay_after(1)) - delay_after(1)
-        allowed = fault.recovered + waits.total_seconds()
+        allowed = fault.recovered + max((delay(each.number) for each in self.hit), default=delay(1)) - delay(1)
         if self.recovered is None or self.recovered > allowed:
             yield f"{name}: recovered after {self.recovered} s, allowed are {allowed:.0f}"
         if fault.noticed is not None and (self.noticed is None or self.noticed > fault.noticed):
@@ -48,6 +46,11 @@ class Outcome:
         most = rate * max(1, len(self.hit)) if fault.kills else 0
         if self.repeats > most:
             yield f"{name}: {self.repeats} events repeated, allowed are {most:.0f}"
+
+
+def delay(number: int) -> float:
+    """The longest wait of Airflow after a try of this number, in seconds, as the operators have it."""
+    return float(min(30 * 2 ** (number - 1), 600))
 
 
 class Observer:

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
+from currents_airflow.operators.retries import delay_after
 from tests.chaos.__main__ import parsed
 from tests.chaos.faults import FAULTS, Fault
 from tests.chaos.form import LONG, SHORT
 from tests.chaos.judge import arrived, of_events, of_leftovers, of_repeats
-from tests.chaos.outcome import Outcome
+from tests.chaos.outcome import Outcome, delay
 from tests.chaos.run import table
 from tests.chaos.tries import Try
 
@@ -111,3 +112,8 @@ def test_a_misspelt_fault_is_refused(capsys: pytest.CaptureFixture[str]) -> None
     with pytest.raises(SystemExit):
         parsed(["--only", "task kiled"])
     assert "task kiled" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 9])
+def test_the_delays_of_retries_are_those_of_the_operators(number: int) -> None:
+    assert delay(number) == delay_after(number).total_seconds()
