@@ -116,6 +116,23 @@ class Fetcher:
                 )
             self.crew.sleep(1.0)
 
+    def content(self, opened: OpenFile, ahead: Job[IO[bytes] | TransientError | None]) -> IO[bytes] | None:
+        """The content of a file whose turn it is, and that was downloaded ``ahead``.
+
+        What failed then may have passed since, such as a disk that was full for a while.
+        """
+        found = self.wait_for(ahead)
+        if isinstance(found, TransientError):
+            return self.wait_for(self.crew.start(self.download, opened))
+        return found
+
+    def download_ahead(self, opened: OpenFile) -> IO[bytes] | TransientError | None:
+        """What ``download`` gives, or the temporary fault that kept it from it."""
+        try:
+            return self.download(opened)
+        except TransientError as error:
+            return error
+
     def download(self, opened: OpenFile) -> IO[bytes] | None:
         """The content of a file; None if it could not be downloaded, and then the file has a fault."""
         file = opened.file
@@ -146,7 +163,7 @@ class _Line:
         self._rest = deque(work)
         self._taking = deque[Job[OpenSlice | None]]()
         self._files = deque[tuple[OpenSlice, OpenFile | None]]()
-        self._fetching = deque[tuple[OpenSlice, OpenFile | None, Job[IO[bytes] | None] | None]]()
+        self._fetching = deque[tuple[OpenSlice, OpenFile | None, Job[IO[bytes] | TransientError | None] | None]]()
 
     @property
     def is_busy(self) -> bool:
@@ -174,7 +191,7 @@ class _Line:
         """Starts to download files for which there is room."""
         while self._files and _may_fetch(self._files[0][1], [file for _, file, _ in self._fetching]):
             opened, file = self._files.popleft()
-            job = self._fetcher.crew.start(self._fetcher.download, file) if file else None
+            job = self._fetcher.crew.start(self._fetcher.download_ahead, file) if file else None
             self._fetching.append((opened, file, job))
 
     def next(self) -> Fetched | None:
@@ -182,7 +199,7 @@ class _Line:
         if not self._fetching:
             return None
         opened, file, job = self._fetching[0]
-        content = self._fetcher.wait_for(job) if job else None
+        content = self._fetcher.content(file, job) if file and job else None
         self._fetching.popleft()
         return Fetched(opened, file, content)
 
@@ -191,7 +208,8 @@ class _Line:
         for taken in self._taking:
             _ended(taken)
         for _, _, job in self._fetching:
-            if job and (body := _ended(job)):
+            body = _ended(job) if job else None
+            if body and not isinstance(body, TransientError):
                 body.close()
 
 

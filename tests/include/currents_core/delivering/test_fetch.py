@@ -114,6 +114,32 @@ def test_a_file_that_has_no_room_on_the_disk_is_not_fetched(monkeypatch: pytest.
         walk(other, [file])
 
 
+def test_a_file_that_failed_ahead_of_its_turn_is_fetched_again_when_it_is_its_turn() -> None:
+    house = House()
+    files = put(house, 6)
+    failing, first = {file.key for file in files[1:4]}, files[0].key
+
+    class Failing(Counted):
+        def download(self, key: str, etag: str | None, into: IO[bytes]) -> None:
+            if key in failing:
+                raise TransientError("no room")
+            super().download(key, etag, into)
+
+    source = Failing("braze")
+    source.contents = house.source.contents
+    house.source = source
+    with closing(fetcher(house).fetch(by_slice(files).items())) as fetched:
+        keys = []
+        for _, file, body in fetched:
+            if file and body:
+                keys.append(file.file.key)
+                body.close()
+                if file.file.key == first:
+                    # What was wrong has passed.
+                    failing.clear()
+    assert keys == [file.key for file in files]
+
+
 def test_a_download_ends_when_the_work_is_to_end() -> None:
     house = House()
     [file] = put(house, 1)
