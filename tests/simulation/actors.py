@@ -155,7 +155,7 @@ class Actor:
             "pacer": Pacer(self.rate, None, clock=self.crew.seconds),
             "ledger": self._ledger(self.state),
             "owner": self.process.name,
-            "backoff": Backoff(attempts=4, base=0.05, cap=2.0, uniform=scheduler.random.uniform),
+            "backoff": Backoff(attempts=4, base=0.05, cap=2.0, patience=0.0, uniform=scheduler.random.uniform),
             "crew": self.crew,
             "max_events": self.max_events,
             "beat_seconds": self.beat,

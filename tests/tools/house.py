@@ -123,7 +123,7 @@ class House:
             "pacer": Pacer(None, None),
             "ledger": self.ledger,
             "personal_data": self.personal_data,
-            "backoff": Backoff(attempts=2, base=0.001),
+            "backoff": Backoff(attempts=2, base=0.001, patience=0.0),
             "crew": self.crew,
         }
         return Delivery(**parts | changes)

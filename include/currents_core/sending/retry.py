@@ -11,7 +11,8 @@ from dataclasses import dataclass
 class Backoff:
     """Exponential backoff with full jitter: after attempt n, wait between 0 and min(cap, base · 2ⁿ) seconds.
 
-    ``base`` and ``cap`` are in seconds. ``attempts`` is the most tries, the first included.
+    ``base`` and ``cap`` are in seconds. After ``attempts``, the first included, it is given up; but where the fault is
+    temporary, only ``patience`` seconds after the first: by chance, some of many entries meet it ten times in a row.
 
     Source: https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter
     """
@@ -19,6 +20,7 @@ class Backoff:
     base: float = 0.1
     cap: float = 20.0
     attempts: int = 10
+    patience: float = 120.0
     uniform: Callable[[float, float], float] = random.uniform
 
     def delay(self, attempt: int) -> float:

@@ -38,6 +38,10 @@ class Tries:
         tried = self._tries[_place(span)] = Try(before.attempts + 1, before.first)
         return tried
 
+    def seconds_since(self, tried: Try) -> float:
+        """How long ago an entry was tried first."""
+        return self._time_of_day() - tried.first
+
     def again(self, span: Span, seconds: float) -> None:
         """Schedules an entry to be tried again after ``seconds``."""
         # A few entries that wait must not keep each a whole batch in memory.

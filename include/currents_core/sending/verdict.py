@@ -87,11 +87,13 @@ class Verdicts:
         self.figures.failed += 1
         self.figures.throttled += result.cause == "throttled"
         self.figures.maybe_accepted += result.maybe_accepted
-        if tried.attempts < self.backoff.attempts or self.circuit.is_open:
+        is_temporary = result.cause != "undocumented"
+        has_patience = is_temporary and self.tries.seconds_since(tried) < self.backoff.patience
+        if tried.attempts < self.backoff.attempts or has_patience or self.circuit.is_open:
             self.tries.again(span, self.backoff.delay(tried.attempts - 1))
             return False
-        if result.cause != "undocumented":
-            # A temporary fault is left to the task's retry; only undocumented codes become dead letters.
+        if is_temporary:
+            # It is left to the task's retry; only undocumented codes become dead letters.
             raise TransientError(
                 f"still refused after {tried.attempts} attempts: {result.code} {result.message}; "
                 "clear the task to resume",

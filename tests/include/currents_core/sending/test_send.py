@@ -40,7 +40,7 @@ def sender(
         Pacer(None, None),
         acknowledge=lambda span, _result: told.accepted.extend(span.rows),
         refuse=told.refused.append,
-        backoff=Backoff(attempts=attempts, base=0.0001, cap=0.001),
+        backoff=Backoff(attempts=attempts, base=0.0001, cap=0.001, patience=0.0),
         circuit=circuit,
     )
 

@@ -20,16 +20,18 @@ class Bench:
     """Verdicts, and what they told."""
 
     attempts: int = 3
+    patience: float = 0.0
+    now: float = 7.0
     accepted: list[int] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.tries = Tries(lambda: 0.0, lambda: 7.0)
+        self.tries = Tries(lambda: 0.0, lambda: self.now)
         self.figures = SendFigures()
         self.verdicts = Verdicts(
             self.figures,
             self.tries,
-            Backoff(attempts=self.attempts, base=0.0),
+            Backoff(attempts=self.attempts, base=0.0, patience=self.patience),
             Circuit(),
             acknowledge=lambda span, _result: self.accepted.extend(span.rows),
             refuse=self.refused.append,
@@ -69,6 +71,20 @@ def test_the_last_attempt_ends_the_sending_or_the_entry() -> None:
     bench.judge(Failed("InternalFailure", "down", "outage"))
     with pytest.raises(TransientError, match="2 attempts: InternalFailure down; clear the task to resume"):
         bench.judge(Failed("InternalFailure", "down", "outage"))
+
+
+def test_a_temporary_fault_is_given_up_only_after_a_while_however_often_an_entry_met_it() -> None:
+    bench = Bench(attempts=2, patience=120.0)
+    for second in (0, 1, 2, 119):
+        bench.now = 7.0 + second
+        assert bench.judge(Failed("ThrottlingException", "", "throttled")) == 0
+    # An undocumented one becomes a dead letter at once.
+    assert bench.judge(Failed("Brandnew", "?", "undocumented")) == 1
+    bench = Bench(attempts=2, patience=120.0)
+    bench.judge(Failed("ThrottlingException", "", "throttled"))
+    bench.now += 120.0
+    with pytest.raises(TransientError, match="2 attempts"):
+        bench.judge(Failed("ThrottlingException", "", "throttled"))
 
 
 def test_refusals_by_policy_count_only_in_a_row() -> None:
