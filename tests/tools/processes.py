@@ -31,6 +31,7 @@ def kill(processes: list[psutil.Process], seconds: float = 10.0) -> None:
     for each in processes:
         with suppress(psutil.NoSuchProcess):
             each.kill()
+    # `psutil.wait_procs` would wait for what has ended and nobody reaps.
     deadline = time.monotonic() + seconds
     while living(processes) and time.monotonic() < deadline:
         time.sleep(0.05)

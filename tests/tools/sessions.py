@@ -14,6 +14,8 @@ from pathlib import Path
 
 import psutil
 
+from tests.tools.processes import kill
+
 
 def members(session: int) -> list[psutil.Process]:
     """The processes of a session."""
@@ -51,9 +53,7 @@ class Sessions:
         """
         left = self._of(session)
         names = [shown(process) for process in left]
-        for process in left:
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
+        kill(left)
         self._begun.pop(session, None)
         self._write()
         return names

@@ -22,7 +22,8 @@ import httpx
 from currents_core.errors import CurrentsError
 from tests.tools.airflow_env import ROOT, airflow_env
 from tests.tools.local_aws import LocalAws, local_aws
-from tests.tools.processes import family_of, kill
+from tests.tools.processes import kill
+from tests.tools.sessions import members
 from tests.tools.stage import CONNECTOR, demo_hours, put_files, sample_files, set_stage
 
 HOME = ROOT / ".local" / "up"
@@ -147,14 +148,10 @@ def standalone(environment: dict[str, str], log: Path, part: str = "standalone")
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
     """Lets all parts stop, as Ctrl-C does; what is left after that, or after another Ctrl-C, is killed."""
-    # Before any has ended: what loses its parent is found below it no more.
-    family = family_of(process.pid) if process.poll() is None else []
     with suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
         process.send_signal(signal.SIGINT)
         process.wait(timeout=STOP_SECONDS)
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    kill(family)
+    kill(members(process.pid))
     process.wait()
 
 
