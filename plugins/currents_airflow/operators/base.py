@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow.sdk import BaseOperator
 
 from currents_airflow.connectors import one_connector
-from currents_airflow.operators.retries import GrowingDelays
+from currents_airflow.operators.retries import RETRY_POLICY
 from currents_airflow.orphan import end_with_supervisor
 from currents_core.errors import DeliveryError, SetupError
 from currents_core.hour import resolve_hour
@@ -54,7 +54,7 @@ class ConnectorOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         # A mapped task gets None for what was not given.
-        super().__init__(**kwargs | {"retry_policy": kwargs.get("retry_policy") or GrowingDelays()})
+        super().__init__(**kwargs | {"retry_policy": kwargs.get("retry_policy") or RETRY_POLICY})
         self.connector = connector
         self.aws_conn_id = aws_conn_id
         self.region_name = region_name

@@ -26,17 +26,7 @@ def delay_after(try_number: int) -> timedelta:
 
 
 class GrowingDelays(ExceptionRetryPolicy):
-    """Waits longer after each temporary fault. What only a person can mend fails at once."""
-
-    def __init__(self) -> None:
-        fail, again = RetryAction.FAIL, RetryAction.RETRY
-        super().__init__(
-            [
-                RetryRule(SetupError, fail, reason="somebody has to correct the set-up; the error says what"),
-                RetryRule(DeliveryError, fail, reason="another try would meet the same; the error says what"),
-                RetryRule(StoppedError, again, _FIRST_DELAY, reason="it was told to stop, and goes on"),
-            ]
-        )
+    """Waits longer after each fault that no rule names."""
 
     def evaluate(
         self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None
@@ -48,5 +38,12 @@ class GrowingDelays(ExceptionRetryPolicy):
         return RetryDecision(RetryAction.RETRY, delay_after(try_number))
 
 
+RETRY_POLICY = GrowingDelays(
+    [
+        RetryRule(SetupError, RetryAction.FAIL, reason="somebody has to correct the set-up; the error says what"),
+        RetryRule(DeliveryError, RetryAction.FAIL, reason="another try would meet the same; the error says what"),
+        RetryRule(StoppedError, RetryAction.RETRY, _FIRST_DELAY, reason="it was told to stop, and goes on"),
+    ]
+)
 # For every task, in `default_args`.
 TASK_DEFAULTS = {"retries": RETRIES, "retry_delay": _FIRST_DELAY, "weight_rule": "absolute"}
