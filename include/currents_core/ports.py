@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import IO, Literal, NamedTuple, Protocol
+from typing import IO, TYPE_CHECKING, Literal, NamedTuple, Protocol
 
-from currents_core.entry import Common, Span, Wire
 from currents_core.errors import CurrentsError
 from currents_core.limits import Limits
+
+if TYPE_CHECKING:
+    # Who only reads books, such as a page of the API server, needs no Arrow.
+    from currents_core.entry import Common, Span, Wire
 
 # Why a listed file can no longer be read.
 CHANGED = "changed or removed since it was listed; the next run picks up what is there now"

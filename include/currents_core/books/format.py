@@ -18,10 +18,14 @@ _GZIP = b"\x1f\x8b"
 T = TypeVar("T")
 
 
+class DamagedError(SetupError):
+    """An object of state is not what this project wrote."""
+
+
 def parsed(body: bytes, uri: str, make: Callable[[Any], T]) -> T:
     """What ``make`` gives for the JSON of an object of state, gzipped or not, whose place is ``uri``.
 
-    Raises SetupError if a newer version of this project wrote it, or if it is damaged.
+    Raises SetupError if a newer version of this project wrote it, and DamagedError if it is damaged.
     """
     try:
         raw = orjson.loads(gzip.decompress(body) if body.startswith(_GZIP) else body)
@@ -29,7 +33,7 @@ def parsed(body: bytes, uri: str, make: Callable[[Any], T]) -> T:
         if written <= FORMAT:
             return make(raw)
     except (ValueError, KeyError, TypeError, AttributeError, OSError, EOFError, zlib.error) as error:
-        raise SetupError(
+        raise DamagedError(
             f"this state is damaged ({type(error).__name__}); restore an earlier version of the object", uri=uri
         ) from error
     raise SetupError(

@@ -7,6 +7,7 @@
     <root>oversized/date=<hour>/<slice>/<SHA-256 of it>.json            an event of which a claim check was sent, whole
     <root>plans/date=<hour>/<hash of the content>.json                  a shard, or a look
     <root>manifests/date=<hour>.json                                    the account of an hour
+    <root>overview/week=<date of its Monday>.json.gz                    each hour of a week in short
     <root>index.json                                                    what runs judged, so that later ones skip it
     <root>budget/<token>-<number>-<part>-<want>                         a task that sends, and what it wants
     <root>days/date=<date>/index.json.gz                                what became of a day that was compacted
@@ -106,6 +107,10 @@ class Layout:
         """The key of the manifest of an hour."""
         return f"{self.root}manifests/date={hour}.json"
 
+    def overview(self, monday: str = "") -> str:
+        """The key of the overview of a week, or the folder of all of them."""
+        return f"{self.root}overview/week={monday}.json.gz" if monday else f"{self.root}overview/"
+
     @property
     def budget(self) -> str:
         """The folder of the tasks that share the budget."""
@@ -171,6 +176,12 @@ def claim_of_page(key: str) -> int | None:
     """The number of the claim under which a page was written; None for keys of other objects."""
     found = re.fullmatch(r"(\d{6,})-\w+-\d+\.(ids|letters|files|manifests)", key.rpartition("/")[2])
     return int(found[1]) if found else None
+
+
+def week_of_overview(key: str) -> str | None:
+    """The date of the Monday of the week whose overview has this key; None for keys of other objects."""
+    found = re.search(r"/overview/week=(\d{4}-\d\d-\d\d)\.json\.gz\Z", f"/{key}")
+    return found[1] if found else None
 
 
 def member_of(key: str) -> Member | None:

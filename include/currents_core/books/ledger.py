@@ -57,11 +57,11 @@ class Ledger:
         self.store = store
         self.layout = layout
         self._lease = lease
-        self._crew = crew or Threads()
+        self.crew = crew or Threads()
         self._token = token
         self._first_date = first_date
-        self._days = Days(store, layout, self._crew)
-        self._earlier = Earlier(store, layout, self._crew)
+        self._days = Days(store, layout, self.crew)
+        self._earlier = Earlier(store, layout, self.crew)
 
     def heads(self, hour: str) -> list[Head]:
         """The heads of an hour, with the states of all files.
@@ -70,7 +70,7 @@ class Ledger:
         claim would begin with.
         """
         require_kept(hour, self._first_date)
-        reads = [self._crew.start(self._read, key) for key in self._heads(hour)]
+        reads = [self.crew.start(self._read, key) for key in self._heads(hour)]
         found = {head.slice: head for head in (read.result() for read in reads) if head}
         # Only now, since the day says what a head said before that goes.
         known = {**self._earlier.heads(hour), **self._days.heads(hour)}
@@ -79,7 +79,7 @@ class Ledger:
 
     def heads_of(self, places: Iterable[Slice]) -> list[Head]:
         """The heads of these slices, as ``heads`` gives them; of those that have one."""
-        reads = [self._crew.start(self.head, place) for place in places]
+        reads = [self.crew.start(self.head, place) for place in places]
         return [head for head in (read.result() for read in reads) if head]
 
     def head(self, place: Slice) -> Head | None:
@@ -106,7 +106,7 @@ class Ledger:
             return Held(*holder)
         if stored and before.owner is not None and stored.age <= self._lease:
             return Held(before.owner, self._lease - stored.age, stored.etag)
-        began = self._crew.seconds()
+        began = self.crew.seconds()
         new = replace(
             before,
             seq=before.seq + 1,
@@ -121,7 +121,7 @@ class Ledger:
                 return Held("another task", self._lease)
             # Somebody has begun the slice in the meantime.
             return self.claim(place, owner)
-        claim = Claim(self.store, key, self.pages(place), new, etag, began, self._crew.seconds, self._token)
+        claim = Claim(self.store, key, self.pages(place), new, etag, began, self.crew.seconds, self._token)
         with claim.kept():
             if before.begun:
                 claim.open()

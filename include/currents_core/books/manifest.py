@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -12,9 +12,12 @@ import orjson
 
 from currents_core.books.account import Account, total
 from currents_core.books.days import Days
-from currents_core.books.head import Head
+from currents_core.books.dead_letter import letters_of
+from currents_core.books.head import FileState, Head
 from currents_core.books.layout import Layout
 from currents_core.books.ledger import Ledger
+from currents_core.books.pages import PageMissingError
+from currents_core.books.run_record import RunRecord
 from currents_core.counted import counted
 from currents_core.crew import Crew
 from currents_core.errors import TransientError
@@ -24,7 +27,13 @@ from currents_core.ports import CHANGED, ObjectStore, Version
 
 # How often a manifest is written before the fault is told.
 _ATTEMPTS = 3
+# How often the letters of a slice are looked for.
+_LOOKS = 3
 _NOT_TRIED = "not delivered; see the log of its `deliver` task"
+# Of so many runs a manifest says what they did.
+_RUNS = 10
+# What says nothing of what was delivered, or the same in other words.
+_ASIDE = {"written_at", "announced", "seq", "slices", "dead_letters", "runs"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +58,24 @@ def hour_account(heads: Iterable[Head]) -> HourAccount:
 
 
 @dataclass(frozen=True, slots=True)
+class SliceFiles:
+    """The files of a slice: how many are ``delivered``, how many are ``open``, and how many of these ``failed``.
+
+    ``size`` is that of the delivered ones, in bytes.
+    """
+
+    delivered: int = 0
+    open: int = 0
+    failed: int = 0
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """What became of an hour: what was delivered, and the reason for each file that is still open, by key.
 
-    ``failed`` are the keys of open files that could not be read, and ``open_slices`` the slices with open files.
+    ``failed`` are the keys of open files that could not be read, ``slices`` counts files, and ``letters`` the dead
+    letters of each event type by their codes.
     """
 
     connector: str
@@ -60,7 +83,13 @@ class Manifest:
     delivered: HourAccount
     open_files: dict[str, str]
     failed: frozenset[str] = frozenset()
-    open_slices: frozenset[Slice] = frozenset()
+    slices: Mapping[Slice, SliceFiles] = field(default_factory=dict)
+    letters: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+    @property
+    def open_slices(self) -> frozenset[Slice]:
+        """The slices with open files."""
+        return frozenset(place for place, files in self.slices.items() if files.open)
 
     @property
     def account(self) -> Account:
@@ -80,8 +109,12 @@ class Manifest:
         reasons = list(self.open_files.values())
         return f"{self.hour} is not complete, {counted(len(reasons), 'open file')}: {'; '.join(reasons[:5])}"
 
-    def as_json(self, now: datetime) -> dict[str, object]:
-        """The manifest as it is stored: the account, in total and per event type, warnings, and the files."""
+    def as_json(self, now: datetime, before: Mapping[str, Any] | None = None) -> dict[str, object]:
+        """The manifest as it is stored: the account, in total and per event type, warnings, and the files.
+
+        ``before`` is the one that it replaces.
+        """
+        before = before or {}
         return {
             "connector": self.connector,
             "hour": self.hour,
@@ -93,23 +126,101 @@ class Manifest:
                 "open": self.open_files,
                 "changed_after_delivery": self.delivered.changed,
             },
+            "slices": self._slices(now.isoformat(timespec="seconds"), before),
+            "dead_letters": {name: dict(sorted(codes.items())) for name, codes in sorted(self.letters.items())},
+            "runs": before.get("runs", []),
+            "seq": before.get("seq", 0) + 1,
             "written_at": now.isoformat(timespec="seconds"),
         }
 
+    def _slices(self, now: str, before: Mapping[str, Any]) -> dict[str, dict[str, object]]:
+        """The files of each slice by its event type, and when that many were delivered for the first time."""
+        known, found = before.get("slices", {}), {}
+        if not known and before.get("files", {}).get("delivered") == self.delivered.files:
+            # An earlier version wrote it, and nothing came since.
+            now = before["written_at"]
+        for place, files in sorted(self.slices.items(), key=lambda each: each[0].event_type or ""):
+            name = place.event_type or ""
+            same = name in known and known[name]["delivered"] == files.delivered
+            found[name] = {**asdict(files), "delivered_at": known[name]["delivered_at"] if same else now}
+        return found
 
-def reconcile(connector: str, hour: str, planned: Iterable[SourceFile], ledger: Ledger) -> Manifest:
-    """The manifest of an hour: what its heads say, compared with its planned files and those that failed before."""
+
+def reconcile(
+    connector: str,
+    hour: str,
+    planned: Iterable[SourceFile],
+    ledger: Ledger,
+    before: Mapping[str, Any] | None = None,
+) -> Manifest:
+    """The manifest of an hour: what its heads say, compared with its planned files and those that failed before.
+
+    ``before`` is the manifest of now, where the run that accounts for the hour did not look at its source: a file that
+    is open there, and that no head knows, is still open.
+    """
     heads = ledger.heads(hour)
     states = {file_id: state for head in heads for file_id, state in head.files.items()}
     failed = {state.file.key: state.reason for state in states.values() if state.fate == "failed"}
-    opened = {state.file.slice for state in states.values() if state.fate in {"open", "failed"}}
-    reasons = dict(failed)
+    reasons, left = dict(failed), []
     for file in planned:
         state = states.get(file.id)
         if not state or state.fate != "done":
             reasons.setdefault(file.key, f"{file.uri}: {CHANGED if state and state.fate == 'gone' else _NOT_TRIED}")
-            opened.add(file.slice)
-    return Manifest(connector, hour, hour_account(heads), reasons, frozenset(failed), frozenset(opened))
+            if not state or state.fate == "gone":
+                left.append(file)
+    known = {state.file.key for state in states.values()}
+    for key, reason in (before["files"]["open"] if before else {}).items():
+        if key not in known and key not in reasons:
+            reasons[key] = reason
+            left.append(SourceFile("", key, "", 0))
+    return Manifest(
+        connector,
+        hour,
+        hour_account(heads),
+        reasons,
+        frozenset(failed),
+        _slice_files(states.values(), left),
+        _letters(heads, ledger),
+    )
+
+
+def _slice_files(states: Iterable[FileState], left: Iterable[SourceFile]) -> dict[Slice, SliceFiles]:
+    """The files of each slice: those with a state, and those that are left without one."""
+    found: dict[Slice, Counter[str]] = defaultdict(Counter)
+    for state in states:
+        told = found[state.file.slice]
+        if state.fate == "done":
+            told.update(delivered=1, size=state.file.size)
+        elif state.fate != "gone":
+            told.update(open=1, failed=int(state.fate == "failed"))
+    for file in left:
+        found[file.slice]["open"] += 1
+    return {place: SliceFiles(**told) for place, told in found.items()}
+
+
+def _letters(heads: Iterable[Head], ledger: Ledger) -> dict[str, Counter[str]]:
+    """The dead letters of each event type by their codes."""
+    found: dict[str, Counter[str]] = defaultdict(Counter)
+    for head in heads:
+        for (event_type, code), count in _of_slice(head, ledger).items():
+            found[event_type][code] += count
+    return found
+
+
+def _of_slice(head: Head, ledger: Ledger) -> Counter[tuple[str, str]]:
+    """The dead letters of a slice by their event types and codes.
+
+    Whoever writes other letters meanwhile removes the pages, and writes the manifest anew: then these are none.
+    """
+    now: Head | None = head
+    for _ in range(_LOOKS):
+        states = [state for state in now.files.values() if state.letters] if now else []
+        try:
+            letters = letters_of(ledger.pages(head.slice), states)
+            return Counter((letter["event_type"], letter["code"]) for _, letter in letters)
+        except PageMissingError:
+            now = ledger.head(head.slice)
+    return Counter()
 
 
 class Manifests:
@@ -137,13 +248,13 @@ class Manifests:
         found = next(self._store.objects(folder, after=f"{folder}{since}"), None)
         return found.key.removeprefix(folder).removesuffix(".json") if found else ""
 
-    def write(self, manifest: Manifest, now: datetime, *, announce: bool = False) -> bool:
-        """Replaces the manifest of the hour.
+    def write(self, manifest: Manifest, now: datetime, *, announce: bool = False, run: RunRecord | None = None) -> bool:
+        """Replaces the manifest of the hour, and notes in it what a run did.
 
         Returns whether to announce the hour as complete: ``announce`` allows it, the hour is over and complete and has
         files, and it was not announced before with the same content.
         """
-        told = self._replace(manifest, now, is_announced=False)
+        told = self._replace(manifest, now, run, is_announced=False)
         is_whole = manifest.complete and manifest.delivered.files > 0 and hour_end(manifest.hour) <= now
         return announce and is_whole and not told["announced"]
 
@@ -151,11 +262,17 @@ class Manifests:
         """Notes that the hour was announced with this content, if it still has it. Else the next run announces it."""
         self._replace(manifest, now, is_announced=True)
 
-    def _replace(self, manifest: Manifest, now: datetime, *, is_announced: bool) -> dict[str, object]:
-        key, told = self.key(manifest.hour), manifest.as_json(now)
+    def _replace(
+        self, manifest: Manifest, now: datetime, run: RunRecord | None = None, *, is_announced: bool
+    ) -> dict[str, object]:
+        key = self.key(manifest.hour)
         for attempt in range(_ATTEMPTS):
             stored = self._written.pop(key, None) or self._store.read_version(key)
             before = self._parsed(stored, manifest.hour) or {}
+            told = manifest.as_json(now, before)
+            if run:
+                others = [each for each in before.get("runs", []) if each["run"] != run.run]
+                told["runs"] = [*others, asdict(run)][-_RUNS:]
             is_known = _content(before) == _content(told)
             if is_announced and not is_known:
                 # More was delivered since, and is to be announced as well.
@@ -179,4 +296,4 @@ class Manifests:
 
 
 def _content(manifest: Mapping[str, object]) -> dict[str, object]:
-    return {name: value for name, value in manifest.items() if name not in {"written_at", "announced"}}
+    return {name: value for name, value in manifest.items() if name not in _ASIDE}

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 
-from currents_core.books.layout import EarlierKind, HoursKind, Layout, date_of, is_day_index, is_head
+from currents_core.books.layout import (
+    EarlierKind,
+    HoursKind,
+    Layout,
+    date_of,
+    is_day_index,
+    is_head,
+    week_of_overview,
+)
 from currents_core.crew import Crew, Threads
 from currents_core.errors import SetupError
-from currents_core.hour import date_of_hour
+from currents_core.hour import date_end, date_of_hour
 from currents_core.ports import ObjectStore
 
 _HOURS: tuple[HoursKind, ...] = ("slices", "oversized", "plans", "manifests")
@@ -38,9 +47,13 @@ class Retention:
     crew: Crew = field(default_factory=Threads)
 
     def end_next(self) -> str | None:
-        """Ends the oldest of these days, and all such replays. Returns the date; None if there is no such day."""
+        """Ends the oldest of these days, all such replays, and overviews of nothing later.
+
+        Returns the date; None if there is no such day.
+        """
         for folder in self.store.folders(self.layout.replays):
             self._end_replay(folder)
+        self._end_weeks()
         dates = sorted(date for date in self._dates() if date < self.first_date)
         if not dates:
             return None
@@ -56,6 +69,13 @@ class Retention:
         listed = list(self.store.objects(folder))
         if all(each.age > self.seconds for each in listed):
             for each in listed:
+                self.store.delete(each.key)
+
+    def _end_weeks(self) -> None:
+        """Ends overviews of weeks all of whose days come before the first date."""
+        for each in list(self.store.objects(self.layout.overview())):
+            monday = week_of_overview(each.key)
+            if monday and f"{date_end(monday) + timedelta(days=6):%Y-%m-%d}" <= self.first_date:
                 self.store.delete(each.key)
 
     def _dates(self) -> set[str]:

@@ -69,7 +69,8 @@ class Delivery:
     the files that are still open. With ``wants_letter`` it sends dead letters again, those that this chooses, and no
     files. ``mode`` is how events are marked; letters keep theirs. A slice that another task has is waited for, or with
     ``waits`` off left to that task once it is seen to be alive. ``beat_seconds`` is the time between checkpoints.
-    ``share`` sets the pace while there is something to send, as a ``Share`` does.
+    ``share`` sets the pace while there is something to send, as a ``Share`` does. ``tell`` is called with a line about
+    the progress, every few seconds.
     """
 
     connector: Connector
@@ -87,6 +88,7 @@ class Delivery:
     crew: Crew = field(default_factory=Threads)
     share: AbstractContextManager[Any] = field(default_factory=nullcontext)
     beat_seconds: float = BEAT_SECONDS
+    tell: Callable[[str], None] = lambda _: None
 
     def __post_init__(self) -> None:
         self._put = 0
@@ -291,7 +293,9 @@ class Delivery:
             self._log_line()
 
     def _log_line(self) -> None:
-        log.info("%s: %s", self.connector.name, self._progress.line(self.figures, self.pacer.pace))
+        line = self._progress.line(self.figures, self.pacer.pace)
+        self.tell(line)
+        log.info("%s: %s", self.connector.name, line)
 
 
 def _batched(span: Span) -> Batched:

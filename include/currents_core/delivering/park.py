@@ -70,4 +70,9 @@ def _redriven(claim: Claim, files: Mapping[str, OpenFile], now: datetime) -> Ite
 
 def _tried_again(before: Letter, now: Letter) -> Letter:
     """The letter of a row that was not sent again. Finding that it can't be sent at all counts as an attempt."""
-    return {**now, "first_at": before["first_at"], "attempts": before["attempts"] + max(1, now["attempts"])}
+    return {
+        **now,
+        "first_at": before["first_at"],
+        "attempts": before["attempts"] + max(1, now["attempts"]),
+        "redrives": before.get("redrives", 0) + 1,
+    }

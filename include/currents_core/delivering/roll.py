@@ -37,6 +37,11 @@ class Roll:
         # Every key that may be there, and the one that counts, with its ETag.
         self._keys: set[str] = set()
         self._key = self._etag = ""
+        self._note = ""
+
+    def note(self, text: str) -> None:
+        """Adds to what the task shows from now on, for people: how far it has got."""
+        self._note = text
 
     def tell(self, part: float, want: float) -> bool:
         """Tells all tasks what this one wants, in place of what it told before.
@@ -47,7 +52,7 @@ class Roll:
         key = self._layout.member(Member(self.token, part, want), next(self._numbers))
         self._keys.add(key)
         try:
-            self._etag = self._store.write_version(key, self.owner.encode(), None)
+            self._etag = self._store.write_version(key, self._shown, None)
         except TransientError as error:
             log.warning("%s: can't tell yet that it sends: %s", self.owner, error)
             return False
@@ -58,7 +63,7 @@ class Roll:
     def renew(self) -> bool:
         """Shows that the task is alive. Returns whether that is certain. Raises ConflictError if the object is gone."""
         try:
-            self._etag = self._store.write_version(self._key, self.owner.encode(), self._etag)
+            self._etag = self._store.write_version(self._key, self._shown, self._etag)
         except ConflictError:
             raise
         except TransientError as error:
@@ -75,6 +80,10 @@ class Roll:
             return None
         self._remove([each.key for each in found if each.age > _SWEEP_SECONDS])
         return found
+
+    @property
+    def _shown(self) -> bytes:
+        return "\n".join(filter(None, (self.owner, self._note))).encode()
 
     def leave(self) -> None:
         """Ends what this task told."""

@@ -3,17 +3,21 @@ from __future__ import annotations
 import json
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from currents_aws.memory import MemoryObjects
 from currents_core.books.account import Account, Counts
+from currents_core.books.head import Head
 from currents_core.books.layout import Layout
 from currents_core.books.ledger import Ledger
 from currents_core.books.manifest import Manifests, reconcile
+from currents_core.books.run_record import RunRecord
 from currents_core.errors import CurrentsError
 from currents_core.file_key import SourceFile
-from tests.tools.house import settle
+from currents_core.ports import ObjectStore
+from tests.tools.house import OPEN, House, settle, table
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
 HOUR = "2026-11-23-08"
@@ -54,6 +58,12 @@ def test_an_hour_is_the_sum_of_its_delivered_files() -> None:
         "personal_data": {"rule 1 (drop x)": 2, "rule 2 (drop y)": 0},
         "warnings": ["personal data: rule 2 (drop y) found nothing; check its names"],
         "files": {"delivered": 2, "open": {}, "changed_after_delivery": []},
+        "slices": {
+            "a": {"delivered": 2, "open": 0, "failed": 0, "size": 2, "delivered_at": "2026-11-23T09:00:00+00:00"}
+        },
+        "dead_letters": {},
+        "runs": [],
+        "seq": 1,
         "written_at": "2026-11-23T09:00:00+00:00",
         "announced": False,
     }
@@ -157,3 +167,86 @@ def test_two_runs_that_write_a_manifest_at_the_same_time_both_find_room() -> Non
     store = Busy()
     Manifests(store, Layout()).write(reconcile("demo", HOUR, [], Ledger(MemoryObjects(), Layout())), NOW)
     assert json.loads(store.contents[f"manifests/date={HOUR}.json"])["complete"]
+
+
+def test_it_says_what_its_last_runs_did_each_of_them_once() -> None:
+    store = MemoryObjects()
+    manifests, manifest = Manifests(store, Layout()), reconcile("demo", HOUR, [], Ledger(MemoryObjects(), Layout()))
+
+    def told() -> dict[str, Any]:
+        return manifests.read(HOUR) or {}
+
+    for number in (*range(12), 11):
+        manifests.write(manifest, NOW, run=RunRecord(f"run {number}", "manual", "t", "ada"))
+    manifests.write(manifest, NOW)
+    assert [each["run"] for each in told()["runs"]] == [f"run {number}" for number in range(2, 12)]
+    assert told()["runs"][0]["by"] == "ada"
+    assert told()["seq"] == 14
+
+
+def test_what_runs_did_is_no_reason_to_announce_an_hour_again() -> None:
+    store = MemoryObjects()
+    ledger, manifests = Ledger(MemoryObjects(), Layout()), Manifests(store, Layout())
+    settle(ledger, file("1"), account("a", 1, 1))
+    manifest, late = reconcile("demo", HOUR, [], ledger), NOW + timedelta(hours=1)
+    assert manifests.write(manifest, late, announce=True)
+    manifests.announced(manifest, late)
+    # As an earlier version wrote it.
+    old = {name: each for name, each in (manifests.read(HOUR) or {}).items() if name not in {"slices", "runs", "seq"}}
+    store.write(manifests.key(HOUR), json.dumps(old).encode())
+    run = RunRecord("run", "manual", "t")
+    assert not Manifests(store, Layout()).write(manifest, late + timedelta(hours=1), announce=True, run=run)
+    told = manifests.read(HOUR) or {}
+    assert told["slices"]["a"]["delivered_at"] == late.isoformat(timespec="seconds"), "nothing came since"
+
+
+def test_dead_letters_are_told_by_event_type_and_code() -> None:
+    house = House()
+    house.deliver(house.put(OPEN, "a.parquet", table(["x", None, None])))
+    manifest = reconcile("test", HOUR, [], house.ledger)
+    assert manifest.letters == {OPEN: {"no_id": 2}}
+    assert manifest.account.totals.dead_lettered == 2
+
+
+def test_dead_letters_that_are_replaced_meanwhile_are_looked_for_again() -> None:
+    house = House()
+    house.deliver(house.put(OPEN, "a.parquet", table(["x", None, None])))
+    old = house.ledger.heads(HOUR)
+    house.redrive()
+    stale = Stale(house.ledger.store, house.ledger.layout, old)
+    assert reconcile("test", HOUR, [], stale).letters == {OPEN: {"no_id": 2}}
+
+
+def test_dead_letters_that_are_gone_are_no_fault_of_the_manifest() -> None:
+    house = House()
+    house.deliver(house.put(OPEN, "a.parquet", table(["x", None])))
+    [page] = [key for key in house.state.contents if key.endswith(".letters")]
+    house.state.delete(page)
+    assert reconcile("test", HOUR, [], house.ledger).letters == {}
+
+
+class Stale(Ledger):
+    """A ledger whose heads were replaced since they were read."""
+
+    def __init__(self, store: ObjectStore, layout: Layout, heads: list[Head]) -> None:
+        super().__init__(store, layout)
+        self._old = heads
+
+    def heads(self, _: str) -> list[Head]:
+        return self._old
+
+
+def test_whoever_did_not_look_at_the_source_leaves_open_what_no_head_knows() -> None:
+    house = House()
+    done, untried = house.put(OPEN, "a.parquet", table(["x", None])), house.put(OPEN, "b.parquet", table(["y"]))
+    house.deliver(done)
+    store = Manifests(house.state, Layout())
+    store.write(reconcile("test", HOUR, [done, untried], house.ledger), NOW)
+    before = store.read(HOUR)
+    house.redrive()
+    after = reconcile("test", HOUR, [], house.ledger, before)
+    assert not after.complete
+    assert list(after.open_files) == [untried.key]
+    assert after.slices[untried.slice].open == 1
+    house.deliver(untried)
+    assert reconcile("test", HOUR, [], house.ledger, before).complete

@@ -66,6 +66,7 @@ def test_what_goes_through_leaves_the_letters_and_what_does_not_stays_with_the_t
     after = house.letters_by_row(file)
     assert list(after) == [1, 2]
     assert {row: after[row]["attempts"] - before[row]["attempts"] for row in after} == {1: 1, 2: 1}
+    assert {letter["redrives"] for letter in after.values()} == {1}
     assert after[2]["first_at"] == before[2]["first_at"]
     assert after[1]["code"] == "no_id"
 

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+
+from currents_core.books.compact import QUIET_SECONDS, Compaction
+from currents_core.books.find_id import IdSearch, Place
+from currents_core.books.layout import Layout
+from currents_core.file_key import Slice, SourceFile
+from currents_core.ports import SENT, Invalid
+from tests.tools.house import HOUR, OPEN, PURCHASE, House, table
+
+EARLIER = "2026-11-22-23"
+
+
+class Library(House):
+    """A house with rows of every fate in two hours."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = self.put(OPEN, "a.parquet", table(["x", "y", "x"]), EARLIER)
+        self.second = self.put(OPEN, "b.parquet", table(["z", "x"]), HOUR)
+        self.other = self.put(PURCHASE, "c.parquet", table(["x"]), HOUR)
+        self.deliver(self.first, self.second, self.other)
+
+    def find(self, text: str, date: str) -> list[Place]:
+        return IdSearch(self.state, Layout(), self.ledger, text).on(date)
+
+
+def accepted(file: SourceFile, row: int) -> Place:
+    return Place(file.slice, "accepted", file, row)
+
+
+def test_an_id_is_found_wherever_it_was_accepted(library: Library) -> None:
+    assert library.find("y", EARLIER[:10]) == [accepted(library.first, 1)]
+    assert library.find("x", EARLIER[:10]) == [accepted(library.first, 0)], "the other is a duplicate"
+    both = {accepted(library.second, 1), accepted(library.other, 0)}
+    assert set(library.find("x", HOUR[:10])) == both, "ids are compared within event types"
+    assert library.find("nobody", HOUR[:10]) == []
+
+
+def test_it_is_found_in_a_compacted_day_and_once_only_when_its_slice_was_begun_again(library: Library) -> None:
+    library.crew.slept += 2 * QUIET_SECONDS
+    assert Compaction(library.state, Layout(), library.crew).compact(EARLIER[:10])
+    assert library.find("y", EARLIER[:10]) == [accepted(library.first, 1)]
+    late = library.put(OPEN, "late.parquet", table(["late", "y"]), EARLIER)
+    library.deliver(late)
+    assert library.find("y", EARLIER[:10]) == [accepted(library.first, 1)]
+    assert library.find("late", EARLIER[:10]) == [accepted(late, 0)]
+
+
+def test_a_dead_letter_is_found_with_its_reason_until_it_went() -> None:
+    house = Library()
+    house.target.answer = lambda entry: Invalid("NoWay", "not today") if "refused" in entry.detail else SENT
+    file = house.put(OPEN, "d.parquet", table(["refused", "fine"]))
+    house.deliver(file)
+    [place] = house.find("refused", HOUR[:10])
+    assert (place.fate, place.file, place.row, place.slice) == ("dead letter", file, 0, Slice(HOUR, OPEN))
+    assert (place.code, place.reason) == ("NoWay", "not today")
+    house.target.answer = None
+    house.redrive()
+    assert [place.fate for place in house.find("refused", HOUR[:10])] == ["accepted"]
+
+
+def test_it_is_found_in_a_slice_without_a_type(library: Library) -> None:
+    file = library.put(None, "e.parquet", table(["w"]).append_column("event_type", pa.array([OPEN])))
+    library.deliver(file)
+    assert library.find("w", HOUR[:10]) == [accepted(file, 0)]
+
+
+def test_it_is_found_among_very_many() -> None:
+    house = House()
+    file = house.put(OPEN, "a.parquet", table([f"id {number}" for number in range(5_000)]))
+    house.deliver(file)
+    assert IdSearch(house.state, Layout(), house.ledger, "id 4321").on(HOUR[:10]) == [accepted(file, 4321)]
+
+
+@pytest.fixture
+def library() -> Library:
+    return Library()
