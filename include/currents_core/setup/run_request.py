@@ -12,7 +12,7 @@ from currents_core.errors import SetupError
 from currents_core.hour import format_hour, hours_back, parse_hour
 from currents_core.mode import Mode
 from currents_core.setup.patterns import correction, matches_any, require_pattern
-from currents_core.setup.settings import Connector
+from currents_core.setup.settings import AutomaticRedrive, Connector
 
 # A month, which still takes only a minute or two to plan. A backfill takes any stretch of time, one hour per run.
 MOST_HOURS = 31 * 24
@@ -25,7 +25,8 @@ class RunRequest:
     ``hours`` are exported in full. A run that ``looks_back`` also delivers what is still open of the ``past`` ones.
     ``event_types`` are shell patterns that narrow down the connector's own, and ``codes`` are patterns for the dead
     letters of a redrive; empty means all. ``is_replay``: the run sends again what was sent, with books of its own.
-    ``is_redrive``: it sends dead letters again, rather than files. ``max_events`` is the number of events after which
+    ``is_redrive``: it sends dead letters again, rather than files, and with ``most_redrives`` only those that were sent
+    again less often. ``max_events`` is the number of events after which
     the run stops. ``pace`` is the fraction of the task's share to send at, above 0 and up to 1. ``mark`` is how its
     events are marked. ``reason`` says why a replay is wanted. ``keeps_books``: the connector's source or destination
     was changed on purpose, and the books of before go on.
@@ -37,6 +38,7 @@ class RunRequest:
     codes: tuple[str, ...] = ()
     is_replay: bool = False
     is_redrive: bool = False
+    most_redrives: int | None = None
     is_dry: bool = False
     max_events: int | None = None
     pace: float = 1.0
@@ -89,7 +91,9 @@ class RunRequest:
 
     def wants_letter(self, letter: Mapping[str, Any]) -> bool:
         """Whether the redrive wants a dead letter, by its event type and code."""
-        return self.wants(letter["event_type"]) and (not self.codes or matches_any(letter["code"], self.codes))
+        is_left = self.most_redrives is None or letter.get("redrives", 0) < self.most_redrives
+        is_chosen = not self.codes or matches_any(letter["code"], self.codes)
+        return is_left and is_chosen and self.wants(letter["event_type"])
 
 
 def form_request(params: Mapping[str, Any], hour: str, *, is_backfill: bool = False) -> RunRequest:
@@ -136,6 +140,12 @@ def run_request(
         looks_back=is_scheduled,
         mark=mark if connector.mark_backfills else "live",
     )
+
+
+def automatic_redrive_request(settings: AutomaticRedrive, hour: str) -> RunRequest:
+    """What a redrive that nobody asked for does, up to ``hour``."""
+    hours = (*hours_back(hour, settings.hours - 1), hour)
+    return RunRequest(hours, codes=settings.codes, is_redrive=True, most_redrives=settings.tries)
 
 
 def redrive_request(params: Mapping[str, Any], hour: str) -> RunRequest:

@@ -74,6 +74,9 @@ class Budget(Model):
     price_per_million_events: Annotated[
         float, Field(ge=0, description="dollars, for estimates; see https://aws.amazon.com/eventbridge/pricing")
     ] = 1.0
+    price_per_million_custom_events: Annotated[
+        float, Field(ge=0, description="dollars, for estimates of what a custom bus costs")
+    ] = 0.2
 
     @property
     def all_slots(self) -> int:
@@ -112,9 +115,67 @@ class Notify(Model):
     on_failure: tuple[Notice, ...] = ()
     on_missed_deadline: tuple[Notice, ...] = ()
     on_pending: tuple[Notice, ...] = ()
+    on_alert: tuple[Notice, ...] = ()
+    on_approval: tuple[Notice, ...] = ()
+    dead_letter_rate: Annotated[
+        float | None, Field(ge=0, lt=1, description="the part of an hour's rows above which dead letters are told of")
+    ] = None
+    drift: Annotated[
+        bool, Field(description="true or false: whether to tell when rows differ in more ways from what is documented")
+    ] = False
+    silent_hours: Annotated[
+        int | None, Field(ge=1, le=72, description="hours without rows after which to tell, 1 to 72")
+    ] = None
+    incomplete_hours: Annotated[
+        int | None, Field(ge=1, le=72, description="hours after which to tell of one that is not complete, 1 to 72")
+    ] = None
     deadline_minutes: Annotated[
         int, Field(ge=1, description="minutes after its end by which an hour must be delivered, 1 or more")
     ] = 60
+
+    @property
+    def alerts(self) -> bool:
+        """Whether there is anything to tell of, and anybody to be told."""
+        thresholds = (self.dead_letter_rate, self.silent_hours, self.incomplete_hours)
+        return bool(self.on_alert) and (self.drift or any(each is not None for each in thresholds))
+
+    @model_validator(mode="after")
+    def _tells_somebody(self) -> Notify:
+        chosen = {"dead_letter_rate", "drift", "silent_hours", "incomplete_hours"} & self.model_fields_set
+        if chosen and not self.on_alert:
+            raise ValueError(f"{' and '.join(sorted(chosen))} tell nobody; add on_alert with a notifier")
+        if self.on_alert and not self.alerts:
+            raise ValueError(
+                "on_alert is never told of anything; add dead_letter_rate, drift, silent_hours or incomplete_hours"
+            )
+        return self
+
+
+class Approval(Model):
+    """From which size on a replay, a stretch of hours or a redrive waits for a person. Without a limit, none does."""
+
+    events: Annotated[int | None, Field(ge=0, description="how many events need nobody's approval")] = None
+    dollars: Annotated[float | None, Field(ge=0, description="how many dollars need nobody's approval")] = None
+
+    @property
+    def is_on(self) -> bool:
+        """Whether anything may have to wait."""
+        return self.events is not None or self.dollars is not None
+
+
+class AutomaticRedrive(Model):
+    """Which dead letters are sent again without anybody's doing."""
+
+    tries: Annotated[int, Field(ge=1, le=20, description="how often a letter is sent again, 1 to 20")] = 3
+    hours: Annotated[int, Field(ge=1, le=168, description="of so many hours back, 1 to 168")] = 24
+    # Of an entry that EventBridge failed for what it does not document, even after several tries.
+    codes: Annotated[Patterns, Field(description="a list of shell patterns on the codes of dead letters")] = (
+        "Internal*",
+        "*Limit*",
+        "*Throttl*",
+        "*Timeout*",
+        "*Unavailable*",
+    )
 
 
 class PersonalDataRule(Model):
@@ -226,6 +287,11 @@ class Connector(Model):
     lookback_hours: Annotated[int, Field(ge=0, le=744, description="whole hours, 0 to 744")] = 72
     budget: Budget = Budget()
     notify: Notify = Notify()
+    approval: Approval = Approval()
+    automatic_redrive: Annotated[
+        AutomaticRedrive | None,
+        Field(description="dead letters to send again by themselves: tries, hours, codes"),
+    ] = None
     mark_backfills: Annotated[
         bool, Field(description="true or false: whether the events of backfills and replays say so in their detail")
     ] = True
@@ -254,6 +320,13 @@ class Connector(Model):
             include={"event_types", "filter", "personal_data", "broken_properties", "oversized"}
         )
         return hashlib.sha256(deciding.encode()).hexdigest()[:24]
+
+    def dollars(self, events: int) -> float:
+        """About what so many events cost."""
+        budget = self.budget
+        is_custom = self.destination.kind == "custom_bus"
+        price = budget.price_per_million_custom_events if is_custom else budget.price_per_million_events
+        return events / 1e6 * price
 
     @property
     def rates(self) -> tuple[float | None, float | None]:
