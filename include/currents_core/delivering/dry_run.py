@@ -7,13 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
-import orjson
-
 from currents_core.books.account import CLAIM_CHECKS, Account, total
-from currents_core.catalog import SPLIT_INTO, catalog
 from currents_core.entry import Entry, entry_size
 from currents_core.setup.settings import Connector
-from currents_core.shaping.personal_data import REDACTED
+from currents_core.shaping.masked import masked
 
 _SAMPLES = 3
 # How many bytes EventBridge bills as one event. Source: https://aws.amazon.com/eventbridge/pricing/
@@ -91,21 +88,3 @@ def total_forecast(forecasts: Iterable[Forecast]) -> Forecast:
         account=total(one.account for one in each),
         samples=[sample for one in each for sample in one.samples][:_SAMPLES],
     )
-
-
-def masked(entry: Entry) -> dict[str, Any]:
-    """The envelope of an entry without personal data.
-
-    Redacted are the fields that Braze marks as personal data or does not document, everything in `user`, and custom
-    properties.
-    """
-    envelope: dict[str, Any] = orjson.loads(entry.detail)
-    documented = catalog().get(entry.detail_type)
-    own = SPLIT_INTO.values()
-    for place in ("user", "properties"):
-        for name in envelope.get(place, {}):
-            field_ = documented.fields.get(name) if documented else None
-            is_known = field_ is not None and not field_.personal
-            if place == "user" or name in own or not is_known:
-                envelope[place][name] = REDACTED
-    return envelope

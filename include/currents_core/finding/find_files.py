@@ -28,7 +28,7 @@ def find_files(
     the date it takes every object whatever its path, because Braze has changed the names there before; it skips names
     that begin with `_` or `.`, and folders. An empty object is a damaged file like any other.
     """
-    kinds = list(_kinds(store, prefix, wants))
+    kinds = list(type_folders(store, prefix, wants))
     if not kinds:
         place = f"s3://{store.bucket}/{prefix}"
         log.warning(
@@ -46,7 +46,7 @@ def find_files(
     return sorted(found, key=lambda file: file.key)
 
 
-def _kinds(store: ObjectStore, prefix: str, wants: Callable[[str], bool]) -> Iterator[str]:
+def type_folders(store: ObjectStore, prefix: str, wants: Callable[[str], bool]) -> Iterator[str]:
     """The folders to look for hours in: those of wanted event types, and others that contain a `date=` folder."""
     holds_dates = False
     for folder in store.folders(prefix):
@@ -54,7 +54,7 @@ def _kinds(store: ObjectStore, prefix: str, wants: Callable[[str], bool]) -> Ite
         if name == "date":
             holds_dates = True
         elif name != "event_type":
-            yield from _kinds(store, folder, wants)
+            yield from type_folders(store, folder, wants)
         elif wants(value):
             yield folder
     if holds_dates:

@@ -86,6 +86,21 @@ def read_footer(data: memoryview) -> Footer:
     return Footer(groups, metadata)
 
 
+def rows_told(tail: bytes) -> int:
+    """How many rows a Parquet file says it has; ``tail`` is its end.
+
+    Raises FileError if these are more than a file may have; and KeyError, ValueError and the like if the footer is
+    damaged, or longer than the tail.
+    """
+    length = int.from_bytes(tail[-_TAIL_BYTES:][:4], "little")
+    if not tail.endswith(PARQUET_MAGIC) or length + _TAIL_BYTES > len(tail):
+        raise ValueError("the tail has no whole footer")
+    fields = Reader(tail[-_TAIL_BYTES - length : -_TAIL_BYTES], values=_VALUES).next()
+    rows: int = fields[3]
+    require("rows", rows, ROWS)
+    return rows
+
+
 def _leaves(schema: Sequence[Fields]) -> Iterator[Leaf]:
     """The columns that hold values, in the order of the file. A schema is its tree, the parent before its children."""
     # Of each open parent: its path, whether it is repeated, and how many children are to come.

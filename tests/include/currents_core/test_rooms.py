@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "shaping": {WORDS, "setup"},
     "finding": {WORDS, "setup", "books"},
     "connecting": {WORDS},
+    "showing": {WORDS, "setup", "books"},
     "delivering": {WORDS, "setup", "reading", "sending", "books", "shaping"},
 }
 

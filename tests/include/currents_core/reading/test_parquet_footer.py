@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from currents_core.errors import FileError
-from currents_core.reading.parquet_footer import read_footer
+from currents_core.reading.parquet_footer import read_footer, rows_told
 from currents_core.reading.parquet_layout import Layout, layout
 from tests.tools.thrift import INT, STRUCT, TEXT, ended, page, parquet
 from tests.tools.thrift import struct as thrift_struct
@@ -96,3 +96,18 @@ def test_a_dictionary_of_many_texts_counts_by_their_number() -> None:
     pages = dictionary_page(5_000_000)
     with pytest.raises(FileError, match="bytes to hold at once"):
         measured(parquet(pages, [[(0, len(pages))]], codec=2))
+
+
+@pytest.mark.parametrize("rows", [0, 1, 70_000])
+def test_the_end_of_a_file_tells_its_rows(rows: int) -> None:
+    body = BytesIO()
+    pq.write_table(pa.table({"id": [str(row) for row in range(rows)]}, pa.schema({"id": pa.string()})), body)
+    assert rows_told(body.getvalue()) == rows_told(body.getvalue()[-2_000:]) == rows
+
+
+@pytest.mark.parametrize(
+    "tail", [b"", b"PAR1", b"\x08\x00\x00\x00PAR1", b"x" * 20 + b"\x10\x00\x00\x00PAR1", b"x" * 99]
+)
+def test_an_end_that_is_none_tells_no_rows(tail: bytes) -> None:
+    with pytest.raises((ArithmeticError, LookupError, ValueError)):
+        rows_told(tail)
