@@ -69,7 +69,7 @@ schemas: install  ## write the JSON Schemas of the events to docs/schemas/
 	@$(RUN) tests.tools.schemas
 
 screenshots: install  ## retake the pictures in the docs
-	@CURRENTS_SCREENSHOTS=docs/images $(RUN) pytest tests/dags/test_browser.py tests/dags/test_connect_browser.py
+	@CURRENTS_SCREENSHOTS=docs/images $(RUN) pytest tests/dags/test_browser.py tests/dags/test_connect_browser.py tests/dags/test_page_browser.py
 
 lint: install    ## ruff and strict mypy
 	@$(RUN) ruff check .

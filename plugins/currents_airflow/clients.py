@@ -6,11 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 from currents_airflow.connections import find_connection
 from currents_core.errors import SetupError
-from currents_core.setup.settings import Connector
+from currents_core.setup.settings import Connector, Location
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
     from botocore.config import Config
+
+    from currents_aws.s3 import S3Objects
+
+# As many as threads share a client. Each one above botocore's ten would be opened and closed for every request, and
+# tell so in the log.
+_S3_CONNECTIONS = 24
+# How long a conditional write may take. Whoever makes it would rather know, and look what became of it.
+_SWAP_SECONDS = 4
 
 
 def aws_hook(service: str, conn_id: str | None, region: str | None = None, verify: bool | str | None = None) -> Any:
@@ -58,3 +66,17 @@ def sending_client(connector: Connector, service: str, verify: bool | str | None
     # boto3 would call the host of its account, and the fast transport that of the region.
     config = Config(retries={"total_max_attempts": 1}, account_id_endpoint_mode="disabled", **settings)
     return aws_client(service, destination.aws_conn_id, destination.region, verify, config)
+
+
+def objects_at(location: Location) -> S3Objects:
+    """The bucket of a location, under its Airflow connection."""
+    from botocore.config import Config
+
+    from currents_aws.s3 import S3Objects
+
+    hook = aws_hook("s3", location.aws_conn_id)
+    config = Config(max_pool_connections=_S3_CONNECTIONS).merge(hook.config)
+    once = config.merge(
+        Config(retries={"total_max_attempts": 1}, connect_timeout=_SWAP_SECONDS, read_timeout=_SWAP_SECONDS)
+    )
+    return S3Objects(hook.get_client_type(config=config), location.bucket, hook.get_client_type(config=once))

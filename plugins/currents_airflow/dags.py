@@ -12,7 +12,7 @@ from currents_airflow.connect_dag import connect_dag
 from currents_airflow.connectors import all_connectors, connectors_file
 from currents_airflow.deadline import HourEnd
 from currents_airflow.export_dags import export_dag
-from currents_airflow.redrive_dag import redrive_dag
+from currents_airflow.redrive_dag import automatic_redrive_dag, redrive_dag
 from currents_core.errors import SetupError
 from currents_core.setup.settings import Connector
 
@@ -65,5 +65,7 @@ def _dags(connectors: Mapping[str, Connector]) -> Iterator[DAG]:
     for connector in connectors.values():
         yield export_dag(connector)
         yield connect_dag(connector)
+        if connector.automatic_redrive:
+            yield automatic_redrive_dag(connector)
     if connectors:
-        yield redrive_dag(list(connectors))
+        yield redrive_dag(list(connectors), asks=any(each.approval.is_on for each in connectors.values()))

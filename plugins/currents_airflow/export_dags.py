@@ -7,6 +7,7 @@ from datetime import UTC, datetime, time
 from airflow.sdk import DAG, CronPartitionTimetable
 
 from currents_airflow import notices
+from currents_airflow.approval import ask_before
 from currents_airflow.assets import hours_of
 from currents_airflow.operators.base import SHORT_TASK
 from currents_airflow.operators.deliver import CurrentsToEventBridgeOperator
@@ -84,6 +85,8 @@ def _tasks(connector: Connector) -> None:
         doc_md=_RECONCILE_DOC,
         execution_timeout=SHORT_TASK,
     )
+    if connector.approval.is_on:
+        ask_before(deliver, reconcile, connector=name, plans=discover.output)
     # A teardown always runs. Its failure counts for the run, and it fails where the tasks before it did.
     deliver >> reconcile.as_teardown(on_failure_fail_dagrun=True)
 

@@ -36,6 +36,12 @@ class HourManifestLink(_FoundLink):
     name = "Hour manifest"
 
 
+class DeliveriesLink(_FoundLink):
+    """To the delivery page: the run's hour, or the month of its last hour."""
+
+    name = "Deliveries"
+
+
 class PartnerSourcesLink(_FoundLink):
     """To the partner event sources of the customer's account."""
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import AsyncCallback, DeadlineAlert  # type: ignore[attr-defined]
@@ -60,6 +61,18 @@ def tell_pending(connector: Connector, context: Context, line: str) -> None:
     _tell(connector, connector.notify.on_pending, {**context, "pending": line})
 
 
+def on_approval(connector: Connector) -> list[Any]:
+    """The notifiers that tell of a run that waits for a person. Those that can't be made are left out."""
+    return [made for made in map(_made, connector.notify.on_approval) if not isinstance(made, SetupError)]
+
+
+def tell_alerts(connector: Connector, context: Context, lines: Sequence[str]) -> None:
+    """Tells each of some alerts, which is `alert` in the context. A notice that can't be sent is logged."""
+    for line in lines:
+        log.warning("%s: %s", connector.name, line)
+        _tell(connector, connector.notify.on_alert, {**context, "alert": line})
+
+
 def _tell(connector: Connector, notices: Iterable[Notice], context: Mapping[str, Any]) -> None:
     for notice in notices:
         if not isinstance(notifier := _made(notice), SetupError):
@@ -79,7 +92,8 @@ def faults(connectors: Iterable[Connector]) -> Iterator[str]:
     """A line for each notice that can't be sent."""
     for connector in connectors:
         notify = connector.notify
-        for notice in (*notify.on_failure, *notify.on_missed_deadline, *notify.on_pending):
+        told = (notify.on_failure, notify.on_missed_deadline, notify.on_pending, notify.on_alert, notify.on_approval)
+        for notice in chain.from_iterable(told):
             if isinstance(made := _made(notice), SetupError):
                 yield f"connector {connector.name}: notify: {made}"
 

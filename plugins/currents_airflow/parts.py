@@ -8,10 +8,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from currents_airflow.aws_connections import require_connections
-from currents_airflow.clients import aws_hook, sending_client
+from currents_airflow.clients import objects_at, sending_client
 from currents_airflow.connections import find_connection
+from currents_airflow.page.mount import deliveries_address
 from currents_core.errors import CurrentsError, SetupError
-from currents_core.setup.settings import Connector, Location
+from currents_core.setup.settings import Connector
 
 if TYPE_CHECKING:
     from currents_aws.s3 import S3Objects
@@ -20,17 +21,13 @@ if TYPE_CHECKING:
     from currents_core.books.layout import Layout
     from currents_core.books.ledger import Ledger
     from currents_core.books.manifest import Manifests
+    from currents_core.books.overviews import Overviews
     from currents_core.books.retention import Retention
     from currents_core.finding.plan import Plans
     from currents_core.ports import Finding, ObjectStore, Target
     from currents_core.setup.run_request import RunRequest
     from currents_core.shaping.personal_data import PersonalData
 
-# As many as threads share a client. Each one above botocore's ten would be opened and closed for every request, and
-# tell so in the log.
-_S3_CONNECTIONS = 24
-# How long a conditional write may take. Whoever makes it would rather know, and look what became of it.
-_SWAP_SECONDS = 4
 # How long a request may take whose answer is only told.
 _ASK_SECONDS = 2
 # How long a look at a partner event source may take: a task that is told to stop has a last one.
@@ -57,7 +54,7 @@ class RunParts:
     @cached_property
     def source(self) -> S3Objects:
         """Where Braze writes."""
-        return _objects(self._connected.source)
+        return objects_at(self._connected.source)
 
     @cached_property
     def state(self) -> ObjectStore:
@@ -70,7 +67,7 @@ class RunParts:
 
     @cached_property
     def _kept(self) -> S3Objects:
-        return _objects(self._connected.state)
+        return objects_at(self._connected.state)
 
     @cached_property
     def target(self) -> Target:
@@ -180,6 +177,13 @@ class RunParts:
         return IndexObject(self.state, self._books)
 
     @cached_property
+    def overviews(self) -> Overviews:
+        """The hours of the connector in short, as people look at them. Replays have none of their own."""
+        from currents_core.books.overviews import Overviews
+
+        return Overviews(self._kept, self.hours)
+
+    @cached_property
     def plans(self) -> Plans:
         """What the run has planned."""
         from currents_core.finding.plan import Plans
@@ -188,12 +192,15 @@ class RunParts:
         return Plans(self._kept, self._books)
 
     def addresses(self, prefix: str | None = None, hour: str | None = None) -> dict[str, str]:
-        """Pages of the AWS console, by the names of the links to them."""
+        """The delivery page and pages of the AWS console, by the names of the links to them."""
         from currents_aws.console import bus_address, folder_address, object_address
 
         source, destination = self.connector.source, self.connector.destination
         region = destination.region
-        found = {"Source files": folder_address(region, source.bucket, prefix or source.prefix)}
+        found = {
+            "Source files": folder_address(region, source.bucket, prefix or source.prefix),
+            "Deliveries": deliveries_address(self.connector.name, self.request.hours),
+        }
         # The address of a custom bus in the console is not published.
         if destination.kind == "event_bus":
             found["Event bus"] = bus_address(region, destination.name)
@@ -221,16 +228,3 @@ class RunParts:
     @property
     def _books(self) -> Layout:
         return self.hours.of_run(self._run_id) if self.request.is_replay else self.hours
-
-
-def _objects(location: Location) -> S3Objects:
-    from botocore.config import Config
-
-    from currents_aws.s3 import S3Objects
-
-    hook = aws_hook("s3", location.aws_conn_id)
-    config = Config(max_pool_connections=_S3_CONNECTIONS).merge(hook.config)
-    once = config.merge(
-        Config(retries={"total_max_attempts": 1}, connect_timeout=_SWAP_SECONDS, read_timeout=_SWAP_SECONDS)
-    )
-    return S3Objects(hook.get_client_type(config=config), location.bucket, hook.get_client_type(config=once))

@@ -24,6 +24,7 @@ REDRIVE_DAG = "currents_redrive"
 # By name, for that is what Airflow stores of them.
 STEPS = frozenset(
     {
+        "CurrentsApprovalOperator",
         "CurrentsConcludeRedriveOperator",
         "CurrentsDiscoverOperator",
         "CurrentsReconcileOperator",
@@ -75,7 +76,7 @@ def is_over(dag_run: Any) -> bool:
 
 def is_redrive(dag_run: Any) -> bool:
     """Whether a run sends dead letters again."""
-    return bool(dag_run.dag_id == REDRIVE_DAG)
+    return bool(dag_run.dag_id == REDRIVE_DAG or dag_run.dag_id.startswith(f"{REDRIVE_DAG}_"))
 
 
 def _asked(dag_run: Any) -> Mapping[str, Any]:

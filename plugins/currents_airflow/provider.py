@@ -11,6 +11,7 @@ def provider_info() -> dict[str, Any]:
         "package-name": "currents-export",
         "name": "Currents Export",
         "description": "Exports Braze Currents event files from S3 to Amazon EventBridge.",
+        "cli": ["currents_airflow.cli.definition.commands"],
         "config": {
             "currents": {
                 "description": "Settings of Currents Export.",

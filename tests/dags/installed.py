@@ -97,3 +97,10 @@ def test_the_dags_parse_and_an_hour_is_exported_and_accounted_for(installed: Air
     found = accepted(installed)
     assert len(found) == events
     assert set(found.values()) == {1}
+    wanted = next(iter(found))
+    search = installed.run("currents", "find", wanted, "--day", HOUR[:10])
+    assert search.returncode == 0, search.stdout
+    assert "test: accepted; " in search.stdout
+    check = installed.run("currents", "validate", "--live")
+    assert check.returncode == 0, check.stdout
+    assert "ok: test: bus: " in check.stdout

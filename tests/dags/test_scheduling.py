@@ -28,6 +28,7 @@ from tests.tools.scheduler import RunningDag, scheduler
 BUSY = ["busy_a", "busy_b", "busy_c"]
 CONNECTORS: dict[str, dict[str, Any]] = {
     **{name: {"budget": {"requests_per_second": 6}} for name in BUSY},
+    "asked": {"approval": {"events": 100}},
     "live": {},
     "scheduled": {},
     "manual": {},
@@ -422,3 +423,42 @@ def delivering(exports: Iterable[Export], state: str) -> list[Any]:
         for shard in export.dag.shards(run["dag_run_id"])
         if shard["state"] == state
     ]
+
+
+@of("asked")
+def test_a_large_stretch_waits_for_a_person_and_goes_on_as_they_say(export: Export) -> None:
+    events, dag = export.put(BEFORE) + export.put(HOUR), export.dag
+    run, state = dag.run(hour=BEFORE)
+    assert (state, dag.states(run)["approve"]) == ("success", "success"), "a single hour"
+    sent = len(export.accepted())
+    export.put(AFTER, first=1, rows=200)
+
+    def waiting(run: str) -> None:
+        wait_for(60, lambda: dag.states(run).get("approve") == "awaiting_input")
+
+    def decide(run: str, option: str) -> None:
+        dag.ask("PATCH", f"/dagRuns/{run}/taskInstances/approve/-1/hitlDetails", chosen_options=[option])
+
+    run = dag.trigger(hour=HOUR, until=AFTER)
+    waiting(run)
+    [question] = dag.ask("GET", f"/dagRuns/{run}/hitlDetails")["hitl_details"]
+    assert "asked: a stretch of hours is sent, about " in question["subject"]
+    assert len(export.accepted()) == sent
+    decide(run, "Reject")
+    assert dag.ended(run) == "failed"
+    assert dag.states(run) == {
+        "discover": "success",
+        "approve": "failed",
+        "deliver": "upstream_failed",
+        "reconcile": "failed",
+    }
+    assert "rejected by" in dag.log(run, "approve")
+    assert "the run was not approved, and sent nothing; see approve" in dag.log(run, "reconcile")
+    assert len(export.accepted()) == sent
+
+    dag.clear(run, "approve")
+    waiting(run)
+    decide(run, "Approve")
+    assert dag.ended(run) == "success", dag.states(run)
+    assert len(export.accepted()) > events
+    assert set(export.ids().values()) == {1}

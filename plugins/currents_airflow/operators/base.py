@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from logging import INFO, WARNING
+from logging import INFO, WARNING, getLogger
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import BaseOperator
@@ -15,7 +15,7 @@ from currents_airflow.operators.retries import RETRY_POLICY
 from currents_airflow.orphan import end_with_supervisor
 from currents_core.errors import DeliveryError, SetupError
 from currents_core.hour import resolve_hour
-from currents_core.setup.run_request import RunRequest, redrive_request, run_request
+from currents_core.setup.run_request import RunRequest, automatic_redrive_request, redrive_request, run_request
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from currents_core.ports import Finding
     from currents_core.setup.settings import Connector
 
-Kind = Literal["export", "redrive"]
+Kind = Literal["export", "redrive", "automatic redrive"]
 
+# They say of every client where its credentials and its endpoint come from.
+_WORDY = ("botocore.credentials", "botocore.configprovider")
 # For tasks that plan or account. Deliveries take as long as it takes, and end by themselves where nothing moves.
 SHORT_TASK = timedelta(hours=1)
 
@@ -65,6 +67,8 @@ class ConnectorOperator(BaseOperator):
     def execute(self, context: Context) -> Any:
         """Runs the task, as long as its supervisor lives."""
         end_with_supervisor(self.on_kill)
+        for name in _WORDY:
+            getLogger(name).setLevel(WARNING)
         try:
             return self.run_for(context, self.settings())
         except (SetupError, DeliveryError) as error:
@@ -93,7 +97,8 @@ class ConnectorOperator(BaseOperator):
 class CurrentsOperator(ConnectorOperator):
     """A step of an export, with the parameters of ``ConnectorOperator`` besides its own.
 
-    :param kind: what its DAG does: export hours, or send dead letters again
+    :param kind: what its DAG does: export hours, or send dead letters again, those that somebody asks for or those that
+        the connector's settings choose
     """
 
     def __init__(self, *, kind: Kind = "export", **kwargs: Any) -> None:
@@ -126,5 +131,12 @@ class CurrentsOperator(ConnectorOperator):
         hour = resolve_hour(run.partition_key, params.get("hour"), context.get("data_interval_start"))
         if self.kind == "redrive":
             return redrive_request(params, hour)
+        if self.kind == "automatic redrive":
+            return self._automatic(connector, hour)
         kind = run.run_type
         return run_request(params, hour, connector, is_scheduled=kind == "scheduled", is_backfill=kind == "backfill")
+
+    def _automatic(self, connector: Connector, hour: str) -> RunRequest:
+        if not connector.automatic_redrive:
+            raise SetupError(f"{connector.name}: automatic_redrive was removed from the connector's settings")
+        return automatic_redrive_request(connector.automatic_redrive, hour)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import gc
+import time
 from _thread import start_new_thread
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from currents_airflow import metrics
-from currents_airflow.links import EventBusLink, SourceFilesLink
+from currents_airflow.links import DeliveriesLink, EventBusLink, SourceFilesLink
 from currents_airflow.operators.base import CurrentsOperator
 from currents_airflow.operators.plan import Plan
 
@@ -35,7 +36,7 @@ class CurrentsToEventBridgeOperator(CurrentsOperator):
     :param shard: a plan of ``CurrentsDiscoverOperator`` or ``CurrentsSelectLettersOperator``
     """
 
-    operator_extra_links = (SourceFilesLink(), EventBusLink())
+    operator_extra_links = (DeliveriesLink(), SourceFilesLink(), EventBusLink())
     template_fields: Sequence[str] = (*CurrentsOperator.template_fields, "shard")
 
     def __init__(self, *, shard: Plan, **kwargs: Any) -> None:
@@ -46,7 +47,7 @@ class CurrentsToEventBridgeOperator(CurrentsOperator):
         self._datasets: list[str] = []
 
     def run_step(self, context: Context, parts: RunParts, /) -> dict[str, Any] | None:
-        """Returns the counts of the rows that this try delivered, or the forecast of a dry run.
+        """Returns the counts of the `rows` that this try delivered and the figures of `sending`; a dry run's forecast.
 
         None for an empty plan, which needs no request to AWS.
         """
@@ -68,13 +69,14 @@ class CurrentsToEventBridgeOperator(CurrentsOperator):
         self.addresses = parts.addresses(shard.prefix)
         if not request.is_dry:
             self._datasets = sorted({file.dataset for file in shard.files})
-        pacer, share = _paced(parts, self.pool_slots, _name(context))
+        pacer, share, tell = _paced(parts, self.pool_slots, _name(context))
         self._delivery = Delivery(
             connector=parts.connector,
             source=parts.source,
             target=parts.target,
             pacer=pacer,
             share=share,
+            tell=tell,
             ledger=parts.ledger,
             owner=_name(context),
             personal_data=parts.personal_data,
@@ -85,6 +87,7 @@ class CurrentsToEventBridgeOperator(CurrentsOperator):
         )
         if self._is_killed:
             self._delivery.stop()
+        began = time.time()
         try:
             account = self._delivery.deliver(shard.work, shard.new)
         finally:
@@ -93,7 +96,9 @@ class CurrentsToEventBridgeOperator(CurrentsOperator):
                 _measure(parts.connector.name, self._delivery.figures)
         notes = (f"{note} {count}" for note, count in sorted(account.notes.items()))
         self.log.info("%s: %s", self.shard["label"], ", ".join([str(account.totals), *notes]))
-        return _forecast(parts, shard, account) if request.is_dry else asdict(account.totals)
+        if request.is_dry:
+            return _forecast(parts, shard, account)
+        return {"rows": asdict(account.totals), "sending": _sending(self._delivery.figures, began)}
 
     def get_openlineage_facets_on_complete(self, _task_instance: Any) -> OperatorLineage[Any, Any]:
         """The datasets of what was sent: a folder for each event type, and the bus. OpenLineage's provider calls this.
@@ -120,24 +125,41 @@ class CurrentsToEventBridgeOperator(CurrentsOperator):
             start_new_thread(self._delivery.stop, ())
 
 
-def _paced(parts: RunParts, slots: float, owner: str) -> tuple[Pacer, AbstractContextManager[Any]]:
-    """The pacer of a task with so many slots of its pool, and what shares the budget. A dry run has none."""
+def _paced(
+    parts: RunParts, slots: float, owner: str
+) -> tuple[Pacer, AbstractContextManager[Any], Callable[[str], None]]:
+    """The pacer of a task with so many slots of its pool, what shares the budget, and what shows its progress.
+
+    A dry run shares nothing, and shows nothing.
+    """
     from currents_core.crew import Threads
     from currents_core.delivering.roll import Roll
     from currents_core.delivering.share import Share
     from currents_core.sending.pacer import Pacer
 
     if parts.request.is_dry:
-        return Pacer(None, None), nullcontext()
+        return Pacer(None, None), nullcontext(), lambda _: None
     crew, pace, all_slots = Threads(), parts.request.pace, parts.connector.budget.all_slots
     pacer = Pacer(*parts.connector.rates, clock=crew.seconds)
     roll = Roll(parts.state, parts.hours, crew, owner=owner)
-    return pacer, Share(roll, pacer, crew, part=slots * pace / all_slots, limit=pace)
+    return pacer, Share(roll, pacer, crew, part=slots * pace / all_slots, limit=pace), roll.note
 
 
 def _dataset(bus: str) -> str:
     """The name of a bus in lineage, from its name or its ARN."""
     return bus.rpartition(":")[2] if bus.startswith("arn:") else f"event-bus/{bus}"
+
+
+def _sending(figures: SendFigures, began: float) -> dict[str, float]:
+    """What the record of a run takes from its tasks."""
+    tries = figures.sent + figures.failed
+    return {
+        "requests": figures.requests,
+        "tries": tries,
+        "throttled": figures.throttled,
+        "began": began,
+        "ended": time.time(),
+    }
 
 
 def _measure(connector: str, figures: SendFigures) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from currents_airflow import metrics, notices
-from currents_airflow.links import EventBusLink, SourceFilesLink
+from currents_airflow.links import DeliveriesLink, EventBusLink, SourceFilesLink
 from currents_airflow.operators.base import CurrentsOperator
 from currents_airflow.operators.plan import Plan, at_least_one
 from currents_airflow.pool_check import require_pools
@@ -28,7 +28,7 @@ class CurrentsDiscoverOperator(CurrentsOperator):
     empty plan.
     """
 
-    operator_extra_links = (SourceFilesLink(), EventBusLink())
+    operator_extra_links = (DeliveriesLink(), SourceFilesLink(), EventBusLink())
 
     def run_step(self, context: Context, parts: RunParts, /) -> list[Plan]:
         """Also checks that the destination can take events."""

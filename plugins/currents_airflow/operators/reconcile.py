@@ -5,26 +5,33 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import TaskInstanceState
 
-from currents_airflow import metrics
-from currents_airflow.links import EventBusLink, HourManifestLink, SourceFilesLink
+from currents_airflow import metrics, notices
+from currents_airflow.links import DeliveriesLink, EventBusLink, HourManifestLink, SourceFilesLink
 from currents_airflow.operators.base import CurrentsOperator
 from currents_core.errors import CurrentsError, DeliveryError, TransientError
-from currents_core.hour import hour_end
+from currents_core.hour import date_of_hour, hour_end, hours_back
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from currents_airflow.parts import RunParts
     from currents_core.books.manifest import Manifest, Manifests
+    from currents_core.books.run_record import RunRecord
     from currents_core.finding.account_hours import Accounts
     from currents_core.finding.discover import Look
 
 
+# The hours of which people see at a glance what became of them.
+_SHOWN = 31 * 24
+# The hours that thresholds of alerts may count.
+_ALERT_HOURS = 73
+# The task that waits for a person, where there is one.
+APPROVE = "approve"
 FAILED = (TaskInstanceState.FAILED, TaskInstanceState.UPSTREAM_FAILED)
 
 
@@ -38,7 +45,7 @@ class CurrentsReconcileOperator(CurrentsOperator):
         where it failed
     """
 
-    operator_extra_links = (HourManifestLink(), SourceFilesLink(), EventBusLink())
+    operator_extra_links = (DeliveriesLink(), HourManifestLink(), SourceFilesLink(), EventBusLink())
     template_fields: Sequence[str] = (*CurrentsOperator.template_fields, "plans")
 
     def __init__(self, *, plans: Any, **kwargs: Any) -> None:
@@ -57,6 +64,8 @@ class CurrentsReconcileOperator(CurrentsOperator):
         failed = self._failed_upstream(context)
         if not self.plans:
             raise DeliveryError(f"{self.connector}: nothing was planned; see the log of the first task")
+        if APPROVE in failed:
+            raise DeliveryError(f"{self.connector}: the run was not approved, and sent nothing; see {APPROVE}")
         if parts.request.is_dry:
             self.outlets = []
             return self._forecast(context, parts, failed)
@@ -71,8 +80,12 @@ class CurrentsReconcileOperator(CurrentsOperator):
         announces = bool(self.outlets) and not (request.is_partial or request.is_replay)
         accounts = account(request, found, parts.ledger, parts.manifests, connector=self.connector, announces=announces)
         faults = accounts.complaints(request, found, failed)
-        complete = self._write(parts, accounts.manifests, announces=announces and not faults)
+        record = self.record(context, parts)
+        complete = self._write(parts, accounts.manifests, record, announces=announces and not faults)
         self._remember(parts, found, accounts.manifests)
+        self.show(parts, [*request.past, *found.hours, *request.hours], record)
+        if request.looks_back and parts.connector.notify.alerts:
+            self._alert(context, parts, [each.hour for each in accounts.manifests])
         for rule in total(each.account for each in accounts.manifests).idle_rules:
             self.log.warning("%s: personal data: %s found nothing; check its names", self.connector, rule)
         self._measure(parts, accounts.manifests)
@@ -83,12 +96,53 @@ class CurrentsReconcileOperator(CurrentsOperator):
         self._announce(context, parts.manifests, complete)
         return self._told(parts, accounts)
 
-    def _write(self, parts: RunParts, manifests: Sequence[Manifest], *, announces: bool) -> list[Manifest]:
+    def record(self, context: Context, parts: RunParts) -> RunRecord:
+        """What the run did, for whoever wonders afterwards."""
+        from currents_core.books.run_record import RunRecord
+
+        run, request = context["dag_run"], parts.request
+        kind = "replay" if request.is_replay else self.kind if request.is_redrive else _run_type(run)
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        record = RunRecord(run.run_id, kind, now, run.triggering_user_name or "", request.reason)
+        # A task of an earlier version told none.
+        sending = (each["sending"] for each in self.results(context) if "sending" in each)
+        return record.with_sending(sending, parts.connector.rates)
+
+    def show(self, parts: RunParts, hours: Sequence[str], record: RunRecord) -> None:
+        """Brings the overview up to date for hours of the run, which only people's tools read."""
+        try:
+            if parts.request.is_replay:
+                parts.overviews.note_replay(parts.request.hours, record)
+            elif hours:
+                parts.overviews.catch_up(min(hours), max(hours))
+        except CurrentsError as error:
+            self.log.warning("%s: the overview is brought up to date by a later run: %s", self.connector, error)
+
+    def _alert(self, context: Context, parts: RunParts, accounted: Sequence[str]) -> None:
+        """Tells of what is above the thresholds, as the overview has it by now."""
+        from currents_core.showing.alerts import alerts
+        from currents_core.showing.calendar import Looks
+
+        connector, now = parts.connector, datetime.now(UTC)
+        [hour] = parts.request.hours
+        first = min((*accounted, hours_back(hour, _ALERT_HOURS)[0]))
+        try:
+            views, index = parts.overviews.between(first, hour), parts.index.read()
+        except CurrentsError as error:
+            self.log.warning("%s: no alert could be looked for: %s", self.connector, error)
+            return
+        looks = Looks(views, index, now, timedelta(minutes=connector.schedule.delay_minutes))
+        notices.tell_alerts(connector, context, alerts(connector.notify, looks, hour, accounted))
+
+    def _write(
+        self, parts: RunParts, manifests: Sequence[Manifest], record: RunRecord, *, announces: bool
+    ) -> list[Manifest]:
         """Writes manifests. Returns those of the hours to announce."""
-        now = datetime.now(UTC)
+        # Manifests tell when slices were delivered by the time of the run that did it.
+        now = datetime.fromisoformat(record.at)
         complete = []
         for manifest in manifests:
-            if parts.manifests.write(manifest, now, announce=announces):
+            if parts.manifests.write(manifest, now, announce=announces, run=record):
                 complete.append(manifest)
             self.log.info("%s: %s", manifest.hour, manifest.account.totals)
         return complete
@@ -123,6 +177,10 @@ class CurrentsReconcileOperator(CurrentsOperator):
                 self.log.info("%s: the state of %s is compacted", self.connector, date)
             if parts.retention and (date := parts.retention.end_next()):
                 self.log.info("%s: the state of %s has ended, as state.retention_days demands", self.connector, date)
+            if parts.request.hours[0].endswith("-00"):
+                # Once a day is enough for what an earlier version compacted.
+                since = date_of_hour(hours_back(parts.request.hours[0], _SHOWN)[0])
+                parts.overviews.fill(parts.manifests.read, since)
         except CurrentsError as error:
             self.log.warning("%s: tidying up is left to the next run: %s", self.connector, error)
 
@@ -174,3 +232,8 @@ class CurrentsReconcileOperator(CurrentsOperator):
             dag_id=run.dag_id, run_ids=[run.run_id], task_ids=sorted(self.upstream_task_ids)
         )
         return sorted(name for name, state in states.get(run.run_id, {}).items() if state in FAILED)
+
+
+def _run_type(run: Any) -> str:
+    # Airflow's type is a text, but says its own name where it is made one.
+    return str(getattr(run.run_type, "value", run.run_type))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from currents_airflow.links import EventBusLink
+from currents_airflow.links import DeliveriesLink, EventBusLink
 from currents_airflow.operators.base import CurrentsOperator
 from currents_airflow.operators.plan import Plan, at_least_one
 from currents_airflow.operators.reconcile import CurrentsReconcileOperator
@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 class CurrentsSelectLettersOperator(CurrentsOperator):
     """Chooses the dead letters of some hours, and returns a plan per shard for mapping, or one empty plan."""
 
-    operator_extra_links = (EventBusLink(),)
+    operator_extra_links = (
+        DeliveriesLink(),
+        EventBusLink(),
+    )
 
     def run_step(self, context: Context, parts: RunParts, /) -> list[Plan]:
         """Also checks that the destination can take events."""
@@ -38,7 +41,7 @@ class CurrentsSelectLettersOperator(CurrentsOperator):
         self.check(context, parts)
         require_stream(parts.index.read(), parts.connector, parts.index.uri)
         request = parts.request
-        work, counts = with_letters(parts.ledger, request.hours, request.wants_letter)
+        work, counts = with_letters(parts.ledger, self._hours(parts), request.wants_letter)
         found = counted(counts.total(), "matching dead letter")
         self.log.info("%s to %s: %s", request.hours[0], request.hours[-1], found)
         hours = sorted({place.hour for place in work})
@@ -50,6 +53,15 @@ class CurrentsSelectLettersOperator(CurrentsOperator):
             plans.append(Plan(key=key, label=f"{letters} of {shard.label}", look=look))
         return at_least_one(plans, look)
 
+    def _hours(self, parts: RunParts) -> Iterable[str]:
+        """The hours to look into: every hour costs a request for each of its event types."""
+        hours = parts.request.hours
+        if self.kind == "redrive":
+            return hours
+        first_date = parts.connector.state.first_date(datetime.now(UTC))
+        known = parts.overviews.between(hours[0], hours[-1])
+        return [hour for hour, view in known.items() if view.counts.dead_lettered and hour >= first_date]
+
 
 class CurrentsConcludeRedriveOperator(CurrentsReconcileOperator):
     """Tells what became of the letters, and rewrites the manifests of their hours."""
@@ -60,9 +72,12 @@ class CurrentsConcludeRedriveOperator(CurrentsReconcileOperator):
         from currents_core.books.manifest import reconcile
 
         self.addresses = parts.addresses(hour=parts.request.hours[0])
+        record = self.record(context, parts)
         for hour in found.hours:
-            parts.manifests.write(reconcile(self.connector, hour, [], parts.ledger), datetime.now(UTC))
-        totals = sum((Counts(**each) for each in self.results(context)), Counts())
+            manifest = reconcile(self.connector, hour, [], parts.ledger, parts.manifests.read(hour))
+            parts.manifests.write(manifest, datetime.fromisoformat(record.at), run=record)
+        self.show(parts, found.hours, record)
+        totals = sum((Counts(**each["rows"]) for each in self.results(context) if "rows" in each), Counts())
         self.log.info("%s: %s", counted(totals.read, "letter"), totals)
         if totals.dead_lettered:
             self.log.warning("%s could not be sent again; see their `reason`", counted(totals.dead_lettered, "letter"))

@@ -10,6 +10,7 @@ from airflow import plugins_manager
 
 from currents_airflow.connectors import one_connector
 from currents_airflow.dags import make_dags, report_faults
+from currents_airflow.operators.base import CurrentsOperator
 from currents_core.errors import SetupError
 from tests.tools.airflow_env import ROOT
 
@@ -155,3 +156,28 @@ def test_an_older_botocore_refuses_what_it_does_not_know_and_nothing_else(
     with pytest.raises(SetupError, match=told):
         one_connector("custom")
     assert one_connector("orders").name == "orders"
+
+
+def test_a_person_is_asked_only_where_a_connector_wants_it(path: Path) -> None:
+    write(path, CONNECTOR, {**CONNECTOR, "name": "mails"})
+    assert all("approve" not in dag.task_ids for dag in make_dags().values())
+    write(path, CONNECTOR, {**CONNECTOR, "name": "mails", "approval": {"dollars": 5}})
+    dags = make_dags()
+    assert "approve" not in dags["currents_export_orders"].task_ids
+    for name, last in (("currents_export_mails", "reconcile"), ("currents_redrive", "conclude")):
+        assert dags[name].get_task("approve").downstream_task_ids == {"deliver", last}
+
+
+def test_letters_are_sent_again_by_themselves_only_where_a_connector_wants_it(path: Path) -> None:
+    write(path, CONNECTOR, {**CONNECTOR, "name": "mails", "automatic_redrive": {"tries": 2}})
+    dags = make_dags()
+    assert [name for name in dags if name.startswith("currents_redrive")] == [
+        "currents_redrive_mails",
+        "currents_redrive",
+    ]
+    made = dags["currents_redrive_mails"]
+    assert made.max_active_runs == 1
+    for task in ("select", "conclude"):
+        step = made.get_task(task)
+        assert isinstance(step, CurrentsOperator)
+        assert step.kind == "automatic redrive"

@@ -128,4 +128,4 @@ def test_each_finding_is_a_line_of_the_log(
 
 
 def test_a_page_that_nobody_knows_has_no_link(custom: Connector) -> None:
-    assert set(RunParts(custom, run_request({}, HOUR, custom), "run").addresses()) == {"Source files"}
+    assert set(RunParts(custom, run_request({}, HOUR, custom), "run").addresses()) == {"Deliveries", "Source files"}

@@ -81,7 +81,7 @@ def test_a_task_that_is_cleared_after_the_destination_changed_sends_nothing() ->
     with pytest.raises(SetupError, match=r"the books in .* are of .*; give it another state.prefix"):
         step.run()
     assert not house.target.accepted
-    assert step.run("manual", keep_books=True)["sent"] == 1
+    assert step.run("manual", keep_books=True)["rows"]["sent"] == 1
 
 
 def operator(house: House, *files: Any, **options: Any) -> Step:
@@ -102,7 +102,7 @@ def test_events_of_a_backfill_say_so_unless_told_otherwise(
 ) -> None:
     house = House(**settings)
     file = house.put(OPEN, "a.parquet", table(["x"]))
-    assert operator(house, file).run(run_type)["sent"] == 1
+    assert operator(house, file).run(run_type)["rows"]["sent"] == 1
     [entry] = house.target.accepted
     assert json.loads(entry.detail).get("currents_export") == marking
 
@@ -161,7 +161,7 @@ def test_a_task_that_is_killed_before_it_has_begun_sends_nothing() -> None:
     with pytest.raises(StoppedError, match="told to stop"):
         killed.run()
     assert house.target.accepted == []
-    assert operator(house, file).run()["sent"] == 1
+    assert operator(house, file).run()["rows"]["sent"] == 1
 
 
 @pytest.mark.parametrize("is_dry", [False, True])

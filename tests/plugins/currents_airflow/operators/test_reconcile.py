@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from airflow.sdk import DAG
 
 from currents_airflow.operators.reconcile import CurrentsReconcileOperator
 from currents_core.books.compact import QUIET_SECONDS, Compaction
 from currents_core.books.index import IndexObject
 from currents_core.books.layout import Layout
 from currents_core.books.manifest import Manifests
+from currents_core.books.overview import HourView
+from currents_core.books.overviews import Overviews
 from currents_core.books.retention import Retention
 from currents_core.errors import DeliveryError, TransientError
 from currents_core.finding.discover import Look
@@ -19,22 +23,37 @@ from tests.tools.house import HOUR, OPEN, House, table
 LATER = "2026-11-30-08"
 
 
-def close(house: House, run_type: str = "scheduled", failed: tuple[str, ...] = (), first_date: str = "") -> Any:
-    """What the run of a later hour does once its tasks have ended."""
-    operator = CurrentsReconcileOperator(task_id="reconcile", connector="test", plans={})
+def close(
+    house: House,
+    run_type: str = "scheduled",
+    failed: tuple[str, ...] = (),
+    first_date: str = "",
+    look: Look | None = None,
+    **asked: Any,
+) -> Any:
+    """What the run of a later hour, which asked for something, does once its tasks have ended."""
+    with DAG("export"):
+        operator = CurrentsReconcileOperator(task_id="reconcile", connector="test", plans={})
     layout = Layout()
     parts = SimpleNamespace(
         connector=house.connector,
-        request=run_request({}, LATER, house.connector, is_scheduled=run_type == "scheduled"),
+        request=run_request(asked, LATER, house.connector, is_scheduled=run_type == "scheduled"),
         index=IndexObject(house.state, layout),
         state=house.state,
         ledger=house.ledger,
         manifests=Manifests(house.state, layout, house.crew),
+        overviews=Overviews(house.state, layout, house.crew),
         compaction=Compaction(house.state, layout, house.crew),
         retention=Retention(house.state, layout, first_date, 1.0, house.crew) if first_date else None,
     )
-    context: Any = {"dag_run": SimpleNamespace(run_type=run_type), "outlet_events": {}}
-    return operator.close(context, cast(Any, parts), Look({}, {}, [LATER], ""), failed)
+    run = SimpleNamespace(run_type=run_type, run_id=f"{run_type}__1", triggering_user_name="ada")
+    told = [{"rows": {}, "sending": {"requests": 2, "tries": 20, "throttled": 5, "began": 10.0, "ended": 12.0}}, None]
+    context: Any = {
+        "dag_run": run,
+        "ti": SimpleNamespace(xcom_pull=lambda **_: told),
+        "outlet_events": {},
+    }
+    return operator.close(context, cast(Any, parts), look or Look({}, {}, [LATER], ""), failed)
 
 
 @pytest.fixture
@@ -74,3 +93,63 @@ def test_a_store_that_fails_meanwhile_fails_no_run(house: House, monkeypatch: py
     monkeypatch.setattr(house.state, "upload", fail)
     close(house)
     assert not compacted(house)
+
+
+def of_hour(house: House) -> HourView:
+    return Overviews(house.state, Layout(), house.crew).between(HOUR, HOUR)[HOUR]
+
+
+LOOK = Look({}, {}, [HOUR], "")
+
+
+def test_what_the_run_did_is_kept_with_the_hour(house: House) -> None:
+    requests, _ = house.connector.rates
+    assert requests
+    close(house, look=LOOK)
+    view = of_hour(house)
+    [run] = view.runs
+    assert (run.run, run.kind, run.by, run.tries, run.throttled) == ("scheduled__1", "scheduled", "ada", 20, 5)
+    assert run.used == pytest.approx(1 / requests, abs=1e-4), "of so many a second"
+    assert view.delivered_by(OPEN) == run
+    assert view.delivered_by("another") is None
+    assert view.counts.sent == 1
+
+
+def test_a_later_run_that_delivers_nothing_is_not_the_one_that_delivered(house: House) -> None:
+    close(house, look=LOOK)
+    first = of_hour(house).delivered_by(OPEN)
+    house.crew.slept += 60
+    close(house, "manual", look=LOOK)
+    assert of_hour(house).delivered_by(OPEN) == first
+    assert [run.kind for run in of_hour(house).runs] == ["scheduled", "manual"]
+
+
+def test_a_replay_is_noted_with_who_asked_for_it_and_why(house: House) -> None:
+    close(house, "manual", hour=LATER, replay=True, reason="the consumer lost it")
+    [replay] = Overviews(house.state, Layout(), house.crew).between(LATER, LATER)[LATER].replays
+    assert (replay.kind, replay.by, replay.reason) == ("replay", "ada", "the consumer lost it")
+
+
+def test_an_overview_that_can_not_be_written_fails_no_run(
+    house: House, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> None:
+        raise TransientError("SlowDown")
+
+    monkeypatch.setattr(Overviews, "catch_up", fail)
+    close(house, look=LOOK)
+    assert "the overview is brought up to date by a later run: SlowDown" in capsys.readouterr().out
+
+
+def test_alerts_are_told_by_scheduled_runs_alone(tmp_path: Path) -> None:
+    notice = {
+        "notifier": "tests.dags.notifier.FileNotifier",
+        "arguments": {"path": str(tmp_path / "told"), "text": "{{ alert }}"},
+    }
+    house = House(notify={"on_alert": [notice], "dead_letter_rate": 0.01})
+    house.deliver(house.put(OPEN, "a.parquet", table([*map(str, range(150)), None, None])))
+    close(house, "manual", look=LOOK)
+    assert not (tmp_path / "told").exists()
+    close(house, look=LOOK)
+    told = (tmp_path / "told").read_text()
+    assert told == f"{HOUR}: 1.3% of 152 rows became dead letters (2 no_id), more than 1.0%\n"

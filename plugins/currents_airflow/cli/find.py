@@ -1,0 +1,125 @@
+"""`airflow currents find`: where an event is, and what became of it."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from currents_airflow.cli.asked import chosen, tell, told_faults
+from currents_core.errors import SetupError
+from currents_core.setup.settings import Connector
+
+if TYPE_CHECKING:
+    from currents_airflow.page.books import Books
+    from currents_core.books.find_id import Place
+
+DAYS = 31
+# Days that are searched at a time. Each waits for a few requests, one after the other.
+_AT_A_TIME = 8
+
+
+def find(args: argparse.Namespace) -> None:
+    """Prints it. Exits with 1 where no connector's books have the event."""
+    with told_faults():
+        dates = days(args.day, datetime.now(UTC))
+        if args.source and not args.day:
+            raise SetupError("--source looks into the files of one day; say which with --day")
+        found = [_report(connector, args, dates) for connector in chosen(args.connector)]
+    tell(args, found, text)
+    if not any(each["places"] or (each["source"] and each["source"]["rows"]) for each in found):
+        sys.exit(1)
+
+
+def days(day: str | None, now: datetime) -> list[str]:
+    """The dates to search, the newest first: one, or the last 31. Raises SetupError for a day that is none."""
+    if day is None:
+        return [f"{now - timedelta(days=back):%Y-%m-%d}" for back in range(DAYS)]
+    try:
+        if re.fullmatch(r"\d{4}-\d\d-\d\d", day):
+            return [date.fromisoformat(day).isoformat()]
+    except ValueError:
+        pass
+    raise SetupError(f"{day!r} is no day; write YYYY-MM-DD, such as 2026-11-23")
+
+
+def _report(connector: Connector, args: argparse.Namespace, dates: list[str]) -> dict[str, Any]:
+    """What the books of a connector say of an event, and the files of the source where they are asked for."""
+    from currents_airflow.page.books import Books
+
+    books = Books(connector)
+    places = list(_places(books, args.id, dates))
+    return {
+        "connector": connector.name,
+        "id": args.id,
+        "first": dates[-1],
+        "last": dates[0],
+        "places": [_told(place, books) for place in places],
+        "source": _look(connector, args.id, args.day, args.event_type, places) if args.source else None,
+    }
+
+
+def _look(*asked: Any) -> dict[str, Any]:
+    from currents_airflow.cli.look import look
+
+    return look(*asked)
+
+
+def _places(books: Books, event_id: str, dates: list[str]) -> Iterator[Place]:
+    from currents_core.books.find_id import IdSearch
+    from currents_core.books.ledger import Ledger
+
+    search = IdSearch(books.store, books.layout, Ledger(books.store, books.layout), event_id)
+    with ThreadPoolExecutor(_AT_A_TIME) as pool:
+        for places in pool.map(search.on, dates):
+            yield from places
+
+
+def _told(place: Place, books: Books) -> dict[str, Any]:
+    hour = books.hour(place.slice.hour)
+    run = hour.delivered_by(place.slice.event_type or "") if hour else None
+    return {
+        "fate": place.fate,
+        "event_type": place.slice.event_type,
+        "hour": place.slice.hour,
+        "file": place.file.uri,
+        "row": place.row,
+        "code": place.code,
+        "reason": place.reason,
+        "run": run.run if run else "",
+        "kind": run.kind if run else "",
+        "at": run.at if run else "",
+    }
+
+
+def text(found: dict[str, Any]) -> str:
+    """What was found, for people."""
+    where = found["first"] if found["first"] == found["last"] else f"{found['first']} to {found['last']}"
+    name, source = found["connector"], found["source"]
+    lines = []
+    for each in found["places"]:
+        reason = f", {each['code']}: {each['reason']}" if each["code"] else ""
+        run = f"; by {each['run']}, {each['at']}" if each["run"] else ""
+        lines.append(f"{name}: {each['fate']}{reason}; {_place(each)}{run}")
+    if not lines:
+        lines.append(f"{name}: neither accepted nor a dead letter in the hours of {where}")
+    if source:
+        for each in source["rows"]:
+            reason = f", {each['reason']}" if each["reason"] else ""
+            lines.append(f"{name}: {each['fate']}{reason}, under today's settings; {_place(each)}")
+        rest = "" if source["files"] == source["of"] else ", as time allowed; name an --event-type to get further"
+        what = "no other row with this id" if found["places"] else "no row with this id"
+        told = "" if source["rows"] else f": {what}"
+        lines.append(
+            f"{name}: looked into {source['files']:,} of {source['of']:,} files of {source['date']}{rest}{told}"
+        )
+        lines += [f"{name}: {fault}" for fault in source["faults"]]
+    return "\n".join(lines)
+
+
+def _place(each: dict[str, Any]) -> str:
+    return f"{each['event_type'] or 'unnamed'} of {each['hour']}, {each['file']} row {each['row']}"

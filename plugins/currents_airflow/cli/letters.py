@@ -1,0 +1,63 @@
+"""`airflow currents letters`: a few dead letters of an hour, without personal data."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from currents_airflow.cli.asked import chosen, tell, told_faults
+from currents_core.setup.settings import Connector
+
+_SAMPLES = 3
+
+
+def letters(args: argparse.Namespace) -> None:
+    """Prints them."""
+    with told_faults():
+        found = [report(connector, args.hour, args.code, args.event_type) for connector in chosen(args.connector)]
+    tell(args, found, text)
+
+
+def report(connector: Connector, hour: str, code: str | None, event_type: str | None) -> dict[str, Any]:
+    """The first dead letters of an hour with a code, of an event type; of all where none is given."""
+    some = islice(_letters(connector, hour, code, event_type), _SAMPLES)
+    return {"connector": connector.name, "hour": hour, "letters": list(some)}
+
+
+def _letters(connector: Connector, hour: str, code: str | None, event_type: str | None) -> Iterator[dict[str, Any]]:
+    from currents_airflow.page.books import Books
+    from currents_core.books.dead_letter import letters_of
+    from currents_core.books.ledger import Ledger
+    from currents_core.shaping.masked import masked_record
+
+    books = Books(connector)
+    ledger = Ledger(books.store, books.layout)
+    for head in ledger.heads(hour):
+        states = [state for state in head.files.values() if state.letters]
+        for state, letter in letters_of(ledger.pages(head.slice), states):
+            if code in (None, letter["code"]) and event_type in (None, letter["event_type"]):
+                yield {
+                    "event_type": letter["event_type"],
+                    "code": letter["code"],
+                    "reason": letter["reason"],
+                    "attempts": letter["attempts"],
+                    "first_at": letter["first_at"],
+                    "last_at": letter["last_at"],
+                    "file": state.file.uri,
+                    "row": letter["origin"]["row"],
+                    "record": masked_record(letter["event_type"], letter["record"] or {}),
+                }
+
+
+def text(found: dict[str, Any]) -> str:
+    """Dead letters, for people."""
+    if not found["letters"]:
+        return f"{found['connector']} {found['hour']}: no such dead letter"
+    return "\n".join(
+        f"{found['connector']} {found['hour']}: {each['code']}: {each['reason']}; {each['event_type']}, "
+        f"{each['file']} row {each['row']}, {each['attempts']} attempts\n  {json.dumps(each['record'])}"
+        for each in found["letters"]
+    )

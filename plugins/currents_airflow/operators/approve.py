@@ -1,0 +1,121 @@
+"""Has a person decide about a large replay, stretch or redrive before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.standard.operators.hitl import HITLOperator
+
+from currents_airflow import notices
+from currents_airflow.operators.base import CurrentsOperator
+from currents_core.counted import counted
+from currents_core.errors import DeliveryError
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from currents_airflow.operators.plan import Plan
+    from currents_airflow.parts import RunParts
+    from currents_core.delivering.estimate import Estimate
+
+_APPROVE, _REJECT = "Approve", "Reject"
+
+
+class CurrentsApprovalOperator(CurrentsOperator, HITLOperator):
+    """Waits for a person where a run would send more than the connector's `approval` allows. Else it succeeds at once.
+
+    :param plans: the list that the task before it returned
+    """
+
+    # What a person reads is made by the task itself.
+    template_fields: Sequence[str] = (*CurrentsOperator.template_fields, "plans")
+
+    def __init__(self, *, plans: Any, **kwargs: Any) -> None:
+        super().__init__(subject="May this run send?", options=[_APPROVE, _REJECT], **kwargs)
+        self.plans = plans
+
+    def run_step(self, context: Context, parts: RunParts, /) -> None:
+        """Returns where nobody has to be asked."""
+        request, limits = parts.request, parts.connector.approval
+        what = _what(parts)
+        if not limits.is_on or not what or request.is_dry:
+            self.log.info("%s: no approval is needed", self.connector)
+            return
+        found = _estimate(parts, self.plans)
+        # Whatever the run's maximum is: each time that its tasks are cleared, as many go again.
+        events = found.events
+        dollars = None if events is None else parts.connector.dollars(events)
+        told = _told(found, events, dollars)
+        if not _is_above(events, limits.events) and not _is_above(dollars, limits.dollars):
+            self.log.info("%s: no approval is needed for %s", self.connector, told)
+            return
+        self.subject = f"{self.connector}: {what}, {told}"
+        self.body = _body(context, parts)
+        self.log.info("%s; waiting until somebody approves or rejects it under Required Actions", self.subject)
+        self.notifiers = notices.on_approval(parts.connector)
+        HITLOperator.execute(self, context)
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> None:
+        """Returns if the run was approved. Raises DeliveryError if it was rejected."""
+        answer = super().execute_complete(context, event)
+        user = answer["responded_by_user"] or {}
+        by = user.get("name") or user.get("id") or "somebody"
+        if answer["chosen_options"] != [_APPROVE]:
+            line = f"{self.connector}: rejected by {by}; nothing was sent. Clear this task to ask again"
+            self.log.error("%s", line)
+            raise DeliveryError(line)
+        self.log.info("%s: approved by %s", self.connector, by)
+
+
+def _what(parts: RunParts) -> str:
+    """What is asked for, if it is something that may need approval."""
+    request = parts.request
+    if request.is_redrive:
+        return "dead letters are sent again"
+    if request.is_replay:
+        return "events are sent again"
+    return "a stretch of hours is sent" if len(request.hours) > 1 and not request.looks_back else ""
+
+
+def _estimate(parts: RunParts, plans: Sequence[Plan]) -> Estimate:
+    from currents_core.delivering.estimate import Estimate, estimate
+    from currents_core.finding.discover import Look, with_letters
+
+    found = Look.from_json(parts.plans.read(plans[0]["look"]))
+    if parts.request.is_redrive:
+        _, counts = with_letters(parts.ledger, parts.request.hours, parts.request.wants_letter)
+        return Estimate(len(found.files), 0, counts.total(), len(found.files))
+    return estimate(parts.source, found.files)
+
+
+def _is_above(value: float | None, limit: float | None) -> bool:
+    """Whether a value is above a limit, or may be."""
+    return limit is not None and (value is None or value > limit)
+
+
+def _told(found: Estimate, events: int | None, dollars: float | None) -> str:
+    files = counted(found.files, "file")
+    if events is None or dollars is None:
+        return f"an unknown number of events in {files} of {found.bytes / 1e6:,.1f} MB"
+    return f"about {counted(events, 'event')} in {files}, about ${dollars:,.2f}"
+
+
+def _body(context: Context, parts: RunParts) -> str:
+    """What a person reads, in Markdown."""
+    request, limits = parts.request, parts.connector.approval
+    bounds = [
+        limits.events is not None and counted(limits.events, "event"),
+        limits.dollars is not None and f"${limits.dollars:,.2f}",
+    ]
+    by = context["dag_run"].triggering_user_name
+    return "\n\n".join(
+        [
+            f"From `{parts.connector.stream.replace(' → ', '` to `')}`: {request.summary}"
+            + (f". Triggered by {by}." if by else "."),
+            "The figures are estimates, from the sizes of the files and the footers of some of them; duplicates, "
+            "filtered rows and rows that were sent before are among them.",
+            f"Approval is needed above {' or '.join(each for each in bounds if each)}. If you reject it, nothing is "
+            "sent, and the run fails.",
+        ]
+    )

@@ -1,0 +1,78 @@
+"""A command of `airflow currents` in a process of its own, which may take so much memory and time and no more.
+
+The API server runs it for what needs pandas and Arrow, so that no question of the page can harm it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Sequence
+from tempfile import TemporaryFile
+from threading import BoundedSemaphore
+from typing import Any
+
+from currents_core.errors import CurrentsError, TransientError
+
+_SECONDS = 60
+_MEMORY_BYTES = 3 << 30
+# At a time, by one API server.
+_PROCESSES = 2
+_room = BoundedSemaphore(_PROCESSES)
+
+
+def answer(*words: str) -> Any:
+    """What a command answers as JSON. Raises CurrentsError with its message, TransientError if it took too long."""
+    if any("\0" in word for word in words):
+        raise CurrentsError("the question has a character that nothing can be named with")
+    # Whoever waited here would hold a thread that Airflow's own pages need.
+    if not _room.acquire(blocking=False):
+        raise TransientError("other questions are still being answered; try again in a moment")
+    try:
+        # A file of its own, since whatever Airflow logs goes to both outputs.
+        with TemporaryFile("w+") as told:
+            errors = _run([str(told.fileno()), *words], told.fileno())
+            told.seek(0)
+            body = told.read()
+        if not body:
+            raise CurrentsError((errors.strip().splitlines() or ["the question could not be answered"])[-1])
+        return json.loads(body)
+    finally:
+        _room.release()
+
+
+def _run(words: Sequence[str], output: int) -> str:
+    """Runs a process to its end. Returns what it wrote to its standard error."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    try:
+        return subprocess.run(  # noqa: S603 - no shell; the words are those of a command of this project
+            [sys.executable, "-m", __name__, *words],
+            env=environment,
+            pass_fds=[output],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=_SECONDS,
+            check=False,
+        ).stderr
+    except subprocess.TimeoutExpired:
+        raise TransientError(f"no answer within {_SECONDS} seconds; ask for a single day") from None
+
+
+def main() -> None:
+    """Runs the command, and writes what it answers to the file descriptor that comes first."""
+    resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY_BYTES, _MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, _SECONDS))
+    os.dup2(int(sys.argv[1]), 1)
+    sys.stdout = os.fdopen(1, "w", closefd=False)
+    from currents_airflow.__main__ import main as command
+
+    command([*sys.argv[2:]])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,244 @@
+"""The delivery page in Airflow's UI, on real runs, looked at and clicked through in a browser."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import FrameLocator, Page, expect
+
+from currents_core.hour import format_hour, hours_back, parse_hour
+from tests.dags.stage import TYPES, Export, Stage
+from tests.dags.ui import PICTURES, patient_page
+from tests.tools.awaiting import wait_for
+from tests.tools.browser import SIZE
+from tests.tools.local_aws import local_aws
+from tests.tools.sample import make_files
+from tests.tools.scheduler import scheduler
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+FIRST, LAST, DONE, LETTERS, FAILED = hours_back(format_hour(datetime.now(UTC) - timedelta(hours=2)), 5)
+TABS = ("Hours", "Trends", "Dead letters", "Find an event", "Now", "Source")
+
+
+@pytest.fixture(scope="module")
+def stage(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    home = tmp_path_factory.mktemp("page")
+    shutil.copy(migrated, home / "airflow.db")
+    with local_aws() as aws:
+        aws.client("s3").create_bucket(Bucket="acme-braze")
+        aws.client("events").create_event_bus(Name="braze-events")
+        connectors = [
+            {
+                "name": name,
+                "source": {"bucket": "acme-braze", "prefix": name},
+                "destination": {"kind": "event_bus", "name": "braze-events", "region": "us-east-1"},
+                "state": {"bucket": "acme-braze", "prefix": "state"},
+                **more,
+            }
+            for name, more in (
+                ("orders", {}),
+                # Its hours take minutes, and a stretch of them needs somebody's approval.
+                ("mails", {"budget": {"requests_per_second": 2}, "approval": {"events": 50}}),
+            )
+        ]
+        with scheduler(home, aws, connectors) as running:
+            yield Stage(aws, "acme-braze", running)
+
+
+@pytest.fixture(scope="module")
+def export(stage: Stage) -> Export:
+    """An hour with a late file that was sent again, one with dead letters, and one with a file that can't be read."""
+    export = Export(stage, "orders")
+    export.put(DONE)
+    export.put(LETTERS)
+    [file] = make_files([LETTERS], TYPES[:1], rows=3, prefix="orders/", first=7)
+    columns = file.table.to_pydict() | {"id": [None, None, "kept"]}
+    export.put_object(file.key, replace(file, table=file.table.from_pydict(columns, file.table.schema)).body)
+    export.put_object(f"orders/event_type={TYPES[0]}/date={FAILED}/damaged.parquet", b"PAR1 and then nothing")
+    export.dag.switch_on()
+    for hour, state in ((DONE, "success"), (LETTERS, "success"), (FAILED, "failed")):
+        assert export.dag.run(hour=hour)[1] == state
+    export.put(DONE, first=1, rows=20)
+    assert export.dag.run(hour=DONE)[1] == "success"
+    assert export.dag.run(hour=DONE, replay=True, reason="the consumer lost it")[1] == "success"
+    return export
+
+
+@pytest.fixture(scope="module")
+def page(export: Export) -> Iterator[Page]:
+    with patient_page(export.stage.scheduler) as page:
+        yield page
+
+
+@pytest.fixture
+def shown(page: Page) -> FrameLocator:
+    """The page of a connector, as the navigation of Airflow leads to it."""
+    page.goto("/plugin/currents")
+    frame = page.frame_locator("iframe")
+    frame.get_by_role("link", name="orders", exact=True).click()
+    return frame
+
+
+def picture(page: Page, name: str) -> None:
+    if PICTURES:
+        page.wait_for_timeout(1_500)
+        page.screenshot(path=f"{PICTURES}/{name}.png")
+
+
+def test_hours_are_seen_at_a_glance_and_lead_to_their_accounts(page: Page, shown: FrameLocator) -> None:
+    expect(shown.get_by_role("link", name=f"{DONE}: complete")).to_be_visible()
+    expect(shown.get_by_role("link", name=f"{FAILED}: failed")).to_be_visible()
+    picture(page, "deliveries")
+    shown.get_by_role("link", name=f"{DONE}: complete").click()
+    expect(shown.get_by_text("the consumer lost it")).to_be_visible()
+    # With the late files.
+    expect(shown.get_by_text("read 160 = sent ")).to_be_visible()
+    expect(shown.get_by_role("cell", name="manual", exact=True)).to_have_count(2)
+    picture(page, "deliveries_hour")
+
+
+def test_event_types_and_days_have_grids_of_their_own(shown: FrameLocator) -> None:
+    shown.get_by_role("link", name="event type", exact=True).click()
+    expect(shown.get_by_role("rowheader", name=TYPES[1])).to_be_visible()
+    shown.get_by_role("link", name=f"{FAILED[:10]}: failed").click()
+    expect(shown.get_by_role("link", name=f"{DONE}: complete").first).to_be_visible()
+
+
+def test_a_failed_hour_names_its_file_and_leads_out_of_the_frame_to_the_dag(page: Page, shown: FrameLocator) -> None:
+    shown.get_by_role("link", name=f"{FAILED}: failed").click()
+    expect(shown.get_by_text("damaged.parquet: not a readable")).to_be_visible()
+    shown.get_by_role("link", name="Open the export DAG").click()
+    page.wait_for_url("**/dags/currents_export_orders**")
+    expect(page.get_by_role("button", name="Trigger", exact=False).first).to_be_visible()
+
+
+def test_a_run_leads_out_of_the_frame_to_its_own_page(page: Page, shown: FrameLocator) -> None:
+    shown.get_by_role("link", name=f"{LETTERS}: complete").click()
+    shown.get_by_role("link", name="manual__").first.click()
+    page.wait_for_url("**/dags/currents_export_orders/runs/manual__**")
+    expect(page.get_by_text("reconcile").first).to_be_visible()
+
+
+def test_dead_letters_are_explained_and_shown_without_personal_data(page: Page, shown: FrameLocator) -> None:
+    shown.get_by_role("link", name="Dead letters", exact=True).click()
+    expect(shown.get_by_text("an empty one, or one that is not text")).to_be_visible()
+    picture(page, "deliveries_letters")
+    shown.get_by_role("link", name="See some of them").first.click()
+    expect(shown.get_by_text("[REDACTED]").first).to_be_visible()
+
+
+def test_an_event_is_found_by_its_id_with_its_file_and_its_run(export: Export, page: Page, shown: FrameLocator) -> None:
+    wanted = next(iter(export.ids()))
+    shown.get_by_role("link", name="Find an event").click()
+    shown.get_by_label("Event id").fill(wanted)
+    shown.get_by_role("button", name="Find", exact=True).click()
+    expect(shown.get_by_role("rowheader", name="accepted")).to_be_visible()
+    expect(shown.get_by_role("link", name="manual__")).to_be_visible()
+    picture(page, "deliveries_find")
+
+
+def test_what_the_books_do_not_know_is_looked_for_in_the_source(shown: FrameLocator) -> None:
+    shown.get_by_role("link", name="Find an event").click()
+    shown.get_by_label("Event id").fill("nobody's")
+    shown.get_by_role("button", name="Find", exact=True).click()
+    expect(shown.get_by_text("Neither accepted nor a dead letter")).to_be_visible()
+    shown.get_by_label("Look into the source's files of").fill(DONE[:10])
+    shown.get_by_role("button", name="Look into the files").click()
+    expect(shown.get_by_text("No row with this id.")).to_be_visible()
+    expect(shown.get_by_text("files were looked at.")).to_be_visible()
+
+
+def test_trends_and_the_source_have_pages(page: Page, shown: FrameLocator) -> None:
+    shown.get_by_role("link", name="Trends").click()
+    expect(shown.get_by_text("Events sent by hour")).to_be_visible()
+    picture(page, "deliveries_trends")
+    shown.get_by_role("link", name="Source").click()
+    shown.get_by_role("button", name="Look").click()
+    expect(shown.get_by_text("delivered files of")).to_be_visible()
+
+
+def test_what_runs_now_is_shown_with_its_progress(stage: Stage, page: Page, export: Export) -> None:
+    busy = Export(stage, "mails")
+    for hour in (FIRST, LAST):
+        busy.put(hour, rows=400)
+    busy.dag.switch_on()
+    busy.dag.start_backfill(*(f"{parse_hour(hour):%Y-%m-%dT%H}" for hour in (FIRST, DONE)))
+    wait_for(
+        90,
+        lambda: any(
+            task["state"] == "running"
+            for run in busy.dag.runs("backfill")
+            for task in busy.dag.shards(run["dag_run_id"])
+        ),
+    )
+    page.goto("/plugin/currents")
+    frame = page.frame_locator("iframe")
+    frame.get_by_role("link", name="mails", exact=True).click()
+    expect(frame.get_by_role("link", name=f"{FIRST}: delivering")).to_be_visible()
+    frame.get_by_role("link", name="Now").click()
+    expect(frame.get_by_role("link", name="backfill__").first).to_be_visible()
+    expect(frame.get_by_text("rows read").first).to_be_visible()
+    picture(page, "deliveries_now")
+
+
+def test_a_stretch_waits_for_a_person_who_approves_it_in_the_ui(stage: Stage, page: Page, export: Export) -> None:
+    mails = Export(stage, "mails")
+    mails.put(LETTERS, rows=60)
+    mails.dag.switch_on()
+    run = mails.dag.trigger(hour=LETTERS, until=FAILED)
+    wait_for(90, lambda: mails.dag.states(run).get("approve") == "awaiting_input")
+    page.goto(f"/dags/currents_export_mails/runs/{run}/tasks/approve/required_actions")
+    expect(page.get_by_text("a stretch of hours is sent, about 120 events in 2 files").first).to_be_visible()
+    expect(page.get_by_text("The figures are estimates").first).to_be_visible()
+    picture(page, "approval")
+    page.get_by_role("button", name="Approve").click()
+    wait_for(60, lambda: mails.dag.states(run)["approve"] == "success")
+
+
+def test_it_is_a_tab_of_the_dag_as_well(page: Page) -> None:
+    page.goto("/dags/currents_export_orders/plugin/currents-deliveries")
+    expect(page.frame_locator("iframe").get_by_role("link", name=f"{DONE}: complete")).to_be_visible()
+
+
+def test_arrows_move_in_the_grid(page: Page, shown: FrameLocator) -> None:
+    first = shown.locator("tbody a.square").first
+    first.focus()
+    page.keyboard.press("ArrowRight")
+    expect(shown.locator("tbody a.square").nth(1)).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    expect(shown.locator("tbody a.square").nth(25)).to_be_focused()
+
+
+def test_a_command_is_copied(page: Page, shown: FrameLocator) -> None:
+    shown.get_by_role("link", name=f"{FAILED}: failed").click()
+    shown.get_by_role("button", name="Copy").click()
+    expect(shown.get_by_role("button", name="Copied")).to_be_visible()
+
+
+def test_the_page_fits_a_window_of_1280_pixels(page: Page, shown: FrameLocator) -> None:
+    page.set_viewport_size({"width": 1280, "height": 800})
+    expect(shown.locator("table.grid")).to_be_visible()
+    for tab in TABS:
+        shown.get_by_role("link", name=tab, exact=True).click()
+        expect(shown.locator("nav a[aria-current]")).to_have_text(tab)
+        assert shown.locator("html").evaluate("root => root.scrollWidth <= root.clientWidth"), tab
+    page.set_viewport_size({"width": SIZE["width"], "height": SIZE["height"]})
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_nothing_keeps_people_from_using_it(page: Page, export: Export, theme: str) -> None:
+    page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+    day = f"days/{DONE[:10]}"
+    for path in ("", "?by=type", "trends", "letters", "find", "now", "source", day, f"hours/{DONE}", f"hours/{FAILED}"):
+        page.goto(f"/currents/c/orders/{path}")
+        expect(page.locator("html")).to_have_attribute("data-theme", theme)
+        found = Axe().run(page)
+        serious = [each for each in found.response["violations"] if each["impact"] in ("serious", "critical")]
+        assert not serious, f"{path}: {[(each['id'], each['nodes'][0]['html']) for each in serious]}"
