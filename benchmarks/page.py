@@ -152,6 +152,7 @@ def main() -> None:
         os.environ |= {
             "CURRENTS_CONNECTORS": str(path),
             "AIRFLOW_HOME": folder,
+            "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR",
             "AWS_ENDPOINT_URL": target.url,
             "AWS_ACCESS_KEY_ID": "local",
             "AWS_SECRET_ACCESS_KEY": "local",

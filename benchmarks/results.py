@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from benchmarks.sections import RESULTS, kept, machine, section
 
-BENCHMARKS = ("encode", "memory", "hostile", "encoders", "imports", "state", "send", "export")
+BENCHMARKS = ("encode", "memory", "hostile", "encoders", "imports", "state", "page", "send", "export")
 # Programs that the sinks run, and the Debian package of each.
 PROGRAMS = {"nginx": "nginx-light", "openssl": "openssl"}
 
