@@ -85,6 +85,20 @@ def blocks(data: memoryview, header: Header) -> Iterator[Block]:
         at = end + _SYNC_BYTES
 
 
+def rows_like_first(data: memoryview, header: Header, size: int) -> int:
+    """How many rows a file of ``size`` bytes has if all its blocks are like the first; ``data`` is its beginning.
+
+    Raises FileError if the first block is damaged.
+    """
+    if header.end == size:
+        return 0
+    rows, start = _long(data, header.end)
+    length, start = _long(data, start)
+    if rows <= 0 or length < 0:
+        raise FileError(f"not a complete Avro file: the block at byte {header.end} is damaged")
+    return round(rows * (size - header.end) / (start + length + _SYNC_BYTES - header.end))
+
+
 def windows(data: memoryview, header: Header, most: int = BLOCK_BYTES) -> Iterator[Window]:
     """The file with the bytes ``data`` as small files of up to ``most`` bytes, or of a single block.
 

@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from currents_core.counted import counted
 from currents_core.errors import FileError, is_of_the_machine
-from currents_core.reading.avro_blocks import Header, Window, blocks, windows
+from currents_core.reading.avro_blocks import Header, Window, blocks, rows_like_first, windows
 from currents_core.reading.avro_cost import growth
 from currents_core.reading.cost import AVRO_BYTES, BLOCK_BYTES, HEADER_BYTES, ROWS, require
 from currents_core.reading.mapped import mapped
@@ -71,14 +71,9 @@ class AvroFile:
         self._path = path
         try:
             data = mapped(path)
-            head = BytesIO(data[:HEADER_BYTES])
-            records: Any = _records(head)
-            schema: Any = records.writer_schema
+            self._header, schema = _header(BytesIO(data[:HEADER_BYTES]))
             self._growth = growth(schema)
             self.schema = pa.schema([(field["name"], _arrow_type(field["type"])) for field in schema["fields"]])
-            metadata = records.metadata
-            codec = metadata.get("avro.codec", "null")
-            self._header = Header(metadata["avro.schema"], codec, records._header["sync"], head.tell())
             # All blocks are looked at before any row is sent.
             self._rows = sum(block.rows for block in blocks(data, self._header))
             require("rows", self._rows, ROWS)
@@ -143,6 +138,28 @@ class AvroFile:
             if not batch.num_rows:
                 return
             yield batch
+
+
+def rows_likely(head: bytes, size: int) -> int:
+    """How many rows an Avro file of ``size`` bytes has if its blocks are like the first; ``head`` is its beginning.
+
+    Raises FileError if these are more than a file may have, if it is damaged there, or if ``head`` is too short for the
+    header.
+    """
+    try:
+        rows = rows_like_first(memoryview(head), _header(BytesIO(head))[0], size)
+        require("rows", rows, ROWS)
+    except Exception as error:
+        raise _unreadable(error) from error
+    return rows
+
+
+def _header(head: BytesIO) -> tuple[Header, Any]:
+    """The header of a file that begins with ``head``, and its schema as fastavro knows it."""
+    records: Any = _records(head)
+    metadata = records.metadata
+    codec = metadata.get("avro.codec", "null")
+    return Header(metadata["avro.schema"], codec, records._header["sync"], head.tell()), records.writer_schema
 
 
 @cache

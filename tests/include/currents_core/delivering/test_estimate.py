@@ -4,7 +4,8 @@ import pytest
 
 from currents_core.delivering.estimate import Estimate, estimate
 from currents_core.file_key import SourceFile
-from tests.tools.house import OPEN, House, table
+from tests.tools.house import HOUR, OPEN, House, table
+from tests.tools.sample import make_files
 
 
 def put(house: House, name: str, rows: int) -> SourceFile:
@@ -27,7 +28,16 @@ def test_a_few_of_many_files_stand_for_all_of_them() -> None:
     assert found.events == pytest.approx(sum(50 + number for number in range(100)), rel=0.05)
 
 
-def test_files_without_a_footer_count_by_their_size() -> None:
+def test_files_of_avro_tell_their_rows_in_their_beginning() -> None:
+    house = House()
+    [sample] = make_files([HOUR], [OPEN], rows=3_000)
+    files = [house.put(OPEN, f"{codec}.avro", sample.avro(codec)) for codec in ("null", "deflate")]
+    found = estimate(house.source, files)
+    assert found.events == pytest.approx(6_000, rel=0.05)
+    assert found.looked_at == 2
+
+
+def test_files_that_tell_nothing_count_by_their_size() -> None:
     house = House()
     whole, damaged = put(house, "a.parquet", 100), house.put(OPEN, "b.parquet", b"x" * 500)
     avro = house.put(OPEN, "c.avro", b"Obj\x01" + b"x" * whole.size)
@@ -36,7 +46,7 @@ def test_files_without_a_footer_count_by_their_size() -> None:
     assert found.looked_at == 1
 
 
-def test_where_there_is_no_footer_nobody_knows() -> None:
+def test_where_no_file_tells_nobody_knows() -> None:
     house = House()
     files = [house.put(OPEN, "a.avro", b"Obj\x01"), house.put(OPEN, "b.parquet", b""), put(house, "c.parquet", 9)]
     house.source.delete(files[-1].key)

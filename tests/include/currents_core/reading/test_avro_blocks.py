@@ -13,7 +13,7 @@ import pytest
 
 from currents_core.errors import FileError
 from currents_core.reading import avro_blocks
-from currents_core.reading.avro_blocks import Header, blocks, windows
+from currents_core.reading.avro_blocks import Header, blocks, rows_like_first, windows
 
 SCHEMA = {"type": "record", "name": "r", "fields": [{"name": "id", "type": "string"}]}
 SYNC = b"0123456789abcdef"
@@ -109,3 +109,20 @@ def test_blocks_are_found_without_decompressing_them() -> None:
     assert [(each.at, each.rows) for each in found] == [
         (each.offset, each.num_records) for each in fastavro.block_reader(BytesIO(body))
     ]
+
+
+@pytest.mark.parametrize("codec", ["null", "deflate"])
+def test_the_beginning_of_a_file_tells_about_how_many_rows_it_has(codec: str) -> None:
+    body = container(codec)
+    assert rows_like_first(memoryview(body[:200]), header(body), len(body)) == pytest.approx(1_000, rel=0.15)
+    one = container(codec, sync_interval=1 << 20)
+    assert rows_like_first(memoryview(one[:200]), header(one), len(one)) == 1_000
+    none = container(codec, [])
+    assert rows_like_first(memoryview(none), header(none), len(none)) == 0
+
+
+@pytest.mark.parametrize("block", [b"", b"\xff", b"\x00\x00", b"\x01\x02", b"\x02\x01"])
+def test_a_damaged_beginning_tells_nothing(block: bytes) -> None:
+    head = container(records=[])
+    with pytest.raises(FileError, match=f"the block at byte {len(head)} is damaged"):
+        rows_like_first(memoryview(head + block), header(head), 1_000)
