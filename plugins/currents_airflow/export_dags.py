@@ -7,7 +7,7 @@ from datetime import UTC, datetime, time
 from airflow.sdk import DAG, CronPartitionTimetable
 
 from currents_airflow import notices
-from currents_airflow.approval import ask_before
+from currents_airflow.approval import approval_of
 from currents_airflow.assets import hours_of
 from currents_airflow.operators.base import SHORT_TASK
 from currents_airflow.operators.deliver import CurrentsToEventBridgeOperator
@@ -69,12 +69,14 @@ def _tasks(connector: Connector) -> None:
     discover = CurrentsDiscoverOperator(
         task_id="discover", connector=name, doc_md=_DISCOVER_DOC, execution_timeout=SHORT_TASK
     )
+    approve = approval_of(discover.output, connector=name) if connector.approval.is_on else None
     deliver = CurrentsToEventBridgeOperator.partial(
         task_id="deliver",
         connector=name,
         # Each slot of the pool is worth a part of the budget. The cluster policy has another for what is over.
         pool=POOL,
         map_index_template="{{ task.shard['label'] }}",
+        approved=[approve.output] if approve else None,
         doc_md=_DELIVER_DOC,
     ).expand(shard=discover.output)
     reconcile = CurrentsReconcileOperator(
@@ -85,8 +87,8 @@ def _tasks(connector: Connector) -> None:
         doc_md=_RECONCILE_DOC,
         execution_timeout=SHORT_TASK,
     )
-    if connector.approval.is_on:
-        ask_before(deliver, reconcile, connector=name, plans=discover.output)
+    if approve:
+        approve >> reconcile
     # A teardown always runs. Its failure counts for the run, and it fails where the tasks before it did.
     deliver >> reconcile.as_teardown(on_failure_fail_dagrun=True)
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from airflow.sdk import DAG, CronPartitionTimetable
 
 from currents_airflow import notices
-from currents_airflow.approval import ask_before
+from currents_airflow.approval import approval_of
 from currents_airflow.operators.base import SHORT_TASK
 from currents_airflow.operators.deliver import CurrentsToEventBridgeOperator
 from currents_airflow.operators.redrive import CurrentsConcludeRedriveOperator, CurrentsSelectLettersOperator
@@ -73,12 +73,14 @@ def _tasks(connector: str, *, asks: bool) -> None:
     select = CurrentsSelectLettersOperator(
         task_id="select", connector=connector, doc_md=_SELECT_DOC, execution_timeout=SHORT_TASK
     )
+    approve = approval_of(select.output, connector=connector) if asks else None
     deliver = CurrentsToEventBridgeOperator.partial(
         task_id="deliver",
         connector=connector,
         # The cluster policy has another for all tasks of its runs.
         pool=POOL,
         map_index_template="{{ task.shard['label'] }}",
+        approved=[approve.output] if approve else None,
         doc_md=_DELIVER_DOC,
     ).expand(shard=select.output)
     conclude = CurrentsConcludeRedriveOperator(
@@ -88,6 +90,6 @@ def _tasks(connector: str, *, asks: bool) -> None:
         doc_md=_CONCLUDE_DOC,
         execution_timeout=SHORT_TASK,
     )
-    if asks:
-        ask_before(deliver, conclude, connector=connector, plans=select.output)
+    if approve:
+        approve >> conclude
     deliver >> conclude.as_teardown(on_failure_fail_dagrun=True)

@@ -460,6 +460,13 @@ def test_a_large_stretch_waits_for_a_person_and_goes_on_as_they_say(export: Expo
     assert "the run was not approved, and sent nothing; see approve" in dag.log(run, "reconcile")
     assert len(export.accepted()) == sent
 
+    # Who may not approve may still mark a task as a success.
+    dag.ask("PATCH", f"/dagRuns/{run}/taskInstances/approve", new_state="success")
+    dag.clear(run, "deliver")
+    assert dag.ended(run) == "failed"
+    assert "nobody approved of what is planned now" in dag.log(run, "deliver", map_index=0)
+    assert len(export.accepted()) == sent
+
     dag.clear(run, "approve")
     waiting(run)
     decide(run, "Approve")

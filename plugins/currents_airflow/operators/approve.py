@@ -15,7 +15,6 @@ from currents_core.errors import DeliveryError
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from currents_airflow.operators.plan import Plan
     from currents_airflow.parts import RunParts
     from currents_core.delivering.estimate import Estimate
 
@@ -25,7 +24,9 @@ _APPROVE, _REJECT = "Approve", "Reject"
 class CurrentsApprovalOperator(CurrentsOperator, HITLOperator):
     """Waits for a person where a run would send more than the connector's `approval` allows. Else it succeeds at once.
 
-    :param plans: the list that the task before it returned
+    It returns the key of the look that was approved of: what the run found to send. Tasks that send demand it.
+
+    :param plans: the list of ``Plan`` that the task before it returned
     """
 
     # What a person reads is made by the task itself.
@@ -35,28 +36,33 @@ class CurrentsApprovalOperator(CurrentsOperator, HITLOperator):
         super().__init__(subject="May this run send?", options=[_APPROVE, _REJECT], **kwargs)
         self.plans = plans
 
-    def run_step(self, context: Context, parts: RunParts, /) -> None:
+    def run_step(self, context: Context, parts: RunParts, /) -> str:
         """Returns where nobody has to be asked."""
         request, limits = parts.request, parts.connector.approval
         what = _what(parts)
         if not limits.is_on or not what or request.is_dry:
             self.log.info("%s: no approval is needed", self.connector)
-            return
-        found = _estimate(parts, self.plans)
+            return self._look
+        found = _estimate(parts, self._look)
         # Whatever the run's maximum is: each time that its tasks are cleared, as many go again.
         events = found.events
         dollars = None if events is None else parts.connector.dollars(events)
         told = _told(found, events, dollars)
         if not _is_above(events, limits.events) and not _is_above(dollars, limits.dollars):
             self.log.info("%s: no approval is needed for %s", self.connector, told)
-            return
+            return self._look
         self.subject = f"{self.connector}: {what}, {told}"
         self.body = _body(context, parts)
         self.log.info("%s; waiting until somebody approves or rejects it under Required Actions", self.subject)
         self.notifiers = notices.on_approval(parts.connector)
         HITLOperator.execute(self, context)
+        raise AssertionError("Airflow goes on in execute_complete")
 
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> None:
+    @property
+    def _look(self) -> str:
+        return self.plans[0]["look"]
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> str:
         """Returns if the run was approved. Raises DeliveryError if it was rejected."""
         answer = super().execute_complete(context, event)
         user = answer["responded_by_user"] or {}
@@ -66,6 +72,7 @@ class CurrentsApprovalOperator(CurrentsOperator, HITLOperator):
             self.log.error("%s", line)
             raise DeliveryError(line)
         self.log.info("%s: approved by %s", self.connector, by)
+        return self._look
 
 
 def _what(parts: RunParts) -> str:
@@ -78,11 +85,11 @@ def _what(parts: RunParts) -> str:
     return "a stretch of hours is sent" if len(request.hours) > 1 and not request.looks_back else ""
 
 
-def _estimate(parts: RunParts, plans: Sequence[Plan]) -> Estimate:
+def _estimate(parts: RunParts, look: str) -> Estimate:
     from currents_core.delivering.estimate import Estimate, estimate
     from currents_core.finding.discover import Look, with_letters
 
-    found = Look.from_json(parts.plans.read(plans[0]["look"]))
+    found = Look.from_json(parts.plans.read(look))
     if parts.request.is_redrive:
         _, counts = with_letters(parts.ledger, parts.request.hours, parts.request.wants_letter)
         return Estimate(len(found.files), 0, counts.total(), len(found.files))
@@ -113,7 +120,7 @@ def _body(context: Context, parts: RunParts) -> str:
         [
             f"From `{parts.connector.stream.replace(' → ', '` to `')}`: {request.summary}"
             + (f". Triggered by {by}." if by else "."),
-            "The figures are estimates, from the sizes of the files and the footers of some of them; duplicates, "
+            "The figures are estimates, from the sizes of the files and a look into some of them; duplicates, "
             "filtered rows and rows that were sent before are among them.",
             f"Approval is needed above {' or '.join(each for each in bounds if each)}. If you reject it, nothing is "
             "sent, and the run fails.",

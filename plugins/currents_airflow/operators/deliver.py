@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from currents_airflow import metrics
 from currents_airflow.links import DeliveriesLink, EventBusLink, SourceFilesLink
 from currents_airflow.operators.base import CurrentsOperator
-from currents_airflow.operators.plan import Plan
+from currents_airflow.operators.plan import APPROVE, Plan
+from currents_core.errors import DeliveryError
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
@@ -34,14 +35,16 @@ class CurrentsToEventBridgeOperator(CurrentsOperator):
     other tasks of the connector leave of the budget besides.
 
     :param shard: a plan of ``CurrentsDiscoverOperator`` or ``CurrentsSelectLettersOperator``
+    :param approved: where a person has to approve, what ``CurrentsApprovalOperator`` returned, in a list
     """
 
     operator_extra_links = (DeliveriesLink(), SourceFilesLink(), EventBusLink())
-    template_fields: Sequence[str] = (*CurrentsOperator.template_fields, "shard")
+    template_fields: Sequence[str] = (*CurrentsOperator.template_fields, "shard", "approved")
 
-    def __init__(self, *, shard: Plan, **kwargs: Any) -> None:
+    def __init__(self, *, shard: Plan, approved: Sequence[str | None] | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.shard = shard
+        self.approved = approved
         self._delivery: Delivery | None = None
         self._is_killed = False
         self._datasets: list[str] = []
@@ -59,6 +62,7 @@ class CurrentsToEventBridgeOperator(CurrentsOperator):
         if key is None:
             self.log.info("%s", self.shard["label"])
             return None
+        self._require_approved()
         # Settings may have changed since this was planned.
         require_stream(parts.index.read(), parts.connector, parts.index.uri, keeps_books=parts.request.keeps_books)
         # What this process has loaded by now stays: collecting garbage in it again and again costs a twentieth of the
@@ -99,6 +103,17 @@ class CurrentsToEventBridgeOperator(CurrentsOperator):
         if request.is_dry:
             return _forecast(parts, shard, account)
         return {"rows": asdict(account.totals), "sending": _sending(self._delivery.figures, began)}
+
+    def _require_approved(self) -> None:
+        """Raises DeliveryError if a person had to approve, and did not approve of this very plan.
+
+        Somebody may mark the task that asks as a success, or have the run planned again without it.
+        """
+        if self.approved is not None and self.shard["look"] not in self.approved:
+            raise DeliveryError(
+                f"{self.connector}: {self.shard['label']}: nobody approved of what is planned now; nothing was sent. "
+                f"Clear `{APPROVE}`, with the tasks after it"
+            )
 
     def get_openlineage_facets_on_complete(self, _task_instance: Any) -> OperatorLineage[Any, Any]:
         """The datasets of what was sent: a folder for each event type, and the bus. OpenLineage's provider calls this.

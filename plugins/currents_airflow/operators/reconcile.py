@@ -13,6 +13,7 @@ from airflow.sdk import TaskInstanceState
 from currents_airflow import metrics, notices
 from currents_airflow.links import DeliveriesLink, EventBusLink, HourManifestLink, SourceFilesLink
 from currents_airflow.operators.base import CurrentsOperator
+from currents_airflow.operators.plan import APPROVE
 from currents_core.errors import CurrentsError, DeliveryError, TransientError
 from currents_core.hour import date_of_hour, hour_end, hours_back
 
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 _SHOWN = 31 * 24
 # The hours that thresholds of alerts may count.
 _ALERT_HOURS = 73
-# The task that waits for a person, where there is one.
-APPROVE = "approve"
 FAILED = (TaskInstanceState.FAILED, TaskInstanceState.UPSTREAM_FAILED)
 
 

@@ -27,7 +27,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     return found
 
 
-def run(house: House, request: Any) -> None:
+def run(house: House, request: Any) -> str:
     with DAG("export"):
         operator = CurrentsApprovalOperator(task_id="approve", connector="test", plans=[{"look": "key"}])
     file = house.put(OPEN, "a.parquet", table([str(row) for row in range(40)]))
@@ -40,7 +40,7 @@ def run(house: House, request: Any) -> None:
         plans=SimpleNamespace(read=lambda _: look.as_json()),
     )
     context = {"task_instance": SimpleNamespace(id="1"), "dag_run": SimpleNamespace(triggering_user_name="ada")}
-    operator.run_step(cast(Any, context), cast(Any, parts))
+    return operator.run_step(cast(Any, context), cast(Any, parts))
 
 
 @pytest.mark.parametrize("fields", [REPLAY, STRETCH, {**REPLAY, **STRETCH}, {**STRETCH, "max_events": 1}])
@@ -72,13 +72,13 @@ def test_what_is_small_or_usual_goes_on_at_once(
     asked: list[dict[str, Any]], fields: dict[str, Any], approval: dict[str, Any]
 ) -> None:
     house = House(approval=approval)
-    run(house, run_request(fields, HOUR, house.connector))
+    assert run(house, run_request(fields, HOUR, house.connector)) == "key"
     assert asked == []
 
 
 def test_scheduled_runs_never_wait(asked: list[dict[str, Any]]) -> None:
     house = House(approval={"events": 0})
-    run(house, run_request({}, HOUR, house.connector, is_scheduled=True))
+    assert run(house, run_request({}, HOUR, house.connector, is_scheduled=True)) == "key"
     assert asked == []
 
 
@@ -100,20 +100,20 @@ def test_where_nobody_knows_the_size_a_person_is_asked(asked: list[dict[str, Any
     assert "an unknown number of events in 1 file" in asked[0]["subject"]
 
 
-def answer(option: str) -> None:
+def answer(option: str) -> str:
     with DAG("export"):
-        operator = CurrentsApprovalOperator(task_id="approve", connector="test", plans=[])
+        operator = CurrentsApprovalOperator(task_id="approve", connector="test", plans=[{"look": "key"}])
     event = {
         "chosen_options": [option],
         "params_input": {},
         "responded_at": SimpleNamespace(isoformat=str),
         "responded_by_user": {"id": "1", "name": "grace"},
     }
-    operator.execute_complete(cast(Any, {}), event)
+    return operator.execute_complete(cast(Any, {}), event)
 
 
 def test_an_answer_is_told_with_who_gave_it(capsys: pytest.CaptureFixture[str]) -> None:
-    answer("Approve")
+    assert answer("Approve") == "key"
     assert "test: approved by grace" in capsys.readouterr().out
     with pytest.raises(DeliveryError, match="test: rejected by grace; nothing was sent"):
         answer("Reject")

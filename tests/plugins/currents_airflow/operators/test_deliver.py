@@ -18,7 +18,7 @@ from currents_aws.memory import MemoryTarget
 from currents_core.books.index import IndexObject
 from currents_core.books.layout import Layout
 from currents_core.entry import Entry
-from currents_core.errors import CurrentsError, SetupError, StoppedError
+from currents_core.errors import CurrentsError, DeliveryError, SetupError, StoppedError
 from currents_core.file_key import by_slice
 from currents_core.finding.shard import Shard
 from currents_core.limits import EVENT_BUS
@@ -82,6 +82,23 @@ def test_a_task_that_is_cleared_after_the_destination_changed_sends_nothing() ->
         step.run()
     assert not house.target.accepted
     assert step.run("manual", keep_books=True)["rows"]["sent"] == 1
+
+
+@pytest.mark.parametrize("approved", [[None], ["another look"], []])
+def test_what_nobody_approved_of_is_not_sent(approved: list[str | None]) -> None:
+    """`approve` was marked as a success, or the run was planned again without it."""
+    house = House()
+    step = operator(house, house.put(OPEN, "a.parquet", table(["x"])), approved=approved)
+    with pytest.raises(DeliveryError, match="nobody approved of what is planned now; nothing was sent"):
+        step.run("manual")
+    assert not house.target.accepted
+
+
+@pytest.mark.parametrize("approved", [["l"], None])
+def test_what_was_approved_of_is_sent(approved: list[str] | None) -> None:
+    house = House()
+    step = operator(house, house.put(OPEN, "a.parquet", table(["x"])), approved=approved)
+    assert step.run("manual")["rows"]["sent"] == 1
 
 
 def operator(house: House, *files: Any, **options: Any) -> Step:
