@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -66,21 +66,27 @@ def on_approval(connector: Connector) -> list[Any]:
     return [made for made in map(_made, connector.notify.on_approval) if not isinstance(made, SetupError)]
 
 
-def tell_alerts(connector: Connector, context: Context, lines: Sequence[str]) -> None:
-    """Tells each of some alerts, which is `alert` in the context. A notice that can't be sent is logged."""
-    for line in lines:
-        log.warning("%s: %s", connector.name, line)
-        _tell(connector, connector.notify.on_alert, {**context, "alert": line})
+def tell_alert(connector: Connector, context: Context, line: str) -> bool:
+    """Tells of an alert; ``line`` is `alert` in the context. Returns whether anybody was told.
+
+    A notice that can't be sent is logged.
+    """
+    log.warning("%s: %s", connector.name, line)
+    return _tell(connector, connector.notify.on_alert, {**context, "alert": line})
 
 
-def _tell(connector: Connector, notices: Iterable[Notice], context: Mapping[str, Any]) -> None:
+def _tell(connector: Connector, notices: Iterable[Notice], context: Mapping[str, Any]) -> bool:
+    """Sends notices, and returns whether one of them was sent."""
+    is_told = False
     for notice in notices:
         if not isinstance(notifier := _made(notice), SetupError):
             notifier.context = context
             try:
                 asyncio.run(_sent(notifier))
+                is_told = True
             except Exception:
                 log.exception("%s: %s could not be sent", connector.name, notice.notifier)
+    return is_told
 
 
 async def _sent(notifier: Any) -> None:

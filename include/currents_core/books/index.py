@@ -31,7 +31,8 @@ class Index:
     for, empty if there was none. ``begun`` are the hours that a scheduled run began, and ``accounted`` those whose
     manifest was written. ``settled`` has the fingerprint of the listing of each slice of which every listed file is
     done, and ``open`` the other slices of accounted hours. ``judged_by`` is the fingerprint of the settings under which
-    files of past hours that could not be read were last tried.
+    files of past hours that could not be read were last tried. ``told`` are marks of what people were alerted of, each
+    of which begins with an hour.
     """
 
     stream: str = ""
@@ -41,6 +42,7 @@ class Index:
     settled: Mapping[Slice, str] = field(default_factory=dict)
     open: frozenset[Slice] = frozenset()
     judged_by: str = ""
+    told: frozenset[str] = frozenset()
 
     @property
     def newest(self) -> str:
@@ -75,6 +77,10 @@ class Index:
             open=frozenset(before | left),
         )
 
+    def with_told(self, marks: Iterable[str], since: str) -> Index:
+        """The index once people were alerted of these; marks of hours before ``since`` are left out."""
+        return replace(self, told=frozenset(each for each in self.told.union(marks) if each >= since))
+
     def since(self, hour: str) -> Index:
         """The index without the hours before ``hour``."""
         return replace(
@@ -105,6 +111,7 @@ class Index:
                 "settled": sorted(by_type.items(), key=lambda each: each[0] or ""),
                 "open": sorted(([*place] for place in self.open), key=str),
                 "judged_by": self.judged_by,
+                "told": sorted(self.told),
             }
         )
 
@@ -171,4 +178,6 @@ def _index(raw: Any) -> Index:
         settled,
         frozenset(Slice(*each) for each in raw["open"]),
         raw["judged_by"],
+        # Earlier versions told of nothing.
+        frozenset(raw.get("told", ())),
     )

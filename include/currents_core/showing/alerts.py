@@ -1,61 +1,93 @@
-"""What somebody wants to be told of by a scheduled run: of the hours that it accounted for, and of others just now.
-
-Nothing is remembered for it: silence and incomplete hours are told of by the run that is so many hours later.
-"""
+"""What somebody wants to be told of by a scheduled run, once: of the hours that it accounted for, and of others."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from currents_core.books.overview import HourView
+from currents_core.counted import counted
 from currents_core.hour import hours_back
 from currents_core.setup.settings import Notify
-from currents_core.showing.calendar import STATES, Looks
+from currents_core.showing.calendar import STATES, Looks, State, stretches
 
 # An hour with fewer rows says little about a rate.
 _LEAST_ROWS = 100
+# The hours that a run looks at besides those that it accounted for: a day more than a threshold may count, so that the
+# next run tells what one that was missing would have told.
+ALERT_HOURS = 96
+_TO_TELL: tuple[State, ...] = ("failed", "late", "open")
 
 
-def alerts(notify: Notify, looks: Looks, hour: str, accounted: Collection[str]) -> list[str]:
-    """The alerts of the scheduled run for ``hour``, a line each. ``accounted`` are the hours that it accounted for."""
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """A line for people, and the marks of what it tells of, each an hour and a word."""
+
+    line: str
+    marks: frozenset[str]
+
+
+def alerts(notify: Notify, looks: Looks, hour: str, accounted: Collection[str]) -> list[Alert]:
+    """What the scheduled run for ``hour`` has to tell that the index has no marks of.
+
+    ``accounted`` are the hours that it accounted for.
+    """
+    told = looks.index.told if looks.index else frozenset()
     views = [view for each in sorted(accounted) if (view := looks.views.get(each))]
-    found = [line for view in views for line in (*_of_letters(notify, view), *_of_drift(notify, view, looks.views))]
-    return [*found, *_of_silence(notify, looks.views, hour), *_of_incomplete(notify, looks, hour)]
+    found = [each for view in views for each in (*_of_letters(notify, view), *_of_drift(notify, view, looks.views))]
+    found += [*_of_silence(notify, looks.views, hour), *_of_incomplete(notify, looks, hour, told)]
+    return [each for each in found if not each.marks <= told]
 
 
-def _of_letters(notify: Notify, view: HourView) -> Iterator[str]:
+def _of_letters(notify: Notify, view: HourView) -> Iterator[Alert]:
     counts, most = view.counts, notify.dead_letter_rate
     if most is not None and counts.read >= _LEAST_ROWS and counts.dead_lettered > most * counts.read:
-        codes: dict[str, int] = {}
-        for each in view.types.values():
-            for code, count in each.codes.items():
-                codes[code] = codes.get(code, 0) + count
-        named = ", ".join(f"{count:,} {code}" for code, count in sorted(codes.items(), key=lambda each: -each[1])[:3])
+        codes: Counter[str] = sum((Counter(each.codes) for each in view.types.values()), Counter())
+        named = ", ".join(f"{count:,} {code}" for code, count in codes.most_common(3))
         part = counts.dead_lettered / counts.read
-        yield f"{view.hour}: {part:.1%} of {counts.read:,} rows became dead letters ({named}), more than {most:.1%}"
+        line = f"{view.hour}: {part:.1%} of {counts.read:,} rows became dead letters ({named}), more than {most:.1%}"
+        yield Alert(line, _marks("letters", view.hour))
 
 
-def _of_drift(notify: Notify, view: HourView, views: Mapping[str, HourView]) -> Iterator[str]:
+def _of_drift(notify: Notify, view: HourView, views: Mapping[str, HourView]) -> Iterator[Alert]:
     if not notify.drift:
         return
     [before] = hours_back(view.hour, 1)
     known = views[before].drift if before in views else 0
     if view.drift > known:
-        yield f"{view.hour}: rows differ from what Braze documents in {view.drift} ways; see `drift` in its manifest"
+        line = f"{view.hour}: rows differ from what Braze documents in {view.drift} ways; see `drift` in its manifest"
+        yield Alert(line, _marks("drift", view.hour))
 
 
-def _of_silence(notify: Notify, views: Mapping[str, HourView], hour: str) -> Iterator[str]:
+def _of_silence(notify: Notify, views: Mapping[str, HourView], hour: str) -> Iterator[Alert]:
     if notify.silent_hours is None:
         return
-    [*quiet, last] = reversed([*hours_back(hour, notify.silent_hours), hour])
-    heard = {each for each, view in views.items() if view.counts.read}
-    if last in heard and not heard & {*quiet}:
-        yield f"nothing from Braze since {last}, {notify.silent_hours} hours; look at the Currents connector in Braze"
+    heard = [each for each, view in views.items() if view.counts.read]
+    last = max(heard, default=hour)
+    if last <= hours_back(hour, notify.silent_hours)[0]:
+        line = f"nothing from Braze since {last}, {notify.silent_hours} hours; look at the Currents connector in Braze"
+        yield Alert(line, _marks("silence", last))
 
 
-def _of_incomplete(notify: Notify, looks: Looks, hour: str) -> Iterator[str]:
+def _of_incomplete(notify: Notify, looks: Looks, hour: str, told: Collection[str]) -> Iterator[Alert]:
     if notify.incomplete_hours is None:
         return
-    cell = looks.cell(hours_back(hour, notify.incomplete_hours)[0])
-    if cell.state in ("failed", "late", "open"):
-        yield f"{cell.hour} is not complete after {notify.incomplete_hours} hours: {cell.state}, {STATES[cell.state]}"
+    last = hours_back(hour, notify.incomplete_hours)[0]
+    cells = looks.cells(last, ALERT_HOURS - notify.incomplete_hours)
+    # An hour that was told of parts the stretches before and after it.
+    new = [replace(cell, state="none") if _marks("incomplete", cell.hour) & {*told} else cell for cell in cells]
+    for each in reversed(stretches(new, _TO_TELL)):
+        what = (
+            f"{each.first} is"
+            if each.count == 1
+            else f"{each.first} to {each.last} ({counted(each.count, 'hour')}) are"
+        )
+        line = f"{what} not complete after {notify.incomplete_hours} hours: {each.state}, {STATES[each.state]}"
+        hours = [*hours_back(each.last, each.count - 1), each.last]
+        yield Alert(line, _marks("incomplete", *hours))
+
+
+def _marks(what: str, *hours: str) -> frozenset[str]:
+    """The hour comes first, so that marks can be told apart by age."""
+    return frozenset(f"{hour} {what}" for hour in hours)

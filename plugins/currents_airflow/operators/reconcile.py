@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 # The hours of which people see at a glance what became of them.
 _SHOWN = 31 * 24
-# The hours that thresholds of alerts may count.
-_ALERT_HOURS = 73
 FAILED = (TaskInstanceState.FAILED, TaskInstanceState.UPSTREAM_FAILED)
 
 
@@ -118,20 +116,28 @@ class CurrentsReconcileOperator(CurrentsOperator):
             self.log.warning("%s: the overview is brought up to date by a later run: %s", self.connector, error)
 
     def _alert(self, context: Context, parts: RunParts, accounted: Sequence[str]) -> None:
-        """Tells of what is above the thresholds, as the overview has it by now."""
-        from currents_core.showing.alerts import alerts
+        """Tells of what is above the thresholds, as the overview has it by now, and was not told before."""
+        from currents_core.showing.alerts import ALERT_HOURS, alerts
         from currents_core.showing.calendar import Looks
 
         connector, now = parts.connector, datetime.now(UTC)
         [hour] = parts.request.hours
-        first = min((*accounted, hours_back(hour, _ALERT_HOURS)[0]))
+        first = min((*accounted, hours_back(hour, ALERT_HOURS)[0]))
         try:
             views, index = parts.overviews.between(first, hour), parts.index.read()
         except CurrentsError as error:
             self.log.warning("%s: no alert could be looked for: %s", self.connector, error)
             return
         looks = Looks(views, index, now, timedelta(minutes=connector.schedule.delay_minutes))
-        notices.tell_alerts(connector, context, alerts(connector.notify, looks, hour, accounted))
+        found = alerts(connector.notify, looks, hour, accounted)
+        told = [mark for each in found if notices.tell_alert(connector, context, each.line) for mark in each.marks]
+        # A later run may account for these again.
+        oldest = hours_back(hour, max(ALERT_HOURS, connector.lookback_hours))[0]
+        try:
+            if told:
+                parts.index.change(lambda index: index.with_told(told, oldest))
+        except TransientError as error:
+            self.log.warning("%s: the next run tells of the same again: %s", self.connector, error)
 
     def _write(
         self, parts: RunParts, manifests: Sequence[Manifest], record: RunRecord, *, announces: bool

@@ -26,6 +26,7 @@ indexes = st.builds(
     st.dictionaries(slices, st.text("0123456789abcdef", min_size=1, max_size=5)),
     st.frozensets(slices),
     st.text(max_size=5),
+    st.frozensets(st.sampled_from([f"{hour} drift" for hour in HOURS])),
 )
 
 

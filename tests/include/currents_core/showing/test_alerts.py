@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,7 +13,8 @@ from currents_core.books.index import Index
 from currents_core.books.overview import HourView, TypeView
 from currents_core.hour import hours_back
 from currents_core.setup.settings import Notify
-from currents_core.showing.alerts import alerts
+from currents_core.showing.alerts import ALERT_HOURS, Alert
+from currents_core.showing.alerts import alerts as found
 from currents_core.showing.calendar import Looks
 
 HOUR = "2026-11-23-08"
@@ -28,9 +31,21 @@ def view(hour: str, *, read: int = 1_000, letters: int = 0, drift: int = 0, comp
     return HourView(hour, written="t", complete=complete, types={"a": kind}, drift=drift)
 
 
+def alerts(notify: Notify, looks: Looks, hour: str, accounted: Collection[str]) -> list[str]:
+    return [each.line for each in found(notify, looks, hour, accounted)]
+
+
+def knowing(looks: Looks, alerts: Iterable[Alert]) -> Looks:
+    """The looks of the next run, once people were told."""
+    assert looks.index
+    marks = [mark for alert in alerts for mark in alert.marks]
+    return replace(looks, index=looks.index.with_told(marks, since="2026-11-19-08"))
+
+
 def looks(*views: HourView) -> Looks:
     now = datetime(2026, 11, 23, 9, 20, tzinfo=UTC)
-    return Looks({each.hour: each for each in views}, Index(first="2026-11-01-00"), now, timedelta(minutes=20))
+    first = min((each.hour for each in views), default=HOUR)
+    return Looks({each.hour: each for each in views}, Index(first=first), now, timedelta(minutes=20))
 
 
 def test_a_rate_of_dead_letters_above_the_threshold_is_told_with_its_codes() -> None:
@@ -50,23 +65,75 @@ def test_drift_is_told_when_it_is_more_than_in_the_hour_before() -> None:
     assert alerts(told, looks(view(before, drift=2), view(HOUR, drift=2)), HOUR, [HOUR]) == []
 
 
-def test_silence_is_told_once_when_it_has_lasted_so_long() -> None:
-    hours = [*hours_back(HOUR, 9), HOUR]
-    told, spoken = notify(silent_hours=3), []
-    for hour in hours:
+def test_what_was_told_of_is_told_once() -> None:
+    some = looks(view(HOUR, letters=20, drift=2))
+    everything = notify(dead_letter_rate=0.01, drift=True)
+    first = found(everything, some, HOUR, [HOUR])
+    assert len(first) == 2
+    assert found(everything, knowing(some, first[:1]), HOUR, [HOUR]) == first[1:]
+    assert found(everything, knowing(some, first), HOUR, [HOUR]) == []
+
+
+@pytest.mark.parametrize("missing", [0, 1, 5])
+def test_silence_is_told_once_when_it_has_lasted_so_long(missing: int) -> None:
+    """Also where the run that would have told it first was missing, and some after it."""
+    hours = [*hours_back(HOUR, 19), HOUR]
+    told, index, spoken = notify(silent_hours=3), looks().index, []
+    for hour in hours[:7] + hours[7 + missing :]:
         views = [view(each, read=0 if each > hours[4] else 1_000) for each in hours if each <= hour]
-        spoken += [(hour, line) for line in alerts(told, looks(*views), hour, [hour])]
+        some = replace(looks(*views), index=index)
+        new = found(told, some, hour, [hour])
+        index = knowing(some, new).index
+        spoken += [(hour, each.line) for each in new]
     assert spoken == [
-        (hours[7], f"nothing from Braze since {hours[4]}, 3 hours; look at the Currents connector in Braze")
+        (hours[7 + missing], f"nothing from Braze since {hours[4]}, 3 hours; look at the Currents connector in Braze")
     ]
 
 
-def test_an_hour_that_is_not_complete_is_told_once_after_so_many_hours() -> None:
+def test_where_nothing_was_ever_heard_there_is_no_silence() -> None:
+    assert alerts(notify(silent_hours=3), looks(view(HOUR, read=0)), HOUR, [HOUR]) == []
+
+
+@pytest.mark.parametrize("missing", [0, 1, 5])
+def test_an_hour_that_is_not_complete_is_told_once_after_so_many_hours(missing: int) -> None:
+    hours = [*hours_back(HOUR, 19), HOUR]
+    some, told, spoken = (
+        looks(*(view(each, complete=each != hours[4]) for each in hours)),
+        notify(incomplete_hours=2),
+        [],
+    )
+    for hour in hours[2:6] + hours[6 + missing :]:
+        new = found(told, some, hour, [])
+        some = knowing(some, new)
+        spoken += [(hour, each.line.partition(":")[0]) for each in new]
+    assert spoken == [(hours[6 + missing], f"{hours[4]} is not complete after 2 hours")]
+
+
+def test_hours_in_a_row_that_are_not_complete_are_told_together() -> None:
     hours = [*hours_back(HOUR, 9), HOUR]
-    some, told = looks(*(view(each, complete=each != hours[4]) for each in hours)), notify(incomplete_hours=2)
-    spoken = [(hour, line) for hour in hours[2:] for line in alerts(told, some, hour, [])]
-    [(hour, line)] = spoken
-    assert (hour, line.partition(":")[0]) == (hours[6], f"{hours[4]} is not complete after 2 hours")
+    some = looks(*(view(each, complete=not hours[1] <= each <= hours[5]) for each in hours))
+    told = notify(incomplete_hours=2)
+    [alert] = found(told, some, hours[5], [])
+    assert alert.line.startswith(f"{hours[1]} to {hours[3]} (3 hours) are not complete after 2 hours: open, files")
+    some = knowing(some, [alert])
+    assert alerts(told, some, hours[5], []) == []
+    assert [line.partition(" are")[0] for line in alerts(told, some, HOUR, [])] == [
+        f"{hours[4]} to {hours[5]} (2 hours)"
+    ]
+
+
+def test_an_hour_that_was_told_of_parts_what_is_told_on_both_sides_of_it() -> None:
+    hours = [*hours_back(HOUR, 9), HOUR]
+    some = looks(*(view(each, complete=each < hours[1]) for each in hours))
+    middle = Alert("", frozenset([f"{hours[4]} incomplete"]))
+    lines = alerts(notify(incomplete_hours=2), knowing(some, [middle]), HOUR, [])
+    assert [line.partition(" (")[0] for line in lines] == [f"{hours[1]} to {hours[3]}", f"{hours[5]} to {hours[7]}"]
+
+
+def test_marks_end_with_the_hours_that_runs_look_at() -> None:
+    old, new = hours_back(HOUR, ALERT_HOURS + 1)[0], hours_back(HOUR, ALERT_HOURS)[0]
+    index = Index().with_told([f"{old} drift", f"{new} drift"], new)
+    assert index.told == {f"{new} drift"}
 
 
 @pytest.mark.parametrize(
