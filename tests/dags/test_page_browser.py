@@ -19,7 +19,7 @@ from tests.tools.awaiting import wait_for
 from tests.tools.browser import SIZE
 from tests.tools.local_aws import local_aws
 from tests.tools.sample import make_files
-from tests.tools.scheduler import scheduler
+from tests.tools.scheduler import RunningDag, scheduler
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -186,6 +186,29 @@ def test_what_runs_now_is_shown_with_its_progress(stage: Stage, page: Page, expo
     expect(frame.get_by_role("link", name="backfill__").first).to_be_visible()
     expect(frame.get_by_text("rows read").first).to_be_visible()
     picture(page, "deliveries_now")
+
+
+def test_a_run_shows_its_progress_and_its_hours_on_its_own_page(stage: Stage, page: Page, export: Export) -> None:
+    mails = Export(stage, "mails")
+    [run, *_] = mails.dag.runs("backfill")
+    page.goto(f"/dags/currents_export_mails/runs/{run['dag_run_id']}")
+    page.get_by_role("link", name="Deliveries").or_(page.get_by_role("tab", name="Deliveries")).last.click()
+    frame = page.frame_locator("iframe")
+    expect(frame.get_by_text("rows read").first).to_be_visible()
+    picture(page, "deliveries_run")
+    frame.get_by_role("link", name=FIRST, exact=True).click()
+    expect(frame.get_by_text(f"{FIRST} UTC · delivering")).to_be_visible()
+
+
+def test_a_redrive_has_a_page_too(export: Export, page: Page) -> None:
+    redrives = RunningDag(export.stage.scheduler, "currents_redrive")
+    redrives.switch_on()
+    run, _ = redrives.run(connector="orders", hour=LETTERS)
+    page.goto(f"/currents/dag/currents_redrive/runs/{run}")
+    expect(page.get_by_text("tell of this run, which is a redrive")).to_be_visible()
+    expect(page.get_by_role("link", name=LETTERS, exact=True)).to_be_visible()
+    found = Axe().run(page)
+    assert not [each for each in found.response["violations"] if each["impact"] in ("serious", "critical")]
 
 
 def test_a_stretch_waits_for_a_person_who_approves_it_in_the_ui(stage: Stage, page: Page, export: Export) -> None:

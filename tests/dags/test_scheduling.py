@@ -36,6 +36,7 @@ CONNECTORS: dict[str, dict[str, Any]] = {
     "cleared": {},
     "hole": {},
     "redriven": {},
+    "by_itself": {"automatic_redrive": {"codes": ["*"], "tries": 2}},
     "backfilled": {},
     "hashed": {
         "personal_data": {"rules": [{"action": "hash", "fields": ["user_id"]}], "hash_key_conn_id": "hash_key"},
@@ -301,6 +302,23 @@ def test_dead_letters_are_sent_again_and_only_what_went_leaves_them(export: Expo
     redrive.clear(run)
     assert redrive.ended(run) == "success"
     assert len(export.accepted()) == events + 3, "a redrive that is cleared sends nothing twice"
+
+
+@of("by_itself")
+def test_dead_letters_that_may_pass_are_sent_again_by_themselves(export: Export) -> None:
+    hour = format_hour(datetime.now(UTC) - timedelta(hours=3))
+    events = export.put(hour)
+    export.stage.aws.set_faults(FaultPlan(entry_refusal=0.5))
+    assert export.dag.run(hour=hour)[1] == "success"
+    assert len(export.accepted()) < events
+    export.stage.aws.set_faults(FaultPlan())
+    redrive = RunningDag(export.stage.scheduler, "currents_redrive_by_itself")
+    redrive.switch_on()
+    [run] = wait_for(60, lambda: redrive.runs("scheduled"))
+    assert redrive.ended(run["dag_run_id"]) == "success"
+    assert export.manifest(hour)["totals"]["dead_lettered"] == 0
+    assert set(export.ids().values()) == {1}
+    assert len(export.ids()) == events
 
 
 def test_backfills_of_many_connectors_leave_live_hours_their_slots(stage: Stage) -> None:

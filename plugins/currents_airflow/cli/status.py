@@ -31,7 +31,7 @@ def report(connector: Connector, days: int, now: datetime) -> dict[str, Any]:
     """The status of a connector: the hours of so many days, up to the last one that is over."""
     last = newest_hour(now)
     first = newest_hour(now - timedelta(days=days) + timedelta(hours=1))
-    looks = Books(connector).looks(first, last, hours_under_way(live_runs(connector.name)))
+    looks = Books(connector).looks(first, last, hours_under_way(live_runs(connector)))
     cells = looks.cells(last, days * 24)
     views = [cell.view for cell in cells if cell.view]
     whole, letters = total(views, connector.budget), letters_of(views)

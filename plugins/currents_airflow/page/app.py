@@ -10,7 +10,7 @@ from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import FileResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException as AnyHTTPException
 
-from currents_airflow.page import event_routes, hour_routes
+from currents_airflow.page import event_routes, hour_routes, run_routes
 from currents_airflow.page.access import Permitted
 from currents_airflow.page.show import show
 from currents_core.errors import CurrentsError
@@ -51,6 +51,7 @@ def make_app() -> FastAPI:
     _add_entrance(app)
     app.include_router(hour_routes.router)
     app.include_router(event_routes.router)
+    app.include_router(run_routes.router)
     return app
 
 

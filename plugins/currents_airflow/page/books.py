@@ -30,8 +30,9 @@ _FRESH_SECONDS = 90.0
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """A task that sends: the id of its run, its own name, and how far it has got."""
+    """A task that sends: its DAG, the id of its run, its own name, and how far it has got."""
 
+    dag: str
     run: str
     name: str
     progress: str
@@ -40,8 +41,8 @@ class Sender:
     def parsed(cls, shown: str) -> Sender:
         """What a task shows: a line with its DAG, its run and itself, and one about its progress."""
         owner, _, progress = shown.partition("\n")
-        _dag, run, *name = [*owner.split(" "), "", ""]
-        return cls(run, " ".join(name).strip(), progress)
+        dag, run, *name = [*owner.split(" "), "", ""]
+        return cls(dag, run, " ".join(name).strip(), progress)
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""The routes about hours: a month of them, a day, one, their trends, and what runs now."""
+"""The routes about hours: a month of them, a day, one, and their trends."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def hours(request: Request, connector: OnePermitted, until: str | None = None, b
     """A month at a glance."""
     now = datetime.now(UTC)
     last = parsed_day(until, now)
-    looks = Books(connector).looks(*bounds(last), hours_under_way(live_runs(connector.name)))
+    looks = Books(connector).looks(*bounds(last), hours_under_way(live_runs(connector)))
     cells = looks.cells(bounds(last)[1], DAYS * 24)
     views = [cell.view for cell in cells if cell.view]
     week = [view for view in views if view.hour[:10] > f"{last - timedelta(days=7):%Y-%m-%d}"]
@@ -54,7 +54,7 @@ def of_day(request: Request, connector: OnePermitted, day: str) -> Response:
     """A day, by event types."""
     date = parsed_day(day, datetime.now(UTC))
     first, last = f"{date}-00", f"{date}-23"
-    looks = Books(connector).looks(first, last, hours_under_way(live_runs(connector.name)))
+    looks = Books(connector).looks(first, last, hours_under_way(live_runs(connector)))
     cells = looks.cells(last, 24)
     context = {
         "connector": connector,
@@ -70,7 +70,7 @@ def of_day(request: Request, connector: OnePermitted, day: str) -> Response:
 def of_hour(request: Request, connector: OnePermitted, hour: str) -> Response:
     """An hour: its account, its files, its runs."""
     require_hour(hour)
-    books, runs = Books(connector), live_runs(connector.name)
+    books, runs = Books(connector), live_runs(connector)
     cell = books.looks(hour, hour, hours_under_way(runs)).cell(hour)
     context = {
         "connector": connector,
@@ -101,10 +101,3 @@ def trends(request: Request, connector: OnePermitted, until: str | None = None) 
         "total": total(views, connector.budget),
     }
     return show(request, "trends", context)
-
-
-@router.get("/c/{name}/now")
-def now(request: Request, connector: OnePermitted) -> Response:
-    """What runs."""
-    context = {"connector": connector, "runs": live_runs(connector.name), "senders": Books(connector).senders()}
-    return show(request, "now", context)

@@ -38,7 +38,7 @@ def deliveries_address(connector: str, hours: Sequence[str]) -> str:
 
 
 def views() -> list[dict[str, Any]]:
-    """Where the UI shows the page: in its navigation, and as a tab of each DAG. Airflow frames it."""
+    """Where the UI shows the page: in its navigation, and as a tab of each DAG and each run. Airflow frames it."""
     home = f"{urlsplit(conf.get('api', 'base_url', fallback='') or '').path.rstrip('/')}{PREFIX}"
     return [
         {"name": "Deliveries", "href": f"{home}/", "destination": "nav", "url_route": "currents", "category": "browse"},
@@ -47,5 +47,11 @@ def views() -> list[dict[str, Any]]:
             "href": f"{home}/dag/{{DAG_ID}}",
             "destination": "dag",
             "url_route": "currents-deliveries",
+        },
+        {
+            "name": "Deliveries",
+            "href": f"{home}/dag/{{DAG_ID}}/runs/{{RUN_ID}}",
+            "destination": "dag_run",
+            "url_route": "currents-run",
         },
     ]

@@ -1,11 +1,13 @@
-"""The runs of a connector that are on, as Airflow's database has them."""
+"""The runs of a connector, as Airflow's database has them."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from airflow.models.dagrun import DagRun
 from airflow.models.taskinstance import TaskInstance
@@ -14,75 +16,138 @@ from airflow.utils.state import DagRunState
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from currents_airflow.policy import REDRIVE_DAG
 from currents_core.errors import SetupError, TransientError
 from currents_core.hour import resolve_hour
-from currents_core.setup.run_request import form_request
+from currents_core.setup.run_request import (
+    RunRequest,
+    automatic_redrive_request,
+    form_request,
+    redrive_request,
+)
+from currents_core.setup.settings import Connector
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
 
 # More runs than that are on at a time only while a long backfill waits.
 _MOST = 1_000
+_ON = (DagRunState.RUNNING, DagRunState.QUEUED)
 
 
 @dataclass(frozen=True, slots=True)
-class LiveRun:
-    """A run that is on: its hours, and how many of its deliver tasks are in each state of Airflow's."""
+class Run:
+    """A run of a connector: its DAG, what it is asked for, and how many of its deliver tasks are in each state.
 
+    ``state`` and the states of ``tasks`` are Airflow's. Of a run that is refused for what it asks, nobody knows its
+    ``hours``, and ``what`` says why. ``delivers`` if the accounts of these hours tell of what it does: those of a dry
+    run, a replay or a redrive don't.
+    """
+
+    dag: str
     run: str
     kind: str
     state: str
     began: datetime | None
-    hours: tuple[str, ...]
+    ended: datetime | None
+    hours: tuple[str, ...] = ()
+    what: str = ""
+    delivers: bool = False
     tasks: Counter[str] = field(default_factory=Counter)
 
+    @property
+    def is_on(self) -> bool:
+        """Whether it is queued or running."""
+        return self.state in _ON
 
-def live_runs(connector: str) -> list[LiveRun]:
-    """The runs of a connector's export that are queued or running, the newest first.
+
+def live_runs(connector: Connector) -> list[Run]:
+    """The runs of a connector that are queued or running, the newest first.
 
     Raises TransientError if Airflow's database gives no answer.
     """
+    with _session() as session:
+        found = session.scalars(
+            select(DagRun)
+            .where(DagRun.dag_id.in_(_dags(connector)), DagRun.state.in_(_ON))
+            .order_by(DagRun.state.desc(), DagRun.id.desc())
+            .limit(_MOST)
+        )
+        return _told(session, connector, [run for run in found if _is_of(connector, run)])
+
+
+def one_run(connectors: Iterable[Connector], dag: str, run_id: str) -> tuple[Connector, Run] | None:
+    """A run of one of some connectors, and that connector; None if there is no such run.
+
+    Raises TransientError if Airflow's database gives no answer.
+    """
+    with _session() as session:
+        found = session.scalar(select(DagRun).where(DagRun.dag_id == dag, DagRun.run_id == run_id))
+        connector = next((each for each in connectors if found and _is_of(each, found)), None)
+        return (connector, _told(session, connector, [found])[0]) if connector and found else None
+
+
+def hours_under_way(runs: Iterable[Run]) -> set[str]:
+    """The hours that running runs deliver."""
+    return {hour for run in runs if run.delivers and run.state == DagRunState.RUNNING for hour in run.hours}
+
+
+@contextmanager
+def _session() -> Iterator[Session]:
     try:
-        return _live_runs(f"currents_export_{connector}")
+        with create_session() as session:
+            yield session
     except SQLAlchemyError as error:
         # The rest of the text is the query.
         cause = str(getattr(error, "orig", None) or error).splitlines()[0]
         raise TransientError(f"Airflow's database gave no answer: {cause}; ask where Airflow runs") from error
 
 
-def _live_runs(dag: str) -> list[LiveRun]:
-    on = (DagRunState.RUNNING, DagRunState.QUEUED)
-    with create_session() as session:
-        runs = session.scalars(
-            select(DagRun)
-            .where(DagRun.dag_id == dag, DagRun.state.in_(on))
-            .order_by(DagRun.state.desc(), DagRun.id.desc())
-            .limit(_MOST)
-        ).all()
-        counts = session.execute(
-            select(TaskInstance.run_id, TaskInstance.state, func.count())
-            .where(TaskInstance.dag_id == dag, TaskInstance.task_id == "deliver")
-            .where(TaskInstance.run_id.in_([run.run_id for run in runs]))
-            .group_by(TaskInstance.run_id, TaskInstance.state)
-        ).all()
-        tasks: dict[str, Counter[str]] = {run.run_id: Counter() for run in runs}
-        for run_id, state, count in counts:
-            tasks[run_id][str(state or "waiting")] += count
-        return [
-            LiveRun(run.run_id, str(run.run_type), str(run.state), run.start_date, _hours(run), tasks[run.run_id])
-            for run in runs
-        ]
+def _dags(connector: Connector) -> tuple[str, ...]:
+    return f"currents_export_{connector.name}", f"{REDRIVE_DAG}_{connector.name}", REDRIVE_DAG
 
 
-def hours_under_way(runs: Iterable[LiveRun]) -> set[str]:
-    """The hours that running runs are at."""
-    return {hour for run in runs if run.state == DagRunState.RUNNING for hour in run.hours}
+def _is_of(connector: Connector, run: DagRun) -> bool:
+    """Whether a run is one of the connector's: one DAG sends the dead letters of all."""
+    is_its_own = run.dag_id != REDRIVE_DAG or (run.conf or {}).get("connector") == connector.name
+    return is_its_own and run.dag_id in _dags(connector)
 
 
-def _hours(run: DagRun) -> tuple[str, ...]:
-    """The hours that a run delivers; none of a replay, a dry run, or one that is refused for what it asks."""
-    fields = run.conf or {}
+def _told(session: Session, connector: Connector, runs: Sequence[DagRun]) -> list[Run]:
+    tasks: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    counts = session.execute(
+        select(TaskInstance.dag_id, TaskInstance.run_id, TaskInstance.state, func.count())
+        .where(TaskInstance.dag_id.in_({run.dag_id for run in runs}), TaskInstance.task_id == "deliver")
+        .where(TaskInstance.run_id.in_([run.run_id for run in runs]))
+        .group_by(TaskInstance.dag_id, TaskInstance.run_id, TaskInstance.state)
+    )
+    for dag, run_id, state, count in counts:
+        tasks[dag, run_id][str(state or "waiting")] += count
+    return [_run(connector, run, tasks[run.dag_id, run.run_id]) for run in runs]
+
+
+def _run(connector: Connector, run: DagRun, tasks: Counter[str]) -> Run:
+    kind = str(run.run_type)
+    if run.dag_id.startswith(REDRIVE_DAG):
+        kind = "redrive" if run.dag_id == REDRIVE_DAG else "automatic redrive"
+    told = Run(run.dag_id, run.run_id, kind, str(run.state), run.start_date, run.end_date, tasks=tasks)
     try:
-        hour = resolve_hour(run.partition_key, fields.get("hour"), run.data_interval_start)
-        asked = form_request(fields, hour, is_backfill=run.run_type == "backfill")
-        # What it sends is not what the hours' own accounts tell of.
-        return () if asked.is_replay or asked.is_dry else asked.hours
-    except SetupError:
-        return ()
+        asked = _asked(connector, run)
+    except SetupError as error:
+        return replace(told, what=f"refused: {error}")
+    delivers = not (asked.is_replay or asked.is_dry or asked.is_redrive)
+    kind = "replay" if asked.is_replay else kind
+    return replace(told, kind=kind, hours=asked.hours, what=asked.summary, delivers=delivers)
+
+
+def _asked(connector: Connector, run: DagRun) -> RunRequest:
+    """What a run is asked to do. Raises SetupError if it is refused for it."""
+    fields = run.conf or {}
+    hour = resolve_hour(run.partition_key, fields.get("hour"), run.data_interval_start)
+    if run.dag_id == REDRIVE_DAG:
+        return redrive_request(fields, hour)
+    if run.dag_id.startswith(REDRIVE_DAG):
+        if not connector.automatic_redrive:
+            raise SetupError("automatic_redrive was removed from the connector's settings")
+        return automatic_redrive_request(connector.automatic_redrive, hour)
+    return form_request(fields, hour, is_backfill=run.run_type == "backfill")

@@ -12,13 +12,13 @@ import orjson
 import pytest
 from fastapi.testclient import TestClient
 
-from currents_airflow.page import hour_routes
+from currents_airflow.page import hour_routes, run_routes
 from currents_airflow.page.access import permitted
 from currents_airflow.page.app import make_app
 from currents_airflow.page.books import Books
-from currents_airflow.page.runs import LiveRun
+from currents_airflow.page.runs import Run
 from currents_core.books.index import IndexObject
-from currents_core.books.layout import Layout
+from currents_core.books.layout import Layout, Member
 from currents_core.books.manifest import Manifests, reconcile
 from currents_core.books.overviews import Overviews
 from currents_core.books.run_record import RunRecord
@@ -30,6 +30,7 @@ from tests.tools.house import OPEN, House, table
 NOW = datetime.now(UTC)
 DONE, LETTERS, FAILED, LATE, LIVE = hours_back(format_hour(NOW - timedelta(days=2)), 5)
 ROOT = "state/test/"
+EXPORT = "currents_export_test"
 
 
 class Shown:
@@ -38,9 +39,15 @@ class Shown:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.house = house = House(state={"bucket": "state", "prefix": "state/"})
         self.asked: list[str] = []
-        self.runs = [LiveRun("manual__1", "manual", "running", NOW, (LIVE,), Counter(running=1))]
+        self.runs = [
+            Run(EXPORT, "manual__1", "manual", "running", NOW, None, (LIVE,), LIVE, True, Counter(running=1)),
+            Run("currents_redrive", "manual__2", "redrive", "success", NOW, NOW, (LETTERS,), f"{LETTERS}, `no_id`"),
+            Run(EXPORT, f"scheduled__{DONE}", "scheduled", "success", NOW, NOW, (LETTERS,), LETTERS, True),
+        ]
         monkeypatch.setattr(Books, "store", property(lambda _: house.state))
-        monkeypatch.setattr(hour_routes, "live_runs", lambda _: self.runs)
+        for routes in (hour_routes, run_routes):
+            monkeypatch.setattr(routes, "live_runs", lambda _: [run for run in self.runs if run.is_on])
+        monkeypatch.setattr(run_routes, "one_run", self.one_run)
         house.ledger.layout = Layout(ROOT)
         self.export(DONE, "a.parquet", table(["x", "y"]))
         self.export(LETTERS, "b.parquet", table(["z", None]))
@@ -50,6 +57,10 @@ class Shown:
         app = make_app()
         app.dependency_overrides[permitted] = lambda: {"test": house.connector}
         self.client = TestClient(app, follow_redirects=False)
+
+    def one_run(self, connectors: Any, dag: str, run_id: str) -> tuple[Any, Run] | None:
+        found = [(each, run) for each in connectors for run in self.runs if (run.dag, run.run) == (dag, run_id)]
+        return found[0] if found else None
 
     def export(self, hour: str, name: str, body: Any) -> None:
         house = self.house
@@ -158,6 +169,41 @@ def test_runs_that_are_on_are_shown(shown: Shown) -> None:
     assert "manual__1" in shown.get("/c/test/now")
     shown.runs.clear()
     assert "No run is on." in shown.get("/c/test/now")
+
+
+def test_a_run_shows_how_far_it_has_got_and_its_hours(shown: Shown) -> None:
+    senders = [(EXPORT, "manual__1"), (EXPORT, "manual__another"), ("currents_redrive", "manual__1")]
+    for number, (dag, run) in enumerate(senders):
+        key = Layout(ROOT).member(Member(f"token{number}", 0.1, 0.1), 1)
+        shown.house.state.write(key, f"{dag} {run} deliver[0] try 1\n{run} of {dag}: 12 of 40 files".encode())
+    text = shown.get(f"/dag/{EXPORT}/runs/manual__1")
+    assert f"manual__1 of {EXPORT}: 12 of 40 files" in text
+    assert text.count("12 of 40 files") == 1, "its own"
+    assert f'<a href="/c/test/hours/{LIVE}">{LIVE}</a>' in text
+    assert "not accounted for" in text
+    assert "Deliver tasks: 1 running." in text
+    assert "data-refresh" in text
+
+
+def test_a_run_that_has_ended_shows_all_hours_that_it_was_at(shown: Shown) -> None:
+    text = shown.get(f"/dag/{EXPORT}/runs/scheduled__{DONE}")
+    assert f"/hours/{LETTERS}" in text
+    assert f"/hours/{DONE}" in text, "whose late files it delivered"
+    assert f"/hours/{FAILED}" not in text
+    assert "data-refresh" not in text
+
+
+def test_a_redrive_says_that_the_accounts_are_not_its_own(shown: Shown) -> None:
+    text = shown.get("/dag/currents_redrive/runs/manual__2")
+    assert f"{LETTERS}, `no_id`" in text
+    assert "tell of this run, which is a redrive" in text
+
+
+def test_what_a_run_of_another_connector_does_is_not_shown(shown: Shown) -> None:
+    shown.client.app.dependency_overrides[permitted] = lambda: {}  # type: ignore[attr-defined]
+    text = shown.get(f"/dag/{EXPORT}/runs/manual__1", 404)
+    assert text == shown.get(f"/dag/{EXPORT}/runs/manual__none", 404)
+    assert LIVE not in text
 
 
 def test_the_entrance_leads_to_connectors_and_dags_to_theirs(shown: Shown) -> None:
