@@ -17,6 +17,7 @@ from currents_core.setup.settings import Connector
 if TYPE_CHECKING:
     from currents_airflow.page.books import Books
     from currents_core.books.find_id import Place
+    from currents_core.books.run_record import RunRecord
 
 DAYS = 31
 # Days that are searched at a time. Each waits for a few requests, one after the other.
@@ -52,14 +53,15 @@ def _report(connector: Connector, args: argparse.Namespace, dates: list[str]) ->
     from currents_airflow.page.books import Books
 
     books = Books(connector)
-    places = list(_places(books, args.id, dates))
+    found = list(_places(books, args.id, dates))
+    delivered = [place for place, replay in found if not replay]
     return {
         "connector": connector.name,
         "id": args.id,
         "first": dates[-1],
         "last": dates[0],
-        "places": [_told(place, books) for place in places],
-        "source": _look(connector, args.id, args.day, args.event_type, places) if args.source else None,
+        "places": [_told(books, *each) for each in found],
+        "source": _look(connector, args.id, args.day, args.event_type, delivered) if args.source else None,
     }
 
 
@@ -69,21 +71,28 @@ def _look(*asked: Any) -> dict[str, Any]:
     return look(*asked)
 
 
-def _places(books: Books, event_id: str, dates: list[str]) -> Iterator[Place]:
+def _places(books: Books, event_id: str, dates: list[str]) -> Iterator[tuple[Place, RunRecord | None]]:
+    """The places of an event, each with the replay in whose own books it is; None for the connector's books."""
     from currents_core.books.find_id import IdSearch
     from currents_core.books.ledger import Ledger
 
-    search = IdSearch(books.store, books.layout, Ledger(books.store, books.layout), event_id)
+    def search(date: str, replay: RunRecord | None) -> list[Place]:
+        layout = books.layout.of_run(replay.run) if replay else books.layout
+        return IdSearch(books.store, layout, Ledger(books.store, layout), event_id).on(date)
+
+    views = books.views(f"{dates[-1]}-00", f"{dates[0]}-23")
+    replays = {(view.hour[:10], run.run): run for view in views for run in view.replays}
+    jobs = [*((date, None) for date in dates), *((date, run) for (date, _), run in replays.items())]
     with ThreadPoolExecutor(_AT_A_TIME) as pool:
-        for places in pool.map(search.on, dates):
-            yield from places
+        for places, (_, replay) in zip(pool.map(search, *zip(*jobs, strict=True)), jobs, strict=True):
+            yield from ((place, replay) for place in places)
 
 
-def _told(place: Place, books: Books) -> dict[str, Any]:
+def _told(books: Books, place: Place, replay: RunRecord | None) -> dict[str, Any]:
     hour = books.hour(place.slice.hour)
-    run = hour.delivered_by(place.slice.event_type or "") if hour else None
+    run = replay or (hour.delivered_by(place.slice.event_type or "") if hour else None)
     return {
-        "fate": place.fate,
+        "fate": f"{place.fate} in a replay" if replay else place.fate,
         "event_type": place.slice.event_type,
         "hour": place.slice.hour,
         "file": place.file.uri,

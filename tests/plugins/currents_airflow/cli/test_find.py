@@ -8,6 +8,10 @@ import pytest
 from currents_airflow.__main__ import main
 from currents_airflow.cli import look
 from currents_airflow.cli.find import days
+from currents_core.books.layout import Layout
+from currents_core.books.ledger import Ledger
+from currents_core.books.overviews import Overviews
+from currents_core.books.run_record import RunRecord
 from currents_core.errors import SetupError
 from tests.plugins.currents_airflow.cli.conftest import HOUR, NOW, Told, put
 from tests.tools.house import OPEN, table
@@ -24,6 +28,19 @@ def test_programs_get_json(told: Told, capsys: pytest.CaptureFixture[str]) -> No
     main(["find", "--json", "--", "x"])
     [found] = json.loads(capsys.readouterr().out)
     assert [(each["fate"], each["row"]) for each in found["places"]] == [("accepted", 0)]
+
+
+def test_what_a_replay_sent_again_is_told_with_the_replay(told: Told, capsys: pytest.CaptureFixture[str]) -> None:
+    layout, house = Layout("state/orders/"), told.house
+    again = RunRecord("manual__again", "replay", NOW.isoformat(), "ada", "the consumer lost it")
+    Overviews(told.store, layout).note_replay([HOUR], again)
+    house.ledger = Ledger(told.store, layout.of_run(again.run))
+    house.deliver(put(told.store, "a.parquet", table(["x", "y"], user_id=["u", "u"])))
+    main(["find", "y"])
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("orders: accepted; ")
+    assert second.startswith("orders: accepted in a replay; ")
+    assert second.endswith(f"; by manual__again, {NOW.isoformat()}")
 
 
 def test_one_that_no_books_have_ends_with_1(told: Told, capsys: pytest.CaptureFixture[str]) -> None:
