@@ -53,9 +53,8 @@ class Pacer:
         self._rates = (requests_per_second, entries_per_second)
         self._clock = clock
         self._own, self._lent = _Grant(1.0, inf), _NOTHING
-        self._last_share = 1.0
-        self._free_at = clock()
-        self._window_began = self._free_at
+        # Since when it has been at its present share, but for a grant that has run out since.
+        self._changed_at = self._free_at = self._window_began = clock()
         self._answered = self._throttled = 0
         # The fraction of its share at which the task sends, above 0 and up to 1.
         self.pace = 1.0
@@ -64,11 +63,11 @@ class Pacer:
 
     def allow(self, share: float, until: float = inf) -> None:
         """Has the task send at ``share`` of the rates until then, by the clock; afterwards it must not send."""
-        self._own = _Grant(share, until)
+        self._grant(_Grant(share, until), self._lent)
 
     def lend(self, share: float, until: float) -> None:
         """Has the task send at ``share`` of the rates until then instead, and afterwards at what it is allowed."""
-        self._lent = _Grant(share, until)
+        self._grant(self._own, _Grant(share, until))
 
     @property
     def share(self) -> float:
@@ -84,21 +83,25 @@ class Pacer:
         share = self._share_at(now)
         if share <= 0:
             return _ASK_AGAIN_SECONDS
-        if share != self._last_share:
-            # What was saved up at one share must not be spent at another: somebody else may have had it meanwhile.
-            self._last_share, self._free_at = share, now
         requests_rate, entries_rate = self._rates
         cost = max(1 / requests_rate if requests_rate else 0.0, entries / entries_rate if entries_rate else 0.0)
         self.used += cost
-        # Unused time is lost, except for the burst: idling must not save up a flood.
-        self._free_at = max(self._free_at, now - _BURST_SECONDS) + cost / (share * self.pace)
+        # Unused time is lost, except for the burst: idling must not save up a flood. Nor may what was saved up at one
+        # share be spent at another: somebody else may have had it meanwhile.
+        ended = (grant.until for grant in (self._own, self._lent) if grant.until <= now)
+        saved_since = max(self._free_at, now - _BURST_SECONDS, self._changed_at, *ended)
+        self._free_at = saved_since + cost / (share * self.pace)
         return 0.0
 
+    def _grant(self, own: _Grant, lent: _Grant) -> None:
+        now = self._clock()
+        # First this: a task that takes between the two must find nothing saved up.
+        if _share_at(now, own, lent) != self._share_at(now):
+            self._changed_at = now
+        self._own, self._lent = own, lent
+
     def _share_at(self, now: float) -> float:
-        lent, own = self._lent, self._own
-        if now < lent.until:
-            return lent.share
-        return own.share if now < own.until else 0.0
+        return _share_at(now, self._own, self._lent)
 
     def answered(self, entries: int, throttled: int) -> None:
         """Notes that ``throttled`` of the ``entries`` of a request were throttled, and adapts the pace."""
@@ -115,3 +118,9 @@ class Pacer:
             self.pace = min(1.0, self.pace + _RECOVERY * elapsed)
         self._window_began = now
         self._answered = self._throttled = 0
+
+
+def _share_at(now: float, own: _Grant, lent: _Grant) -> float:
+    if now < lent.until:
+        return lent.share
+    return own.share if now < own.until else 0.0

@@ -50,6 +50,7 @@ STEPS = st.tuples(st.sampled_from([0.25, 0.5, 1.0]), st.floats(0, 0.5), st.float
 
 @given(st.lists(STEPS, min_size=1, max_size=20))
 @example([(1.0, 0.1, 0.1), (1.0, 0.3, 0.0), (0.25, 0.1, 0.05), (1.0, 0.2, 0.0)])
+@example([(0.25, 0.0, 0.125), (1.0, 0.5, 0.0), (0.25, 0.0, 0.125), (1.0, 0.5, 0.0)])
 def test_no_second_holds_more_than_what_its_shares_allow_and_one_burst(steps: list[tuple[float, float, float]]) -> None:
     clock = Clock()
     bucket = pacer(clock, 1_000, None)
@@ -80,6 +81,19 @@ def test_a_share_of_the_rates_holds_until_its_time_and_then_the_own_part() -> No
     clock.pass_time(10.0 - clock.now)
     assert bucket.share == 0.2
     assert rate_over(bucket, clock, 5) == pytest.approx(20, abs=1)
+
+
+@pytest.mark.parametrize(("share", "burst"), [(0.5, 20), (0.25, 1)])
+def test_a_share_that_is_renewed_keeps_its_burst_and_another_begins_without(share: float, burst: int) -> None:
+    clock = Clock()
+    bucket = pacer(clock, 1_000, None)
+    bucket.allow(0.5, 10.0)
+    clock.pass_time(1.0)
+    bucket.allow(share, 20.0)
+    found = 0
+    while bucket.take(1) == 0:
+        found += 1
+    assert found == pytest.approx(burst, abs=1)
 
 
 def test_without_a_part_nothing_is_sent() -> None:
