@@ -139,8 +139,9 @@ def test_an_event_is_found_by_its_id_with_its_file_and_its_run(export: Export, p
     shown.get_by_role("link", name="Find an event").click()
     shown.get_by_label("Event id").fill(wanted)
     shown.get_by_role("button", name="Find", exact=True).click()
-    expect(shown.get_by_role("rowheader", name="accepted")).to_be_visible()
-    expect(shown.get_by_role("link", name="manual__")).to_be_visible()
+    expect(shown.get_by_role("rowheader", name="accepted", exact=True)).to_be_visible()
+    expect(shown.get_by_role("rowheader", name="accepted in a replay")).to_be_visible()
+    expect(shown.get_by_role("link", name="manual__")).to_have_count(2)
     picture(page, "deliveries_find")
 
 

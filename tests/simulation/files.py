@@ -66,7 +66,7 @@ def reader(scheduler: Scheduler) -> Callable[[Path, str], Contents]:
     """What stands for ``currents_core.reading.read.read``. Others may run between two batches."""
 
     def read(path: Path, uri: str) -> Contents:
-        return Contents(pa.schema([]), None, batches(path.read_bytes(), uri))
+        return Contents(pa.schema([]), None, 0, batches(path.read_bytes(), uri))
 
     def batches(body: bytes, uri: str) -> Iterator[Batch]:
         book, damaged_at = _parsed(body)

@@ -95,6 +95,8 @@ class Delivery:
         self._beats = count(1)
         self._account = Account()
         self._failures: list[str] = []
+        # Those that are read, or wait for answers. Threads look at a copy.
+        self._under_way: set[OpenFile] = set()
         has_checks = self.connector.oversized == "claim_check"
         self._preparation = Preparation(
             self.connector,
@@ -220,6 +222,7 @@ class Delivery:
                 self._keeper.finish_soon(opened)
             return
         opened.add(file)
+        self._under_way.add(file)
         fault = file.fault
         if body is not None:
             with body:
@@ -235,9 +238,11 @@ class Delivery:
         try:
             contents = read(path, file.file.uri)
             file_type = file.file.event_type or contents.event_type
+            file.rows = contents.rows
             for batch in contents.batches:
                 for mode, part in rows_to_deliver(file, batch, self.mode):
                     yield from self._preparation.entries(file, opened.seen, file_type, part, mode)
+                file.rows_read += len(batch.frame)
                 self._progress.rows_read += len(batch.frame)
         except Exception as error:
             raise fault_of_file(error, file.file.uri) from error
@@ -271,6 +276,7 @@ class Delivery:
         return park(opened.claim, files, self.mode, self.crew.now())
 
     def _settled(self, file: OpenFile, state: FileState) -> None:
+        self._under_way.discard(file)
         self._progress.file_done(file.file.size)
         if file.fault:
             log.error("%s: %s", self.connector.name, file.fault)
@@ -293,7 +299,8 @@ class Delivery:
             self._log_line()
 
     def _log_line(self) -> None:
-        line = self._progress.line(self.figures, self.pacer.pace)
+        begun = sum(file.bytes_settled for file in [*self._under_way])
+        line = self._progress.line(self.figures, self.pacer.pace, begun)
         self.tell(line)
         log.info("%s: %s", self.connector.name, line)
 

@@ -31,7 +31,8 @@ class OpenFile:
     ``before`` is its state as the slice's head has it, and ``arn`` the ARN of the object, which its entries carry.
     ``asked`` has the rows to deliver, by the event type of their letters and their mode, if only letters are sent
     again. ``account`` is that of the rows that were read, ``letters`` are those of rows that can't go, and ``fault``
-    says why the file can't be read to its end.
+    says why the file can't be read to its end. ``rows`` is how many rows it says it has, and ``rows_read`` how many of
+    them were read.
     """
 
     before: FileState
@@ -40,6 +41,8 @@ class OpenFile:
     account: Account = field(default_factory=Account)
     letters: Spool = field(default_factory=Spool)
     fault: FileError | None = None
+    rows: int = 0
+    rows_read: int = 0
     _rows: RowSet = field(init=False)
     _new: list[Accepted] = field(default_factory=list)
     _refused: Counter[str] = field(default_factory=Counter)
@@ -67,6 +70,12 @@ class OpenFile:
     def is_through(self) -> bool:
         """Whether the file is read to its end and every entry of it is answered."""
         return self._is_read and not self._waiting
+
+    @property
+    def bytes_settled(self) -> float:
+        """About how many bytes of it are settled, by its rows that were read and wait for no answer."""
+        settled = max(self.rows_read - self._waiting, 0)
+        return self.file.size * min(settled / self.rows, 1.0) if self.rows else 0.0
 
     def expect(self, entries: int) -> None:
         """Notes that so many entries are about to be sent."""

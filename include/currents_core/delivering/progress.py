@@ -42,17 +42,21 @@ class Progress:
             self._moved_to, self._moved_at = here, self.clock()
         return self.clock() - self._moved_at
 
-    def line(self, figures: SendFigures, pace: float) -> str:
-        """Files, rows, rates, throttling, pace, and the time left at this rate. ``pace`` is a fraction of the share."""
+    def line(self, figures: SendFigures, pace: float, bytes_begun: float = 0.0) -> str:
+        """Files, rows, rates, throttling, pace, and the time left at this rate.
+
+        ``pace`` is a fraction of the share, and ``bytes_begun`` are those that are settled of files that are not.
+        """
         seconds = max(self.clock() - self._began, 1e-3)
-        part = self._bytes_done / self.size if self.size else 1.0
+        part = min((self._bytes_done + bytes_begun) / self.size, 1.0) if self.size else 1.0
         tried = figures.sent + figures.failed
         throttled = figures.throttled / tried if tried else 0.0
+        events, requests = (round(count / seconds) for count in (figures.sent, figures.requests))
         left = f", about {_time(seconds * (1 - part) / part)} left" if 0 < part < 1 else ""
         return (
             f"{self.files_done} of {counted(self.files, 'file')} ({part:.0%}), "
             f"{counted(self.rows_read, 'row')} read, {figures.sent:,} sent, "
-            f"{figures.sent / seconds:,.0f} events/s in {figures.requests / seconds:,.0f} requests/s, "
+            f"{counted(events, 'event')}/s in {counted(requests, 'request')}/s, "
             f"throttled {throttled:.1%}, pace {pace:.0%}, waited {figures.waited:.0f} s{left}"
         )
 

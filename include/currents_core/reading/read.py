@@ -42,10 +42,14 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """The contents of a file: its columns, the event type that its schema names or None, and its rows in batches."""
+    """The contents of a file: its columns, the event type that its schema names or None, and its rows in batches.
+
+    ``rows`` is how many rows it says it has.
+    """
 
     schema: pa.Schema
     event_type: str | None
+    rows: int
     batches: Iterator[Batch]
 
 
@@ -57,7 +61,7 @@ def read(path: Path, uri: str, *, batch_rows: int = BATCH_ROWS) -> Contents:
     """
     file = _open(path, uri)
     _check_schema(file.schema, uri)
-    return Contents(file.schema, file.event_type, _batches(file, uri, batch_rows))
+    return Contents(file.schema, file.event_type, file.rows, _batches(file, uri, batch_rows))
 
 
 def _open(path: Path, uri: str) -> ParquetFile | AvroFile:

@@ -62,7 +62,7 @@ _LOGICAL = {
 
 
 class AvroFile:
-    """The Avro file at ``path``: its ``schema``, and the ``event_type`` that its record's name tells, or None.
+    """The Avro file at ``path``: its ``schema``, its ``rows``, and the ``event_type`` that its record's name tells.
 
     Raises FileError, without the name of the file, if it can't be read or is cut off.
     """
@@ -75,8 +75,8 @@ class AvroFile:
             self._growth = growth(schema)
             self.schema = pa.schema([(field["name"], _arrow_type(field["type"])) for field in schema["fields"]])
             # All blocks are looked at before any row is sent.
-            self._rows = sum(block.rows for block in blocks(data, self._header))
-            require("rows", self._rows, ROWS)
+            self.rows = sum(block.rows for block in blocks(data, self._header))
+            require("rows", self.rows, ROWS)
         except Exception as error:
             raise _unreadable(error) from error
         self.event_type = _event_type(schema)
@@ -91,8 +91,8 @@ class AvroFile:
         for batch in self._all_batches(rows):
             done += batch.num_rows
             yield pa.RecordBatch.from_arrays([_compact(each) for each in batch.columns], names=self.schema.names)
-        if done != self._rows:
-            raise FileError(f"not a complete Avro file: it announces {counted(self._rows, 'row')}, but has {done:,}")
+        if done != self.rows:
+            raise FileError(f"not a complete Avro file: it announces {counted(self.rows, 'row')}, but has {done:,}")
 
     def _all_batches(self, rows: int) -> Iterator[pa.RecordBatch]:
         done, told = 0, _datafusion() is None

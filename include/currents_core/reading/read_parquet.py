@@ -21,7 +21,7 @@ _FEW = 1_000
 
 
 class ParquetFile:
-    """The Parquet file at ``path``, and its ``schema``. A Parquet schema names no event type.
+    """The Parquet file at ``path``, its ``schema`` and how many ``rows`` it has. A Parquet schema names no event type.
 
     Raises FileError, without the name of the file, if it can't be read within what a file may cost.
     """
@@ -44,6 +44,7 @@ class ParquetFile:
             )
             self._uuids = {span.leaf.path for spans in footer.groups for span in spans if span.leaf.is_uuid}
             schema = self._file.schema_arrow
+            self.rows = self._file.metadata.num_rows
             _require_dictionaries(schema, len(self._layout.dictionaries))
         except Exception as error:
             raise _unreadable(error) from error

@@ -123,3 +123,16 @@ def test_a_redriven_file_moves_what_went_from_the_dead_letters_to_the_sent_rows(
     assert state.account.totals == Counts(read=5, sent=4, dead_lettered=1)
     assert (state.fate, state.letters) == ("done", ("a page",))
     one.close()
+
+
+def test_a_file_tells_how_much_of_it_is_settled_by_its_rows() -> None:
+    one = opened(3)
+    assert one.bytes_settled == 0, "nobody knows how many rows it has"
+    one.rows = 6
+    assert one.bytes_settled == 0, "a batch is read once all of its entries were put"
+    one.rows_read = 3
+    assert one.bytes_settled == 0
+    one.accept([0, 1], prints("x", "y"))
+    assert one.bytes_settled == pytest.approx(2 / 6)
+    one.accept([2], prints("z"))
+    assert one.bytes_settled == pytest.approx(1 / 2)

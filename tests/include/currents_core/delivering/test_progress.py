@@ -40,6 +40,18 @@ def test_long_times_are_told_in_minutes() -> None:
     assert progress.line(SendFigures(), 1.0).endswith("about 9 min left")
 
 
+def test_files_that_are_not_settled_count_as_far_as_they_are() -> None:
+    clock = Clock()
+    progress = Progress(2, 1_000, clock=clock)
+    clock.now = 10.0
+    line = progress.line(SendFigures(requests=10, sent=10), 1.0, bytes_begun=200.0)
+    assert line.startswith("0 of 2 files (20%)")
+    assert "1 event/s in 1 request/s" in line
+    assert line.endswith("about 40 s left")
+    progress.file_done(900)
+    assert "(100%)" in progress.line(SendFigures(), 1.0, bytes_begun=200.0)
+
+
 def test_it_stands_still_from_the_last_time_that_anything_moved() -> None:
     now = [100.0]
     progress, figures = Progress(files=2, size=10, clock=lambda: now[0]), SendFigures()

@@ -77,6 +77,7 @@ def test_every_format_gives_the_same_rows_under_their_places_in_the_file(body: b
 
 def test_the_schema_of_an_avro_file_names_its_event_type() -> None:
     assert opened(SAMPLE.avro()).event_type == OPEN
+    assert opened(SAMPLE.avro()).rows == opened(SAMPLE.body).rows == SAMPLE.table.num_rows
     assert opened(SAMPLE.body).event_type is None
     assert opened(avro({"id": "string"}, [], "other.name")).event_type is None
 
