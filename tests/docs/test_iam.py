@@ -1,4 +1,4 @@
-"""The exporters' IAM policies in docs/iam, against the calls that whole runs really make."""
+"""The IAM policies in docs/iam of exporters and readers, against the calls that whole runs and looks really make."""
 
 from __future__ import annotations
 
@@ -6,16 +6,21 @@ import json
 import re
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from botocore import xform_name
 from botocore.session import Session
 
+from currents_airflow.__main__ import main
+from currents_airflow.cli import status
 from currents_core.errors import DeliveryError
 from currents_core.hour import format_hour
 from currents_core.setup.settings import Connector
@@ -271,6 +276,39 @@ def test_over_a_global_endpoint_the_exporter_needs_a_second_policy_and_all_of_it
     beside = grants(filled("exporter-global-endpoint.json", {"OtherBusArn": arns[1]}))
     assert unmet(needs, plain + beside) == []
     assert needless(unmet(needs, plain), beside) == []
+
+
+def test_the_reader_is_granted_what_the_delivery_page_needs_and_nothing_else(
+    aws: LocalAws, values: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page asks what the commands ask, and so does its own process for long questions."""
+    settings, old, recent = connector(values, make_event_bus(aws)[0]), ago(days=10), ago(days=5)
+    put_files(aws, settings, make_files([old, recent], EVENT_TYPES, rows=40))
+    aws.set_faults(FaultPlan(entry_refusal=0.5))
+    Tasks(settings).export(old)
+    aws.set_faults(FaultPlan())
+    Tasks(settings).export(recent, is_scheduled=True)
+    assert state_of(aws, settings, old) == {"days"}
+
+    path = tmp_path / "connectors.yaml"
+    path.write_text(yaml.safe_dump({"connectors": [settings.model_dump(mode="json", exclude_unset=True)]}))
+    monkeypatch.setenv("CURRENTS_CONNECTORS", str(path))
+    monkeypatch.setattr(status, "live_runs", lambda _: [])
+    calls = record(monkeypatch)
+    wanted = next(make_files([old], EVENT_TYPES, rows=40)).table["id"][7].as_py()
+    for words in (
+        ["status"],
+        ["find", wanted],
+        ["find", wanted, "--day", old[:10], "--source"],
+        ["letters", old],
+        ["source", "--day", recent[:10]],
+    ):
+        with suppress(SystemExit):
+            main(words)
+    needs = needs_of(calls)
+    granted = grants(filled("reader.json", values))
+    assert unmet(needs, granted) == []
+    assert needless(needs, granted) == []
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in IAM.iterdir()))
