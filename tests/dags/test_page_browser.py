@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -229,6 +232,30 @@ def test_a_stretch_waits_for_a_person_who_approves_it_in_the_ui(stage: Stage, pa
 def test_it_is_a_tab_of_the_dag_as_well(page: Page) -> None:
     page.goto("/dags/currents_export_orders/plugin/currents-deliveries")
     expect(page.frame_locator("iframe").get_by_role("link", name=f"{DONE}: complete")).to_be_visible()
+
+
+def test_every_link_leads_somewhere(page: Page, export: Export) -> None:
+    """Of hours that are all alike, the last one is looked at."""
+    alike = re.compile(rf"/hours/(?!{'|'.join((DONE, LETTERS, FAILED, LAST))})|/days/(?!{DONE[:10]})|until=")
+    seen: set[str] = set()
+    wanted = next(iter(export.ids()))
+    left = ["/currents/c/orders/", f"/currents/c/orders/find?id={wanted}", f"/currents/c/orders/hours/{LETTERS}"]
+    while left:
+        path = left.pop()
+        answer = page.request.get(path)
+        assert answer.ok, f"{path}: {answer.status}"
+        found = {unescape(each) for each in re.findall(r'<a [^>]*href="([^"]*)"', answer.text())} - seen
+        seen |= found
+        left += [each for each in found if each.startswith("/currents/") and not alike.search(each)]
+    assert len([each for each in seen if each.startswith("/currents/")]) > 700
+    outside = {each for each in seen if not each.startswith("/currents/")}
+    assert any("/runs/" in each for each in outside)
+    for each in outside:
+        if each.startswith("https://"):
+            assert (urlsplit(each).hostname or "").endswith("console.aws.amazon.com"), each
+        else:
+            # The pages of the UI are all the same file, but not what they show.
+            export.stage.scheduler.ask("GET", each.removeprefix("/").replace("/runs/", "/dagRuns/"))
 
 
 def test_arrows_move_in_the_grid(page: Page, shown: FrameLocator) -> None:
