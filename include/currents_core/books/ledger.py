@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from itertools import count
 from secrets import token_hex
 
 from currents_core.books.claim import Claim
@@ -17,12 +18,14 @@ from currents_core.books.layout import Layout, is_head
 from currents_core.books.pages import PageMissingError, Pages
 from currents_core.books.retention import require_kept
 from currents_core.crew import Crew, Threads
-from currents_core.errors import ConflictError, TransientError
+from currents_core.errors import TransientError
 from currents_core.file_key import Slice
 from currents_core.ports import ObjectStore, Version
 
 # A task that works on a slice replaces its head every second. One that has not done so for a minute is gone.
 LEASE_SECONDS = 60.0
+# How often a claim that got no answer, and has not arrived, is tried.
+_ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,16 +148,19 @@ class Ledger:
 
     def _taken(self, place: Slice, new: Head, replaces: str | None) -> str | None:
         """The ETag of the head that makes the claim; None if another task was first."""
-        key = self.layout.head(place)
-        try:
-            return self.store.write_version(key, new.as_bytes(), replaces)
-        except TransientError as error:
-            stored = self.store.read_version(key)
-            if stored and self._parsed(stored, place).nonce == new.nonce:
-                return stored.etag
-            if isinstance(error, ConflictError):
-                return None
-            raise
+        key, body, attempts = self.layout.head(place), new.as_bytes(), count(1)
+        while True:
+            try:
+                return self.store.write_version(key, body, replaces)
+            except TransientError:
+                stored = self.store.read_version(key)
+                if stored and self._parsed(stored, place).nonce == new.nonce:
+                    return stored.etag
+                if (stored.etag if stored else None) != replaces:
+                    return None
+                # It may arrive late, but then so does what is written now: it is the same.
+                if next(attempts) == _ATTEMPTS:
+                    raise
 
     def _read(self, key: str) -> Head | None:
         etag = ""

@@ -165,13 +165,21 @@ def test_a_claim_whose_answer_was_lost_is_adopted() -> None:
     assert claim.head.seq == 2
 
 
-def test_a_claim_that_did_not_arrive_is_nobodys() -> None:
-    store = Faulty()
+@pytest.mark.parametrize(("times", "arrives"), [(1, True), (2, True), (3, False)])
+def test_a_claim_that_did_not_arrive_is_tried_again_a_few_times(times: int, arrives: bool) -> None:
+    store, left = Faulty(), [times]
 
-    def lose(_write: Callable[[], str]) -> str:
+    def lose(write: Callable[[], str]) -> str:
+        if not left[0]:
+            return write()
+        left[0] -= 1
+        store.fault = lose
         raise TransientError("no answer")
 
     store.fault = lose
+    if arrives:
+        assert claimed(store).head.seq == 1
+        return
     with pytest.raises(TransientError, match="no answer"):
         claimed(store)
     assert store.contents == {}
