@@ -29,6 +29,7 @@ from currents_core.crew import Threads
 from currents_core.delivering.deliver import Delivery
 from currents_core.entry import Span
 from currents_core.file_key import SourceFile, by_slice
+from currents_core.finding.discover import with_letters
 from currents_core.ports import SENT, Completion
 from currents_core.sending.pacer import Pacer
 from currents_core.sending.retry import Backoff
@@ -113,7 +114,7 @@ class House:
     def redrive(self, wants: Callable[[Letter], bool] = lambda _: True, hour: str = HOUR, **changes: Any) -> Counts:
         """Sends the wanted letters of an hour again."""
         self.running = self.delivery(wants_letter=wants, **changes)
-        return self.running.deliver({head.slice: [] for head in self.ledger.heads(hour)}).totals
+        return self.running.deliver(with_letters(self.ledger, [hour], wants)[0]).totals
 
     def delivery(self, **changes: Any) -> Delivery:
         parts: dict[str, Any] = {

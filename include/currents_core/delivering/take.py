@@ -28,8 +28,8 @@ _UNNAMED = "unnamed"
 class Taker:
     """Takes slices for one delivery, which ``owner`` names.
 
-    The ``new`` ones had not begun when somebody looked. ``wants_letter`` chooses the letters to send again; without it,
-    files are delivered.
+    The ``new`` ones had not begun when somebody looked. ``wants_letter`` chooses the letters of the files to send
+    again; without it, the files are delivered.
     """
 
     source: ObjectStore
@@ -50,7 +50,7 @@ class Taker:
     def _looked_at(self, claim: Claim, files: Sequence[SourceFile]) -> OpenSlice:
         opened = OpenSlice(claim, claim.seen(), self.crew.lock())
         if self.wants_letter:
-            opened.todo.extend(self._with_letters(claim, self.wants_letter))
+            opened.todo.extend(self._with_letters(claim, {file.id for file in files}, self.wants_letter))
         else:
             numbers = count(claim.head.next_number)
             for file in files:
@@ -65,9 +65,12 @@ class Taker:
     def _opened(self, state: FileState, asked: Mapping[tuple[str, Mode], RowSet] | None = None) -> OpenFile:
         return OpenFile(state, state.file.arn(self.source.partition), asked)
 
-    def _with_letters(self, claim: Claim, wants: Callable[[Letter], bool]) -> Iterator[OpenFile]:
-        """The files that have wanted letters. Those of files that are not done belong to their delivery."""
-        done = [state for state in claim.head.files.values() if state.fate == "done"]
+    def _with_letters(self, claim: Claim, planned: Set[str], wants: Callable[[Letter], bool]) -> Iterator[OpenFile]:
+        """The ``planned`` files that have wanted letters. Letters of files that are not done belong to their delivery.
+
+        What came later was not planned, and so not approved of either.
+        """
+        done = [state for file_id, state in claim.head.files.items() if state.fate == "done" and file_id in planned]
         asked: dict[str, dict[tuple[str, Mode], list[int]]] = defaultdict(lambda: defaultdict(list))
         for state, letter in letters_of(claim.pages, done):
             if wants(letter):

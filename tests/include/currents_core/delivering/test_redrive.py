@@ -156,7 +156,7 @@ def test_what_a_killed_redrive_sent_is_not_sent_by_the_next_and_its_letters_are_
 
     house.target.answer = answer
     with patch.object(Keeper, "_give_back", killed), pytest.raises(BaseException):  # noqa: B017, PT011
-        house.delivery(wants_letter=every, beat_seconds=0.001).deliver({file.slice: []})
+        house.delivery(wants_letter=every, beat_seconds=0.001).deliver({file.slice: [file]})
     house.crew.slept += LEASE_SECONDS + 1
     saved = house.totals()
     assert saved == Counts(read=40, sent=30, dead_lettered=10)
@@ -236,3 +236,16 @@ def test_however_often_redrives_end_early_nothing_is_lost_or_sent_twice(
     left = [letter for file in put for letter in house.letters(file)]
     assert {letter["code"] for letter in left} <= {"no_id"}
     assert house.totals().dead_lettered == len(left) == sum(each is None for rows in files for each in rows)
+
+
+def test_letters_of_files_that_were_not_planned_stay() -> None:
+    """Whoever approved of a redrive approved of what was there then."""
+    house = Redriven()
+    planned, late = (house.put(OPEN, f"{name}.parquet", table([name])) for name in "ab")
+    house.refused = {"a", "b"}
+    house.deliver(planned)
+    house.deliver(late)
+    house.refused = set()
+    totals = house.delivery(wants_letter=every).deliver({planned.slice: [planned]}).totals
+    assert totals == Counts(read=1, sent=1)
+    assert list(house.letters_by_row(late)) == [0]
