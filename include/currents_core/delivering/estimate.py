@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from currents_core.errors import CurrentsError
@@ -32,14 +33,30 @@ class Estimate:
 
 def estimate(store: ObjectStore, files: Sequence[SourceFile]) -> Estimate:
     """The estimate for some files: Parquet files tell in their footers, Avro files by their first blocks."""
-    # From the smallest to the largest, as rows of small files take more bytes.
-    ordered = sorted(files, key=lambda file: (file.size, file.key))
-    chosen = ordered[:: -(-len(ordered) // _LOOKED_AT) or 1]
-    rows = {file: found for file in chosen if (found := _rows(store, file)) is not None}
-    size, looked = sum(file.size for file in files), sum(file.size for file in rows)
-    if files and not looked:
+    size, looked, told, events = sum(file.size for file in files), 0, 0, 0.0
+    for group in _groups(files, size):
+        middle = group[len(group) // 2]
+        if (rows := _rows(store, middle)) is not None:
+            looked += 1
+            told += (of_group := sum(file.size for file in group))
+            events += rows * of_group / middle.size
+    if files and not told:
         return Estimate(len(files), size, None)
-    return Estimate(len(files), size, round(sum(rows.values()) * size / looked) if files else 0, len(rows))
+    # Groups that told nothing are like the others.
+    return Estimate(len(files), size, round(events * size / told) if files else 0, looked)
+
+
+def _groups(files: Sequence[SourceFile], size: int) -> Iterable[list[SourceFile]]:
+    """The files by their sizes, in groups of about as many bytes: a few large ones may have most of the rows."""
+    ordered, before = sorted(files, key=lambda file: (file.size, file.key)), 0
+    if len(ordered) <= _LOOKED_AT:
+        return [[file] for file in ordered]
+    groups: dict[int, list[SourceFile]] = defaultdict(list)
+    for file in ordered:
+        before += file.size
+        # By its end: a large one is not with the small ones before it.
+        groups[max(before - 1, 0) * _LOOKED_AT // max(size, 1)].append(file)
+    return groups.values()
 
 
 def _rows(store: ObjectStore, file: SourceFile) -> int | None:

@@ -94,9 +94,10 @@ def rows_like_first(data: memoryview, header: Header, size: int) -> int:
         return 0
     rows, start = _long(data, header.end)
     length, start = _long(data, start)
-    if rows <= 0 or length < 0:
+    end = start + length + _SYNC_BYTES
+    if rows <= 0 or length <= 0 or end > size or (header.codec == "null" and rows > length):
         raise FileError(f"not a complete Avro file: the block at byte {header.end} is damaged")
-    return round(rows * (size - header.end) / (start + length + _SYNC_BYTES - header.end))
+    return round(rows * (size - header.end) / (end - header.end))
 
 
 def windows(data: memoryview, header: Header, most: int = BLOCK_BYTES) -> Iterator[Window]:

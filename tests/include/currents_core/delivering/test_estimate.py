@@ -52,3 +52,12 @@ def test_where_no_file_tells_nobody_knows() -> None:
     house.source.delete(files[-1].key)
     assert estimate(house.source, files) == Estimate(3, sum(file.size for file in files), None)
     assert estimate(house.source, []) == Estimate(0, 0, 0)
+
+
+def test_a_few_large_files_among_many_small_ones_are_not_missed() -> None:
+    house = House()
+    files = [put(house, f"small{number}.parquet", 3) for number in range(100)]
+    files += [put(house, f"large{number}.parquet", 9_000) for number in range(3)]
+    found = estimate(house.source, files)
+    assert found.events == pytest.approx(27_300, rel=0.1)
+    assert found.looked_at <= 20

@@ -121,8 +121,11 @@ def test_the_beginning_of_a_file_tells_about_how_many_rows_it_has(codec: str) ->
     assert rows_like_first(memoryview(none), header(none), len(none)) == 0
 
 
-@pytest.mark.parametrize("block", [b"", b"\xff", b"\x00\x00", b"\x01\x02", b"\x02\x01"])
+@pytest.mark.parametrize(
+    "block", [b"", b"\xff", b"\x00\x00", b"\x01\x02", b"\x02\x01", b"\x02\x00", b"\x08\x06", b"\x02\xfe\x7f"]
+)
 def test_a_damaged_beginning_tells_nothing(block: bytes) -> None:
+    """Without rows, with a negative count, without bytes, with more rows than bytes, longer than the file."""
     head = container(records=[])
     with pytest.raises(FileError, match=f"the block at byte {len(head)} is damaged"):
         rows_like_first(memoryview(head + block), header(head), 1_000)
