@@ -24,7 +24,7 @@ def parse_hour(text: str) -> datetime:
     """
     try:
         # strptime also accepts "2026-1-2-3", but Braze names no folder like that.
-        if not re.fullmatch(HOUR_PATTERN, text):
+        if not isinstance(text, str) or not re.fullmatch(HOUR_PATTERN, text):
             raise ValueError(text)
         return datetime.strptime(text, HOUR_FORMAT).replace(tzinfo=UTC)
     except ValueError:

@@ -55,7 +55,7 @@ def refusal(body: bytes, now: datetime) -> str | None:
     except SetupError as error:
         return str(error)
     except (ValueError, TypeError, AttributeError, KeyError):
-        # A field of a wrong type, or no JSON at all: Airflow says which.
+        # No JSON at all, or nothing of this form: Airflow says so.
         return None
     return None
 

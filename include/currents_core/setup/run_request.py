@@ -8,12 +8,24 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from currents_core.counted import counted
-from currents_core.errors import SetupError
+from currents_core.errors import SetupError, shown
 from currents_core.hour import format_hour, hours_back, parse_hour
 from currents_core.mode import Mode
 from currents_core.setup.patterns import correction, matches_any, require_pattern
 from currents_core.setup.settings import AutomaticRedrive, Connector
 
+_FIELDS: dict[str, type] = {
+    "hour": str,
+    "until": str,
+    "reason": str,
+    "event_types": list,
+    "codes": list,
+    "max_events": int,
+    "pace": int,
+}
+_WRITE: dict[type, str] = {str: "a text", list: "a list of texts", int: "a whole number"}
+# Braze has no files of other years, and dates end somewhere.
+_FIRST_YEAR, _LAST_YEAR = "2011", "9998"
 # A month, which still takes only a minute or two to plan. A backfill takes any stretch of time, one hour per run.
 MOST_HOURS = 31 * 24
 
@@ -66,6 +78,17 @@ class RunRequest:
         ]
         return ", ".join(each for each in told if each)
 
+    @property
+    def may_need_approval(self) -> str:
+        """What the run does, if a person may have to approve of it; empty if nobody ever has to."""
+        if self.is_dry or self.looks_back or self.most_redrives is not None:
+            return ""
+        if self.is_redrive:
+            return "dead letters are sent again"
+        if self.is_replay:
+            return "events are sent again"
+        return "a stretch of hours is sent" if len(self.hours) > 1 else ""
+
     def require_begun(self, now: datetime) -> None:
         """Raises SetupError if an hour lies in the future: it has no files yet, but must not pass for an empty hour."""
         ahead = [each for each in self.hours if parse_hour(each) > now]
@@ -101,6 +124,7 @@ def form_request(params: Mapping[str, Any], hour: str, *, is_backfill: bool = Fa
 
     Raises SetupError if the fields contradict each other.
     """
+    _require_types(params)
     asked, until = params.get("hour"), params.get("until")
     if (asked and format_hour(parse_hour(asked)) != hour) or (until and is_backfill):
         raise SetupError(f"this run already has its hour, {hour}; leave `hour` and `until` empty")
@@ -159,13 +183,23 @@ def redrive_request(params: Mapping[str, Any], hour: str) -> RunRequest:
 def patterns_of(params: Mapping[str, Any], field: str) -> tuple[str, ...]:
     """The shell patterns in a field of a form. Raises SetupError if one is none."""
     try:
-        return tuple(require_pattern(each) for each in params.get(field) or ())
+        return tuple(require_pattern(str(each)) for each in params.get(field) or ())
     except ValueError as error:
         raise SetupError(f"`{field}`: {error}") from None
 
 
+def _require_types(params: Mapping[str, Any]) -> None:
+    """Raises SetupError if a field has a value of another type: whoever triggers without the form may give any."""
+    for name, kind in _FIELDS.items():
+        value = params.get(name)
+        if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
+            raise SetupError(f"`{name}` is {shown(repr(value), 60)}; write {_WRITE[kind]}")
+
+
 def _stretch(hour: str, until: str | None) -> tuple[str, ...]:
     """Every hour from ``hour`` to ``until``, both included."""
+    if not _FIRST_YEAR <= hour[:4] <= _LAST_YEAR:
+        raise SetupError(f"there are no files of {hour}; correct the hour")
     first = parse_hour(hour)
     last = parse_hour(until) if until else first
     count = (last - first) // timedelta(hours=1) + 1

@@ -7,9 +7,11 @@ from fastapi.responses import Response
 
 from currents_airflow.page.access import OnePermitted, Permitted
 from currents_airflow.page.books import Books
-from currents_airflow.page.runs import hours_under_way, live_runs, one_run
+from currents_airflow.page.runs import Run, live_runs, one_run
 from currents_airflow.page.show import show
 from currents_core.hour import hours_back
+from currents_core.setup.settings import Connector
+from currents_core.showing.calendar import Cell, State, state_of
 
 router = APIRouter()
 
@@ -29,18 +31,26 @@ def of_run(request: Request, dag_id: str, run_id: str, connectors: Permitted) ->
         raise HTTPException(404, "This run delivers nothing of a connector that you may see.")
     connector, run = found
     books = Books(connector)
-    looks, touched = None, set(run.hours)
-    if run.hours:
-        first = [*hours_back(run.hours[0], connector.lookback_hours), run.hours[0]][0]
-        looks = books.looks(first, run.hours[-1], hours_under_way([run]))
-        # Of earlier hours, a scheduled run delivers what is late.
-        touched |= {view.hour for view in looks.views.values() if any(each.run == run.run for each in view.runs)}
     context = {
         "connector": connector,
         "run": run,
-        "senders": [each for each in books.senders() if (each.dag, each.run) == (run.dag, run.run)]
-        if run.is_on
-        else [],
-        "cells": [looks.cell(hour) for hour in sorted(touched, reverse=True)] if looks else [],
+        "senders": [each for each in books.senders() if (each.dag, each.run) == (run.dag, run.run)],
+        "cells": _cells(connector, run, books),
     }
     return show(request, "run", context)
+
+
+def _cells(connector: Connector, run: Run, books: Books) -> list[Cell]:
+    """The hours of a run, and those of which it delivered what was late; the newest first."""
+    if not run.hours:
+        return []
+    first = [*hours_back(run.hours[0], connector.lookback_hours), run.hours[0]][0]
+    views = {view.hour: view for view in books.views(first, run.hours[-1])}
+    late = {hour for hour, view in views.items() if any(each.run == run.run for each in view.runs)}
+    waiting: State = "delivering" if run.is_on and run.delivers else "none"
+
+    def cell(hour: str) -> Cell:
+        view = views.get(hour)
+        return Cell(hour, state_of(view) if view and view.is_accounted else waiting, view)
+
+    return [cell(hour) for hour in sorted({*run.hours} | late, reverse=True)]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow.models.dagrun import DagRun
 from airflow.models.taskinstance import TaskInstance
@@ -16,6 +16,7 @@ from airflow.utils.state import DagRunState
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from currents_airflow.connectors import all_connectors
 from currents_airflow.policy import REDRIVE_DAG
 from currents_core.errors import SetupError, TransientError
 from currents_core.hour import resolve_hour
@@ -109,8 +110,15 @@ def _dags(connector: Connector) -> tuple[str, ...]:
 
 def _is_of(connector: Connector, run: DagRun) -> bool:
     """Whether a run is one of the connector's: one DAG sends the dead letters of all."""
-    is_its_own = run.dag_id != REDRIVE_DAG or (run.conf or {}).get("connector") == connector.name
-    return is_its_own and run.dag_id in _dags(connector)
+    if run.dag_id != REDRIVE_DAG:
+        return run.dag_id in _dags(connector)
+    # Whoever names none gets the one that the form begins with.
+    default = next(iter(all_connectors().valid), None)
+    return bool(_conf(run).get("connector", default) == connector.name)
+
+
+def _conf(run: DagRun) -> dict[str, Any]:
+    return run.conf if isinstance(run.conf, dict) else {}
 
 
 def _told(session: Session, connector: Connector, runs: Sequence[DagRun]) -> list[Run]:
@@ -134,7 +142,7 @@ def _run(connector: Connector, run: DagRun, tasks: Counter[str]) -> Run:
     try:
         asked = _asked(connector, run)
     except SetupError as error:
-        return replace(told, what=f"refused: {error}")
+        return replace(told, what=str(error) if told.state == DagRunState.SUCCESS else f"refused: {error}")
     delivers = not (asked.is_replay or asked.is_dry or asked.is_redrive)
     kind = "replay" if asked.is_replay else kind
     return replace(told, kind=kind, hours=asked.hours, what=asked.summary, delivers=delivers)
@@ -142,7 +150,7 @@ def _run(connector: Connector, run: DagRun, tasks: Counter[str]) -> Run:
 
 def _asked(connector: Connector, run: DagRun) -> RunRequest:
     """What a run is asked to do. Raises SetupError if it is refused for it."""
-    fields = run.conf or {}
+    fields = _conf(run)
     hour = resolve_hour(run.partition_key, fields.get("hour"), run.data_interval_start)
     if run.dag_id == REDRIVE_DAG:
         return redrive_request(fields, hour)

@@ -63,7 +63,7 @@ def test_a_backfill_with_a_slip_makes_no_run(fields: dict[str, Any], complaint: 
         {"conf": {"hour": HOUR}},
         {"partition_key": HOUR},
         {"conf": {"hour": HOUR, "until": LATER, "replay": True, "reason": "lost", "dry_run": True, "max_events": 7}},
-        {"conf": {"hour": HOUR, "event_types": "all"}},
+        {"conf": {"hour": HOUR, "event_types": ["all"]}},
     ],
 )
 def test_what_goes_together_is_not_refused(asked: dict[str, Any]) -> None:
@@ -71,10 +71,12 @@ def test_what_goes_together_is_not_refused(asked: dict[str, Any]) -> None:
 
 
 @given(st.recursive(st.none() | st.integers() | st.text(), lambda of: st.lists(of) | st.dictionaries(st.text(), of)))
-def test_a_field_of_a_wrong_type_is_left_to_airflow(value: Any) -> None:
+def test_a_field_of_a_wrong_type_is_told_and_what_is_no_form_is_left_to_airflow(value: Any) -> None:
     assert refusal(b"{", NOW) is None
     told(conf={"hour": value, "until": value})
-    assert told(conf={"hour": HOUR, "event_types": 5, "max_events": value}) is None
+    assert (
+        told(conf={"hour": HOUR, "event_types": 5, "max_events": value}) == "`event_types` is 5; write a list of texts"
+    )
 
 
 def answered(path: str, body: dict[str, Any]) -> httpx.Response:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from currents_core.errors import SetupError
 from currents_core.hour import format_hour, hours_back, parse_hour
-from currents_core.setup.run_request import MOST_HOURS, run_request
+from currents_core.setup.run_request import MOST_HOURS, form_request, run_request
 from tests.tools.house import HOUR, connector
 
 
@@ -20,7 +20,7 @@ def test_a_scheduled_run_exports_its_hour_and_looks_back() -> None:
     assert (found.mark, found.pace, found.is_partial, found.is_replay) == ("live", 1.0, False, False)
 
 
-@given(st.datetimes(min_value=parse_hour("2020-01-01-00").replace(tzinfo=None)), st.integers(0, MOST_HOURS - 1))
+@given(st.datetimes(datetime(2020, 1, 1), datetime(9998, 12, 31)), st.integers(0, MOST_HOURS - 1))
 def test_a_stretch_holds_every_hour_once_in_order(start: Any, more: int) -> None:
     last = format_hour(start.replace(tzinfo=parse_hour(HOUR).tzinfo))
     first = [*hours_back(last, more), last][0]
@@ -111,3 +111,24 @@ def test_a_pattern_that_takes_no_event_type_is_refused_with_the_nearest() -> Non
 )
 def test_patterns_choose_event_types(patterns: list[str], event_type: str | None, wanted: bool) -> None:
     assert run_request({"event_types": patterns}, HOUR, connector()).wants(event_type) is wanted
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "complaint"),
+    [
+        ("hour", 5, "`hour` is 5; write a text"),
+        ("codes", 5, "`codes` is 5; write a list of texts"),
+        ("max_events", "5", "`max_events` is '5'; write a whole number"),
+        ("max_events", True, "`max_events` is True; write a whole number"),
+    ],
+)
+def test_a_field_of_another_type_is_a_fault_with_a_remedy(field: str, value: Any, complaint: str) -> None:
+    """Whoever triggers through the API may give any JSON."""
+    with pytest.raises(SetupError, match=complaint):
+        form_request({"hour": HOUR, field: value}, HOUR)
+
+
+@pytest.mark.parametrize("hour", ["9999-12-31-23", "1999-12-31-23"])
+def test_hours_at_the_ends_of_the_calendar_are_refused(hour: str) -> None:
+    with pytest.raises(SetupError, match=f"there are no files of {hour}"):
+        form_request({"hour": hour}, hour)
