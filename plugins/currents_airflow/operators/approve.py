@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import HITLOperator
+from airflow.sdk.exceptions import TaskAwaitingInput
 
 from currents_airflow import notices
 from currents_airflow.operators.base import CurrentsOperator
@@ -38,9 +39,8 @@ class CurrentsApprovalOperator(CurrentsOperator, HITLOperator):
 
     def run_step(self, context: Context, parts: RunParts, /) -> str:
         """Returns where nobody has to be asked."""
-        request, limits = parts.request, parts.connector.approval
-        what = _what(parts)
-        if not limits.is_on or not what or request.is_dry:
+        limits, what = parts.connector.approval, parts.request.may_need_approval
+        if not limits.is_on or not what:
             self.log.info("%s: no approval is needed", self.connector)
             return self._look
         found = _estimate(parts, self._look)
@@ -55,15 +55,20 @@ class CurrentsApprovalOperator(CurrentsOperator, HITLOperator):
         self.body = _body(context, parts)
         self.log.info("%s; waiting until somebody approves or rejects it under Required Actions", self.subject)
         self.notifiers = notices.on_approval(parts.connector)
-        HITLOperator.execute(self, context)
+        try:
+            HITLOperator.execute(self, context)
+        except TaskAwaitingInput as asked:
+            # The run may be planned again before somebody answers.
+            asked.kwargs = {"look": self._look}
+            raise
         raise AssertionError("Airflow goes on in execute_complete")
 
     @property
     def _look(self) -> str:
         return self.plans[0]["look"]
 
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> str:
-        """Returns if the run was approved. Raises DeliveryError if it was rejected."""
+    def execute_complete(self, context: Context, event: dict[str, Any], look: str = "") -> str:
+        """Returns ``look``, that of the question, if the run was approved. Raises DeliveryError if it was rejected."""
         answer = super().execute_complete(context, event)
         user = answer["responded_by_user"] or {}
         by = user.get("name") or user.get("id") or "somebody"
@@ -72,17 +77,7 @@ class CurrentsApprovalOperator(CurrentsOperator, HITLOperator):
             self.log.error("%s", line)
             raise DeliveryError(line)
         self.log.info("%s: approved by %s", self.connector, by)
-        return self._look
-
-
-def _what(parts: RunParts) -> str:
-    """What is asked for, if it is something that may need approval."""
-    request = parts.request
-    if request.is_redrive:
-        return "dead letters are sent again"
-    if request.is_replay:
-        return "events are sent again"
-    return "a stretch of hours is sent" if len(request.hours) > 1 and not request.looks_back else ""
+        return look
 
 
 def _estimate(parts: RunParts, look: str) -> Estimate:

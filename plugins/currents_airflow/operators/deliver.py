@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from currents_core.finding.shard import Shard
     from currents_core.sending.figures import SendFigures
     from currents_core.sending.pacer import Pacer
+    from currents_core.setup.run_request import RunRequest
 
 
 class CurrentsToEventBridgeOperator(CurrentsOperator):
@@ -62,7 +63,7 @@ class CurrentsToEventBridgeOperator(CurrentsOperator):
         if key is None:
             self.log.info("%s", self.shard["label"])
             return None
-        self._require_approved()
+        self._require_approved(parts.request)
         # Settings may have changed since this was planned.
         require_stream(parts.index.read(), parts.connector, parts.index.uri, keeps_books=parts.request.keeps_books)
         # What this process has loaded by now stays: collecting garbage in it again and again costs a twentieth of the
@@ -104,12 +105,13 @@ class CurrentsToEventBridgeOperator(CurrentsOperator):
             return _forecast(parts, shard, account)
         return {"rows": asdict(account.totals), "sending": _sending(self._delivery.figures, began)}
 
-    def _require_approved(self) -> None:
+    def _require_approved(self, request: RunRequest) -> None:
         """Raises DeliveryError if a person had to approve, and did not approve of this very plan.
 
         Somebody may mark the task that asks as a success, or have the run planned again without it.
         """
-        if self.approved is not None and self.shard["look"] not in self.approved:
+        asks = self.approved is not None and request.may_need_approval
+        if asks and self.shard.get("look") not in (self.approved or ()):
             raise DeliveryError(
                 f"{self.connector}: {self.shard['label']}: nobody approved of what is planned now; nothing was sent. "
                 f"Clear `{APPROVE}`, with the tasks after it"

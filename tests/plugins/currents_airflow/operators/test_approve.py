@@ -49,8 +49,9 @@ def test_what_is_large_waits_for_a_person(
     asked: list[dict[str, Any]], fields: dict[str, Any], approval: dict[str, Any]
 ) -> None:
     house = House(approval=approval)
-    with pytest.raises(TaskAwaitingInput):
+    with pytest.raises(TaskAwaitingInput) as waiting:
         run(house, run_request(fields, HOUR, house.connector))
+    assert waiting.value.kwargs == {"look": "key"}
     [question] = asked
     assert question["options"] == ["Approve", "Reject"]
     assert "about 40 events in 1 file, about $0.00" in question["subject"]
@@ -102,14 +103,15 @@ def test_where_nobody_knows_the_size_a_person_is_asked(asked: list[dict[str, Any
 
 def answer(option: str) -> str:
     with DAG("export"):
-        operator = CurrentsApprovalOperator(task_id="approve", connector="test", plans=[{"look": "key"}])
+        # Planned again since it was asked.
+        operator = CurrentsApprovalOperator(task_id="approve", connector="test", plans=[{"look": "another"}])
     event = {
         "chosen_options": [option],
         "params_input": {},
         "responded_at": SimpleNamespace(isoformat=str),
         "responded_by_user": {"id": "1", "name": "grace"},
     }
-    return operator.execute_complete(cast(Any, {}), event)
+    return operator.execute_complete(cast(Any, {}), event, look="key")
 
 
 def test_an_answer_is_told_with_who_gave_it(capsys: pytest.CaptureFixture[str]) -> None:
