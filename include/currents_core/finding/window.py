@@ -39,14 +39,18 @@ def require_stream(index: Index | None, connector: Connector, books: str, *, kee
 def enter(
     books: IndexObject, manifests: Manifests, connector: Connector, request: RunRequest, now: datetime
 ) -> Entered:
-    """Enters the books for a run. Only scheduled runs, which look back, leave a note that they began.
+    """Enters the books for a run, which are of its stream from then on.
+
+    Only scheduled runs, which look back, leave a note that they began.
 
     Raises SetupError if the books are of another stream and the request does not keep them.
     """
     before = books.read()
     require_stream(before, connector, books.uri, keeps_books=request.keeps_books)
     if not request.looks_back:
-        return Entered(books.change(_of(connector)) if request.keeps_books else before or Index())
+        # Of new books too: settings may change between two tries of the first run.
+        is_new = before is None or not before.stream
+        return Entered(books.change(_of(connector)) if is_new or request.keeps_books or not before else before)
     [hour], start = request.hours, window_start(request.hours[0], connector.lookback_hours)
     if before is None:
         # What an earlier version of this project exported is no backfill, and what it could not read stays its hours'.
