@@ -1,10 +1,11 @@
-"""What somebody wants to be told of by a scheduled run, once: of the hours that it accounted for, and of others."""
+"""What somebody wants to be told of by the newest scheduled run, once."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from currents_core.books.overview import HourView
 from currents_core.counted import counted
@@ -14,9 +15,12 @@ from currents_core.showing.calendar import STATES, Looks, State, stretches
 
 # An hour with fewer rows says little about a rate.
 _LEAST_ROWS = 100
-# The hours that a run looks at besides those that it accounted for: a day more than a threshold may count, so that the
-# next run tells what one that was missing would have told.
+# The least hours that a run looks at: a day more than a threshold may count, so that the next run tells what one that
+# was missing would have told.
 ALERT_HOURS = 96
+# Dead letters and drift are news for so long after an hour was accounted for. Whoever turns alerts on is not told of
+# old ones, and a run tells what the one before could not.
+_NEWS = timedelta(days=1)
 _TO_TELL: tuple[State, ...] = ("failed", "late", "open")
 
 
@@ -28,15 +32,16 @@ class Alert:
     marks: frozenset[str]
 
 
-def alerts(notify: Notify, looks: Looks, hour: str, accounted: Collection[str]) -> list[Alert]:
-    """What the scheduled run for ``hour`` has to tell that the index has no marks of.
+def alerts(notify: Notify, looks: Looks, first: str, hour: str) -> list[Alert]:
+    """What the scheduled run for ``hour`` has to tell of the hours from ``first`` on that the index has no marks of.
 
-    ``accounted`` are the hours that it accounted for.
+    The looks have the hour before ``first`` as well.
     """
     told = looks.index.told if looks.index else frozenset()
-    views = [view for each in sorted(accounted) if (view := looks.views.get(each))]
-    found = [each for view in views for each in (*_of_letters(notify, view), *_of_drift(notify, view, looks.views))]
-    found += [*_of_silence(notify, looks.views, hour), *_of_incomplete(notify, looks, hour, told)]
+    views = [looks.views[each] for each in sorted(looks.views) if each >= first]
+    news = [each for each in views if each.is_accounted and datetime.fromisoformat(each.written) > looks.now - _NEWS]
+    found = [each for view in news for each in (*_of_letters(notify, view), *_of_drift(notify, view, looks.views))]
+    found += [*_of_silence(notify, looks, first, hour), *_of_incomplete(notify, looks, hour, told)]
     return [each for each in found if not each.marks <= told]
 
 
@@ -60,14 +65,15 @@ def _of_drift(notify: Notify, view: HourView, views: Mapping[str, HourView]) -> 
         yield Alert(line, _marks("drift", view.hour))
 
 
-def _of_silence(notify: Notify, views: Mapping[str, HourView], hour: str) -> Iterator[Alert]:
-    if notify.silent_hours is None:
+def _of_silence(notify: Notify, looks: Looks, first: str, hour: str) -> Iterator[Alert]:
+    if notify.silent_hours is None or not looks.index:
         return
-    heard = [each for each, view in views.items() if view.counts.read]
-    last = max(heard, default=hour)
-    if last <= hours_back(hour, notify.silent_hours)[0]:
-        line = f"nothing from Braze since {last}, {notify.silent_hours} hours; look at the Currents connector in Braze"
-        yield Alert(line, _marks("silence", last))
+    what, remedy = f"{notify.silent_hours} hours", "look at the Currents connector in Braze"
+    heard = [each for each, view in looks.views.items() if view.counts.read]
+    if heard and max(heard) <= hours_back(hour, notify.silent_hours)[0]:
+        yield Alert(f"nothing from Braze since {max(heard)}, {what}; {remedy}", _marks("silence", max(heard)))
+    elif not heard and looks.index.first and looks.index.first <= first and not _has(looks.index.told, "silence"):
+        yield Alert(f"nothing from Braze since {first}, or longer; {remedy}", _marks("silence", hour))
 
 
 def _of_incomplete(notify: Notify, looks: Looks, hour: str, told: Collection[str]) -> Iterator[Alert]:
@@ -86,6 +92,10 @@ def _of_incomplete(notify: Notify, looks: Looks, hour: str, told: Collection[str
         line = f"{what} not complete after {notify.incomplete_hours} hours: {each.state}, {STATES[each.state]}"
         hours = [*hours_back(each.last, each.count - 1), each.last]
         yield Alert(line, _marks("incomplete", *hours))
+
+
+def _has(told: Collection[str], what: str) -> bool:
+    return any(each.endswith(f" {what}") for each in told)
 
 
 def _marks(what: str, *hours: str) -> frozenset[str]:

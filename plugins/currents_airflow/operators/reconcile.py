@@ -82,7 +82,7 @@ class CurrentsReconcileOperator(CurrentsOperator):
         self._remember(parts, found, accounts.manifests)
         self.show(parts, [*request.past, *found.hours, *request.hours], record)
         if request.looks_back and parts.connector.notify.alerts:
-            self._alert(context, parts, [each.hour for each in accounts.manifests])
+            self._alert(context, parts)
         for rule in total(each.account for each in accounts.manifests).idle_rules:
             self.log.warning("%s: personal data: %s found nothing; check its names", self.connector, rule)
         self._measure(parts, accounts.manifests)
@@ -115,27 +115,31 @@ class CurrentsReconcileOperator(CurrentsOperator):
         except CurrentsError as error:
             self.log.warning("%s: the overview is brought up to date by a later run: %s", self.connector, error)
 
-    def _alert(self, context: Context, parts: RunParts, accounted: Sequence[str]) -> None:
-        """Tells of what is above the thresholds, as the overview has it by now, and was not told before."""
+    def _alert(self, context: Context, parts: RunParts) -> None:
+        """Tells of what is above the thresholds, as the overview has it by now, and was not told before.
+
+        The newest run does: others would tell the same, or what nobody remembers the marks of.
+        """
         from currents_core.showing.alerts import ALERT_HOURS, alerts
         from currents_core.showing.calendar import Looks
 
         connector, now = parts.connector, datetime.now(UTC)
         [hour] = parts.request.hours
-        first = min((*accounted, hours_back(hour, ALERT_HOURS)[0]))
+        before, first, *_ = hours_back(hour, max(ALERT_HOURS, connector.lookback_hours) + 1)
         try:
-            views, index = parts.overviews.between(first, hour), parts.index.read()
+            index = parts.index.read()
+            if index and index.newest > hour:
+                return
+            views = parts.overviews.between(before, hour)
         except CurrentsError as error:
             self.log.warning("%s: no alert could be looked for: %s", self.connector, error)
             return
         looks = Looks(views, index, now, timedelta(minutes=connector.schedule.delay_minutes))
-        found = alerts(connector.notify, looks, hour, accounted)
+        found = alerts(connector.notify, looks, first, hour)
         told = [mark for each in found if notices.tell_alert(connector, context, each.line) for mark in each.marks]
-        # A later run may account for these again.
-        oldest = hours_back(hour, max(ALERT_HOURS, connector.lookback_hours))[0]
         try:
             if told:
-                parts.index.change(lambda index: index.with_told(told, oldest))
+                parts.index.change(lambda index: index.with_told(told, first))
         except TransientError as error:
             self.log.warning("%s: the next run tells of the same again: %s", self.connector, error)
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,7 +14,7 @@ from currents_core.books.overview import HourView, TypeView
 from currents_core.hour import hours_back
 from currents_core.setup.settings import Notify
 from currents_core.showing.alerts import ALERT_HOURS, Alert
-from currents_core.showing.alerts import alerts as found
+from currents_core.showing.alerts import alerts as all_alerts
 from currents_core.showing.calendar import Looks
 
 HOUR = "2026-11-23-08"
@@ -28,18 +28,27 @@ def notify(**told: Any) -> Notify:
 def view(hour: str, *, read: int = 1_000, letters: int = 0, drift: int = 0, complete: bool = True) -> HourView:
     counts = Counts(read=read, sent=read - letters, dead_lettered=letters)
     kind = TypeView(delivered=1, counts=counts, codes={"no_id": letters} if letters else {})
-    return HourView(hour, written="t", complete=complete, types={"a": kind}, drift=drift)
+    return HourView(
+        hour, written=f"{hour[:10]}T{hour[-2:]}:50:00+00:00", complete=complete, types={"a": kind}, drift=drift
+    )
 
 
-def alerts(notify: Notify, looks: Looks, hour: str, accounted: Collection[str]) -> list[str]:
-    return [each.line for each in found(notify, looks, hour, accounted)]
+FIRST = "2026-11-19-08"
+
+
+def alerts(notify: Notify, looks: Looks, hour: str) -> list[str]:
+    return [each.line for each in found(notify, looks, hour)]
+
+
+def found(notify: Notify, looks: Looks, hour: str) -> list[Alert]:
+    return all_alerts(notify, looks, FIRST, hour)
 
 
 def knowing(looks: Looks, alerts: Iterable[Alert]) -> Looks:
     """The looks of the next run, once people were told."""
     assert looks.index
     marks = [mark for alert in alerts for mark in alert.marks]
-    return replace(looks, index=looks.index.with_told(marks, since="2026-11-19-08"))
+    return replace(looks, index=looks.index.with_told(marks, since=FIRST))
 
 
 def looks(*views: HourView) -> Looks:
@@ -50,28 +59,28 @@ def looks(*views: HourView) -> Looks:
 
 def test_a_rate_of_dead_letters_above_the_threshold_is_told_with_its_codes() -> None:
     some = looks(view(HOUR, letters=20))
-    [line] = alerts(notify(dead_letter_rate=0.01), some, HOUR, [HOUR])
+    [line] = alerts(notify(dead_letter_rate=0.01), some, HOUR)
     assert line == f"{HOUR}: 2.0% of 1,000 rows became dead letters (20 no_id), more than 1.0%"
-    assert alerts(notify(dead_letter_rate=0.02), some, HOUR, [HOUR]) == []
-    assert alerts(notify(dead_letter_rate=0.01), some, HOUR, []) == [], "another run has told of it"
-    assert alerts(notify(dead_letter_rate=0.01), looks(view(HOUR, read=99, letters=99)), HOUR, [HOUR]) == []
+    assert alerts(notify(dead_letter_rate=0.02), some, HOUR) == []
+    assert alerts(notify(dead_letter_rate=0.01), looks(view(HOUR, read=99, letters=99)), HOUR) == []
 
 
 def test_drift_is_told_when_it_is_more_than_in_the_hour_before() -> None:
     [before] = hours_back(HOUR, 1)
     told = notify(drift=True)
-    assert len(alerts(told, looks(view(HOUR, drift=2)), HOUR, [HOUR])) == 1
-    assert len(alerts(told, looks(view(before, drift=1), view(HOUR, drift=2)), HOUR, [HOUR])) == 1
-    assert alerts(told, looks(view(before, drift=2), view(HOUR, drift=2)), HOUR, [HOUR]) == []
+    assert len(alerts(told, looks(view(HOUR, drift=2)), HOUR)) == 1
+    assert len(alerts(told, looks(view(before, drift=1), view(HOUR, drift=2)), HOUR)) == 2
+    [line] = alerts(told, looks(view(before, drift=2), view(HOUR, drift=2)), HOUR)
+    assert line.startswith(before)
 
 
 def test_what_was_told_of_is_told_once() -> None:
     some = looks(view(HOUR, letters=20, drift=2))
     everything = notify(dead_letter_rate=0.01, drift=True)
-    first = found(everything, some, HOUR, [HOUR])
+    first = found(everything, some, HOUR)
     assert len(first) == 2
-    assert found(everything, knowing(some, first[:1]), HOUR, [HOUR]) == first[1:]
-    assert found(everything, knowing(some, first), HOUR, [HOUR]) == []
+    assert found(everything, knowing(some, first[:1]), HOUR) == first[1:]
+    assert found(everything, knowing(some, first), HOUR) == []
 
 
 @pytest.mark.parametrize("missing", [0, 1, 5])
@@ -82,7 +91,7 @@ def test_silence_is_told_once_when_it_has_lasted_so_long(missing: int) -> None:
     for hour in hours[:7] + hours[7 + missing :]:
         views = [view(each, read=0 if each > hours[4] else 1_000) for each in hours if each <= hour]
         some = replace(looks(*views), index=index)
-        new = found(told, some, hour, [hour])
+        new = found(told, some, hour)
         index = knowing(some, new).index
         spoken += [(hour, each.line) for each in new]
     assert spoken == [
@@ -90,8 +99,26 @@ def test_silence_is_told_once_when_it_has_lasted_so_long(missing: int) -> None:
     ]
 
 
-def test_where_nothing_was_ever_heard_there_is_no_silence() -> None:
-    assert alerts(notify(silent_hours=3), looks(view(HOUR, read=0)), HOUR, [HOUR]) == []
+def test_where_nothing_was_ever_heard_it_is_told_once_nothing_came_for_as_long_as_runs_look() -> None:
+    told, some = notify(silent_hours=3), looks(view(HOUR, read=0))
+    assert alerts(told, some, HOUR) == []
+    assert some.index
+    some = replace(some, index=replace(some.index, first=FIRST))
+    [alert] = found(told, some, HOUR)
+    assert alert.line == f"nothing from Braze since {FIRST}, or longer; look at the Currents connector in Braze"
+    assert found(told, knowing(some, [alert]), "2026-11-23-09") == []
+
+
+def test_what_nobody_could_be_told_is_told_by_the_next_run_and_what_is_old_is_no_news() -> None:
+    some, told = looks(view(HOUR, letters=20), view("2026-11-23-09")), notify(dead_letter_rate=0.01)
+    assert len(alerts(told, some, "2026-11-23-09")) == 1
+    assert alerts(told, replace(some, now=some.now + timedelta(days=2)), "2026-11-23-09") == []
+
+
+def test_drift_before_the_first_hour_is_known() -> None:
+    before, first = hours_back(HOUR, 2)
+    some = looks(view(before, drift=2), view(first, drift=2))
+    assert all_alerts(notify(drift=True), some, first, HOUR) == []
 
 
 @pytest.mark.parametrize("missing", [0, 1, 5])
@@ -103,7 +130,7 @@ def test_an_hour_that_is_not_complete_is_told_once_after_so_many_hours(missing: 
         [],
     )
     for hour in hours[2:6] + hours[6 + missing :]:
-        new = found(told, some, hour, [])
+        new = found(told, some, hour)
         some = knowing(some, new)
         spoken += [(hour, each.line.partition(":")[0]) for each in new]
     assert spoken == [(hours[6 + missing], f"{hours[4]} is not complete after 2 hours")]
@@ -113,20 +140,18 @@ def test_hours_in_a_row_that_are_not_complete_are_told_together() -> None:
     hours = [*hours_back(HOUR, 9), HOUR]
     some = looks(*(view(each, complete=not hours[1] <= each <= hours[5]) for each in hours))
     told = notify(incomplete_hours=2)
-    [alert] = found(told, some, hours[5], [])
+    [alert] = found(told, some, hours[5])
     assert alert.line.startswith(f"{hours[1]} to {hours[3]} (3 hours) are not complete after 2 hours: open, files")
     some = knowing(some, [alert])
-    assert alerts(told, some, hours[5], []) == []
-    assert [line.partition(" are")[0] for line in alerts(told, some, HOUR, [])] == [
-        f"{hours[4]} to {hours[5]} (2 hours)"
-    ]
+    assert alerts(told, some, hours[5]) == []
+    assert [line.partition(" are")[0] for line in alerts(told, some, HOUR)] == [f"{hours[4]} to {hours[5]} (2 hours)"]
 
 
 def test_an_hour_that_was_told_of_parts_what_is_told_on_both_sides_of_it() -> None:
     hours = [*hours_back(HOUR, 9), HOUR]
     some = looks(*(view(each, complete=each < hours[1]) for each in hours))
     middle = Alert("", frozenset([f"{hours[4]} incomplete"]))
-    lines = alerts(notify(incomplete_hours=2), knowing(some, [middle]), HOUR, [])
+    lines = alerts(notify(incomplete_hours=2), knowing(some, [middle]), HOUR)
     assert [line.partition(" (")[0] for line in lines] == [f"{hours[1]} to {hours[3]}", f"{hours[5]} to {hours[7]}"]
 
 
