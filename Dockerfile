@@ -15,8 +15,8 @@ RUN pip install --no-cache-dir \
         apache-airflow-providers-postgres \
         apache-airflow-providers-redis \
         "celery<5.7"
-# The packages in `include` are imported from here; Airflow itself adds the plugins.
-ENV PYTHONPATH=/opt/airflow/include
+# Airflow itself adds the plugins; `python -m currents_airflow` needs them too.
+ENV PYTHONPATH=/opt/airflow/include:/opt/airflow/plugins
 COPY --chown=airflow:0 dags /opt/airflow/dags
 COPY --chown=airflow:0 plugins /opt/airflow/plugins
 COPY --chown=airflow:0 include /opt/airflow/include

@@ -363,8 +363,8 @@ def test_the_image_adds_to_the_pins_only_that_celery_stays_below_5_7() -> None:
 
 
 def test_include_is_importable_in_the_containers() -> None:
-    assert COMMON["environment"]["PYTHONPATH"] == "/opt/airflow/include"
-    assert "ENV PYTHONPATH=/opt/airflow/include\n" in DOCKERFILE
+    assert COMMON["environment"]["PYTHONPATH"] == "/opt/airflow/include:/opt/airflow/plugins"
+    assert "ENV PYTHONPATH=/opt/airflow/include:/opt/airflow/plugins\n" in DOCKERFILE
 
 
 def copied() -> list[str]:
