@@ -19,7 +19,7 @@ STATES: dict[State, str] = {
     "failed": "a file can't be read",
     "late": "a run was due, and there was none",
     "open": "files are not delivered yet; the next run tries again",
-    "delivering": "a run is at it",
+    "delivering": "a run is delivering it",
     "waiting": "its run is not due yet",
     "complete": "every file is delivered, and every row accounted for",
     "empty": "a run found no files",
