@@ -25,7 +25,17 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 FAB = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
 SIMPLE = "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"
 PASSWORDS = {name: f"{name}'s password" for name in ("admin", "viewer", "orders_only")}
-PATHS = ("", "c/orders/", "c/orders/trends", "c/orders/find?id=x", "c/orders/now", "static/page.js", "docs")
+PATHS = (
+    "",
+    "c/orders/",
+    "c/orders/trends",
+    "c/orders/find?id=x",
+    "c/orders/now",
+    "dag/currents_export_orders",
+    "dag/currents_export_orders/runs/x",
+    "static/page.js",
+    "docs",
+)
 
 
 @dataclass
@@ -142,6 +152,26 @@ def test_a_connector_whose_dag_one_may_not_read_is_as_one_that_there_is_not(
         hidden, missing = (site.ask(f"c/{name}/{path}", "orders_only") for name in ("mails", "nails"))
         assert hidden.status_code == missing.status_code == 404
         assert hidden.text.replace("mails", "nails") == missing.text
+
+
+def test_a_run_of_a_dag_that_one_may_not_read_is_as_one_that_there_is_not(
+    site: Site, request: pytest.FixtureRequest
+) -> None:
+    # Both auth managers have the same database.
+    run = f"of_{request.node.callspec.id}"
+    for dag, conf in (("currents_export_mails", {}), ("currents_redrive", {"connector": "mails"})):
+        site.client.post(
+            f"/api/v2/dags/{dag}/dagRuns",
+            headers={"authorization": f"Bearer {site.token('admin')}"},
+            json={"dag_run_id": run, "logical_date": None, "conf": {"hour": "2026-11-23-08", **conf}},
+        ).raise_for_status()
+        answer = site.ask(f"dag/{dag}/runs/{run}", "admin")
+        assert answer.status_code == 200
+        assert "2026-11-23-08" in answer.text
+        if "simple" not in request.node.callspec.id:
+            hidden, missing = (site.ask(f"dag/{dag}/runs/{each}", "orders_only") for each in (run, "none"))
+            assert hidden.status_code == missing.status_code == 404
+            assert hidden.text == missing.text
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
