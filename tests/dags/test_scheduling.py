@@ -141,7 +141,7 @@ def test_a_form_with_a_slip_is_refused_by_the_form_or_by_the_first_task(export: 
     slips: list[tuple[dict[str, Any], str]] = [
         ({"pace": 0}, "Invalid input for param pace"),
         ({"max_events": 0}, "Invalid input for param max_events"),
-        ({"event_types": "all"}, "Invalid input for param event_types"),
+        ({"event_types": "all"}, "`event_types` is 'all'; write a list of texts"),
         ({"hour": "yesterday"}, "'yesterday' is not a valid hour"),
         ({"hour": "2999-01-01-00"}, "the hour 2999-01-01-00 has not begun"),
         ({"until": BEFORE}, f"`until` ({BEFORE}) is before `hour` ({HOUR}); swap them"),
