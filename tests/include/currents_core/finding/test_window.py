@@ -7,6 +7,7 @@ from currents_core.books.claim import Claim
 from currents_core.books.index import Index
 from currents_core.books.manifest import HourAccount, Manifest
 from currents_core.errors import SetupError
+from currents_core.finding.window import require_stream
 from currents_core.hour import hours_back
 from tests.tools.house import HOUR, OPEN, House, connector, table
 from tests.tools.runs import Run
@@ -153,3 +154,18 @@ def test_a_slice_that_another_task_has_is_left_to_it_in_a_past_hour() -> None:
     assert house.ids() == {"x": 1}
     assert Index() != run.index.read()
     assert house.account(EARLIER[-1]).totals == Counts(read=1, sent=1)
+
+
+def test_new_books_are_of_the_stream_of_the_first_plan_before_anything_is_sent() -> None:
+    """Settings may change between two tries of a run."""
+    house = House()
+    first = Run(house, HOUR, is_scheduled=False)
+    next(first.steps())
+    changed = house.connector.model_copy(
+        update={"destination": house.connector.destination.model_copy(update={"name": "another"})}
+    )
+    with pytest.raises(SetupError, match="give it another"):
+        require_stream(first.index.read(), changed, "s3://state/index.json")
+    require_stream(first.index.read(), house.connector, "s3://state/index.json")
+    assert first.index.read() == first.entered.index
+    assert house.ids() == {}
