@@ -160,9 +160,11 @@ class History:
         return actor
 
     def _work(self, kind: Kind) -> dict[Slice, list[SourceFile]]:
-        """What a run would find: the wanted files that are there, and every slice that has a head."""
+        """What a run would find: the wanted files that are there; a redrive, every file that a head knows."""
         if kind == "redrive":
-            return {books.head.slice: [] for books in self.oracle.books.values()}
+            return {
+                books.head.slice: [each.file for each in books.states.values()] for books in self.oracle.books.values()
+            }
         work: dict[Slice, list[SourceFile]] = {
             Slice(HOUR, each): [] for each in self.types if each not in self.settings.excluded
         }
