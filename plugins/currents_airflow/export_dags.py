@@ -7,15 +7,13 @@ from datetime import UTC, datetime, time
 from airflow.sdk import DAG, CronPartitionTimetable
 
 from currents_airflow import notices
-from currents_airflow.approval import approval_of
 from currents_airflow.assets import hours_of
+from currents_airflow.deliver_tasks import deliver_between
 from currents_airflow.operators.base import SHORT_TASK
-from currents_airflow.operators.deliver import CurrentsToEventBridgeOperator
 from currents_airflow.operators.discover import CurrentsDiscoverOperator
 from currents_airflow.operators.reconcile import CurrentsReconcileOperator
 from currents_airflow.operators.retries import TASK_DEFAULTS
 from currents_airflow.params import export_params
-from currents_airflow.policy import POOL
 from currents_core.hour import HOUR_FORMAT
 from currents_core.setup.settings import Connector
 
@@ -69,16 +67,6 @@ def _tasks(connector: Connector) -> None:
     discover = CurrentsDiscoverOperator(
         task_id="discover", connector=name, doc_md=_DISCOVER_DOC, execution_timeout=SHORT_TASK
     )
-    approve = approval_of(discover.output, connector=name) if connector.approval.is_on else None
-    deliver = CurrentsToEventBridgeOperator.partial(
-        task_id="deliver",
-        connector=name,
-        # Each slot of the pool is worth a part of the budget. The cluster policy has another for what is over.
-        pool=POOL,
-        map_index_template="{{ task.shard['label'] }}",
-        approved=[approve.output] if approve else None,
-        doc_md=_DELIVER_DOC,
-    ).expand(shard=discover.output)
     reconcile = CurrentsReconcileOperator(
         task_id="reconcile",
         connector=name,
@@ -87,10 +75,8 @@ def _tasks(connector: Connector) -> None:
         doc_md=_RECONCILE_DOC,
         execution_timeout=SHORT_TASK,
     )
-    if approve:
-        approve >> reconcile
-    # A teardown always runs. Its failure counts for the run, and it fails where the tasks before it did.
-    deliver >> reconcile.as_teardown(on_failure_fail_dagrun=True)
+    asks = connector.approval.is_on
+    deliver_between(discover.output, reconcile, connector=name, asks=asks, doc_md=_DELIVER_DOC)
 
 
 def _doc(connector: Connector) -> str:

@@ -8,13 +8,12 @@ from datetime import UTC, datetime
 from airflow.sdk import DAG, CronPartitionTimetable
 
 from currents_airflow import notices
-from currents_airflow.approval import approval_of
+from currents_airflow.deliver_tasks import deliver_between
 from currents_airflow.operators.base import SHORT_TASK
-from currents_airflow.operators.deliver import CurrentsToEventBridgeOperator
 from currents_airflow.operators.redrive import CurrentsConcludeRedriveOperator, CurrentsSelectLettersOperator
 from currents_airflow.operators.retries import TASK_DEFAULTS
 from currents_airflow.params import redrive_params
-from currents_airflow.policy import POOL, REDRIVE_DAG
+from currents_airflow.policy import REDRIVE_DAG
 from currents_core.hour import HOUR_FORMAT
 from currents_core.setup.settings import Connector
 
@@ -73,16 +72,6 @@ def _tasks(connector: str, *, asks: bool) -> None:
     select = CurrentsSelectLettersOperator(
         task_id="select", connector=connector, doc_md=_SELECT_DOC, execution_timeout=SHORT_TASK
     )
-    approve = approval_of(select.output, connector=connector) if asks else None
-    deliver = CurrentsToEventBridgeOperator.partial(
-        task_id="deliver",
-        connector=connector,
-        # The cluster policy has another for all tasks of its runs.
-        pool=POOL,
-        map_index_template="{{ task.shard['label'] }}",
-        approved=[approve.output] if approve else None,
-        doc_md=_DELIVER_DOC,
-    ).expand(shard=select.output)
     conclude = CurrentsConcludeRedriveOperator(
         task_id="conclude",
         connector=connector,
@@ -90,6 +79,4 @@ def _tasks(connector: str, *, asks: bool) -> None:
         doc_md=_CONCLUDE_DOC,
         execution_timeout=SHORT_TASK,
     )
-    if approve:
-        approve >> conclude
-    deliver >> conclude.as_teardown(on_failure_fail_dagrun=True)
+    deliver_between(select.output, conclude, connector=connector, asks=asks, doc_md=_DELIVER_DOC)
