@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from currents_core.setup.settings import Connector
 if TYPE_CHECKING:
     from currents_airflow.page.books import Books
     from currents_core.books.find_id import Place
+    from currents_core.books.overview import HourView
     from currents_core.books.run_record import RunRecord
 
 DAYS = 31
@@ -53,14 +54,15 @@ def _report(connector: Connector, args: argparse.Namespace, dates: list[str]) ->
     from currents_airflow.page.books import Books
 
     books = Books(connector)
-    found = list(_places(books, args.id, dates))
+    views = {view.hour: view for view in books.views(f"{dates[-1]}-00", f"{dates[0]}-23")}
+    found = list(_places(books, args.id, dates, views.values()))
     delivered = [place for place, replay in found if not replay]
     return {
         "connector": connector.name,
         "id": args.id,
         "first": dates[-1],
         "last": dates[0],
-        "places": [_told(books, *each) for each in found],
+        "places": [_told(place, replay, views.get(place.slice.hour)) for place, replay in found],
         "source": _look(connector, args.id, args.day, args.event_type, delivered) if args.source else None,
     }
 
@@ -71,7 +73,9 @@ def _look(*asked: Any) -> dict[str, Any]:
     return look(*asked)
 
 
-def _places(books: Books, event_id: str, dates: list[str]) -> Iterator[tuple[Place, RunRecord | None]]:
+def _places(
+    books: Books, event_id: str, dates: list[str], views: Iterable[HourView]
+) -> Iterator[tuple[Place, RunRecord | None]]:
     """The places of an event, each with the replay in whose own books it is; None for the connector's books."""
     from currents_core.books.find_id import IdSearch
     from currents_core.books.ledger import Ledger
@@ -80,7 +84,6 @@ def _places(books: Books, event_id: str, dates: list[str]) -> Iterator[tuple[Pla
         layout = books.layout.of_run(replay.run) if replay else books.layout
         return IdSearch(books.store, layout, Ledger(books.store, layout), event_id).on(date)
 
-    views = books.views(f"{dates[-1]}-00", f"{dates[0]}-23")
     replays = {(view.hour[:10], run.run): run for view in views for run in view.replays}
     jobs = [*((date, None) for date in dates), *((date, run) for (date, _), run in replays.items())]
     with ThreadPoolExecutor(_AT_A_TIME) as pool:
@@ -88,8 +91,7 @@ def _places(books: Books, event_id: str, dates: list[str]) -> Iterator[tuple[Pla
             yield from ((place, replay) for place in places)
 
 
-def _told(books: Books, place: Place, replay: RunRecord | None) -> dict[str, Any]:
-    hour = books.hour(place.slice.hour)
+def _told(place: Place, replay: RunRecord | None, hour: HourView | None) -> dict[str, Any]:
     run = replay or (hour.delivered_by(place.slice.event_type or "") if hour else None)
     return {
         "fate": f"{place.fate} in a replay" if replay else place.fate,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -50,7 +50,6 @@ class Books:
     """The books of a connector. Each question takes a few requests to S3, under the connection of its state."""
 
     connector: Connector
-    _hours: dict[str, HourView | None] = field(default_factory=dict, init=False)
 
     @cached_property
     def store(self) -> ObjectStore:
@@ -69,12 +68,6 @@ class Books:
     def views(self, first: str, last: str) -> list[HourView]:
         """What is known of the hours from ``first`` to ``last``, both included: a request a week."""
         return list(self._between(first, last).values())
-
-    def hour(self, hour: str) -> HourView | None:
-        """What is known of an hour; None if nothing is."""
-        if hour not in self._hours:
-            self._hours[hour] = self._between(hour, hour).get(hour)
-        return self._hours[hour]
 
     def senders(self) -> list[Sender]:
         """The tasks that are sending: a listing, and a request each."""
