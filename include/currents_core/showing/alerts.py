@@ -76,13 +76,13 @@ def _of_silence(notify: Notify, looks: Looks, first: str, hour: str) -> Iterator
         yield Alert(f"nothing from Braze since {first}, or longer; {remedy}", _marks("silence", hour))
 
 
-def _of_incomplete(notify: Notify, looks: Looks, hour: str, told: Collection[str]) -> Iterator[Alert]:
+def _of_incomplete(notify: Notify, looks: Looks, hour: str, told: frozenset[str]) -> Iterator[Alert]:
     if notify.incomplete_hours is None:
         return
     last = hours_back(hour, notify.incomplete_hours)[0]
     cells = looks.cells(last, ALERT_HOURS - notify.incomplete_hours)
     # An hour that was told of parts the stretches before and after it.
-    new = [replace(cell, state="none") if _marks("incomplete", cell.hour) & {*told} else cell for cell in cells]
+    new = [replace(cell, state="none") if _marks("incomplete", cell.hour) <= told else cell for cell in cells]
     for each in reversed(stretches(new, _TO_TELL)):
         what = (
             f"{each.first} is"

@@ -9,7 +9,7 @@ from currents_airflow.page.access import OnePermitted, Permitted
 from currents_airflow.page.books import Books
 from currents_airflow.page.runs import Run, live_runs, one_run
 from currents_airflow.page.show import show
-from currents_core.hour import hours_back
+from currents_core.books.index import window_start
 from currents_core.setup.settings import Connector
 from currents_core.showing.calendar import Cell, State, state_of
 
@@ -44,7 +44,7 @@ def _cells(connector: Connector, run: Run, books: Books) -> list[Cell]:
     """The hours of a run, and those of which it delivered what was late; the newest first."""
     if not run.hours:
         return []
-    first = [*hours_back(run.hours[0], connector.lookback_hours), run.hours[0]][0]
+    first = window_start(run.hours[0], connector.lookback_hours)
     views = {view.hour: view for view in books.views(first, run.hours[-1])}
     late = {hour for hour, view in views.items() if any(each.run == run.run for each in view.runs)}
     waiting: State = "delivering" if run.is_on and run.delivers else "none"
