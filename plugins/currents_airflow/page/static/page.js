@@ -76,9 +76,10 @@ function moveInGrid(grid) {
   });
 }
 
-followTheme();
 document.addEventListener("click", leaveFrame);
 document.addEventListener("click", copy);
 document.querySelectorAll("[data-grid]").forEach(moveInGrid);
+// Last: whoever sees a theme on the page knows that the rest works as well.
+followTheme();
 const live = document.querySelector("[data-refresh]");
 if (live) setTimeout(() => window.location.reload(), Number(live.dataset.refresh) * 1000);
