@@ -90,10 +90,23 @@ class DeliveryError(CurrentsError):
 def is_of_the_machine(error: BaseException) -> bool:
     """Whether a fault is one of the machine, such as a full disk: it says nothing of the file that was being read."""
     lacks = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO}
-    return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in lacks)
+    if isinstance(error, OSError):
+        return error.errno in lacks or _has_no_temporary_folder(error)
+    return isinstance(error, MemoryError)
+
+
+def _has_no_temporary_folder(error: OSError) -> bool:
+    # Python's first look for a folder where it may write, on a disk that is full. No file is named, unlike where one is
+    # missing.
+    return isinstance(error, FileNotFoundError) and error.filename is None
 
 
 def lack_of_machine(error: BaseException, uri: str) -> TransientError:
     """The fault of the machine ``error``, for which ``is_of_the_machine`` holds, as one line. ``uri`` was in work."""
-    what = "out of memory" if isinstance(error, MemoryError) else os.strerror(getattr(error, "errno", 0) or 0)
+    if isinstance(error, MemoryError):
+        what = "out of memory"
+    elif isinstance(error, OSError) and _has_no_temporary_folder(error):
+        what = "no folder for temporary files can be written to, as on a full disk"
+    else:
+        what = os.strerror(getattr(error, "errno", 0) or 0)
     return TransientError(f"this worker failed: {what}; mend that, then clear the task to resume", uri=uri)

@@ -136,20 +136,25 @@ class Fetcher:
     def download(self, opened: OpenFile) -> IO[bytes] | None:
         """The content of a file; None if it could not be downloaded, and then the file has a fault."""
         file = opened.file
-        _require_room(file)
+        try:
+            _require_room(file)
+            return self._downloaded(file)
+        except FileError as error:
+            opened.fault = error
+            return None
+        except BaseException as error:
+            if is_of_the_machine(error):
+                raise lack_of_machine(error, file.uri) from error
+            raise
+
+    def _downloaded(self, file: SourceFile) -> IO[bytes]:
         # It has no name, so that nothing is left of it however the process ends.
         body = TemporaryFile()  # noqa: SIM115 - the caller closes it
         try:
             self.source.download(file.key, file.etag, cast("IO[bytes]", _Checked(body, self.check)))
             body.flush()
-        except FileError as error:
+        except BaseException:
             body.close()
-            opened.fault = error
-            return None
-        except BaseException as error:
-            body.close()
-            if is_of_the_machine(error):
-                raise lack_of_machine(error, file.uri) from error
             raise
         return body
 

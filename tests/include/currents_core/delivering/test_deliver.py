@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import json
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -799,6 +800,21 @@ def test_what_the_machine_lacks_is_no_damage_of_a_file(
     file = house.put(OPEN, "a.parquet", table(["x"]))
     monkeypatch.setattr(*place, raising(LACKS[what]))
     with pytest.raises(TransientError, match=rf"{file.key}: this worker failed: {what}; mend that, then clear"):
+        house.deliver(file)
+    assert house.states() == {}
+    monkeypatch.undo()
+    assert house.deliver(file) == Counts(read=1, sent=1)
+
+
+def test_a_task_that_starts_on_a_full_disk_is_no_damage_of_a_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Python finds no folder for temporary files then, and says that a file is missing."""
+    house = House()
+    file = house.put(OPEN, "a.parquet", table(["x"]))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: [str(tmp_path / "full")])
+    with pytest.raises(TransientError, match=rf"{file.key}: this worker failed: no folder for temporary .*; mend that"):
         house.deliver(file)
     assert house.states() == {}
     monkeypatch.undo()
