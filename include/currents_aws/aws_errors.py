@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/eventbridge/latest/APIReference/CommonErrors.html
 
 from __future__ import annotations
 
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalError, HTTPClientError
 from botocore.exceptions import ConnectionError as AwsConnectionError
 
 from currents_aws.scrub import scrubbed
@@ -15,6 +15,7 @@ from currents_core.errors import CurrentsError, SetupError, TransientError
 _CREDENTIALS = "check the credentials of the Airflow connection"
 _PERMISSION = "grant the permission to the role or user of the Airflow connection"
 _REGION = "set the region that it is in"
+_CLOCK = "set the clock of this worker right; until then, another try may find another worker"
 
 _REMEDIES = {
     "NoSuchBucket": "create the bucket or correct its name",
@@ -52,6 +53,11 @@ _PASSING = THROTTLING | {
 _TOO_MANY, _TIMEOUT = 429, 408
 _PASSING_STATUSES = frozenset({_TOO_MANY, _TIMEOUT})
 
+# How services say that a request was signed at a time that is not theirs: some with a code of its own, the others with
+# that of any wrong signature.
+_SKEWED = frozenset({"RequestTimeTooSkewed", "RequestExpired"})
+_SKEWED_MESSAGES = ("Signature expired", "Signature not yet current")
+
 
 def code_of(error: ClientError) -> str:
     """AWS's error code, such as `NoSuchBucket`; `Unknown` if there is none."""
@@ -78,6 +84,8 @@ def fault(failure: str, code: str, message: str, status: int, uri: str) -> Curre
     text = f"{failure}: {scrubbed(code)}: {scrubbed(message)}".rstrip(": ")
     if is_passing(code, status):
         return TransientError(f"{text}; this passes by itself, clear the task to resume", uri=uri, code=code)
+    if code in _SKEWED or message.startswith(_SKEWED_MESSAGES):
+        return TransientError(f"{text}; {_CLOCK}", uri=uri, code=code)
     return SetupError(f"{text}; {remedy(code)}", uri=uri, code=code)
 
 
@@ -94,4 +102,7 @@ def translate(error: BotoCoreError | ClientError, failure: str, uri: str) -> Cur
         return TransientError(
             f"{failure}: {scrubbed(str(error))}; check the network, the region and the endpoint", uri=uri
         )
-    return SetupError(f"{failure}: {scrubbed(str(error))}; {_CREDENTIALS}", uri=uri)
+    text = f"{failure}: {scrubbed(str(error))}"
+    if isinstance(error, CredentialRetrievalError):
+        return TransientError(f"{text}; if that does not pass by itself, {_CREDENTIALS}", uri=uri)
+    return SetupError(f"{text}; {_CREDENTIALS}", uri=uri)

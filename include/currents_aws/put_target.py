@@ -6,13 +6,13 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from currents_aws.aws_errors import is_passing, is_throttling, remedy
+from currents_aws.aws_errors import fault, is_passing, is_throttling
 from currents_aws.entry_result import entry_result
 from currents_aws.permission import permission
 from currents_aws.scrub import scrubbed
 from currents_aws.transport import Answer, NoAnswer, Transport
 from currents_core.entry import Common, Span, Wire
-from currents_core.errors import CurrentsError, SetupError
+from currents_core.errors import CurrentsError
 from currents_core.limits import Limits
 from currents_core.ports import DEDUPLICATED, SENT, Completion, Failed, Finding, Invalid, Result
 
@@ -77,7 +77,7 @@ class PutTarget:
         entries = (entry for span in chunk for entry in span)
         return [_result(each, entry.detail) for each, entry in zip(results, entries, strict=True)]
 
-    def _refusal(self, answer: Answer, chunk: Sequence[Span]) -> Result | SetupError:
+    def _refusal(self, answer: Answer, chunk: Sequence[Span]) -> Result | CurrentsError:
         """What the error of a whole request means for each of its entries, or for the sending as a whole."""
         details = [entry.detail for span in chunk for entry in span]
         code, message = scrubbed(answer.code), scrubbed(answer.message, f"[{','.join(details)}]")
@@ -86,7 +86,7 @@ class PutTarget:
             return entry_result(known, f"{code} {message}".strip())
         if answer.code in _OF_CONTENT or answer.status == _TOO_LARGE:
             return Invalid(code, message, whole_request=True)
-        return SetupError(f"send failed: {code}: {message}; {remedy(answer.code)}", uri=self.uri, code=code)
+        return fault("send failed", code, message, answer.status, self.uri)
 
 
 def _result(told: Mapping[str, Any], detail: str) -> Result:

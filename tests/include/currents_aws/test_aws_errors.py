@@ -3,14 +3,20 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, ReadTimeoutError
+from botocore.exceptions import (
+    ClientError,
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ReadTimeoutError,
+)
 
 from currents_aws.aws_errors import translate
 from currents_core.errors import CurrentsError, SetupError, TransientError
 
 
-def client_error(code: str, status: int = 400) -> ClientError:
-    response: Any = {"Error": {"Code": code, "Message": "Why."}, "ResponseMetadata": {"HTTPStatusCode": status}}
+def client_error(code: str, status: int = 400, message: str = "Why.") -> ClientError:
+    response: Any = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}
     return ClientError(response, "PutEvents")
 
 
@@ -27,7 +33,23 @@ def client_error(code: str, status: int = 400) -> ClientError:
         (client_error("ThrottlingException"), TransientError, "clear the task to resume"),
         (client_error("SomethingNew", 500), TransientError, "clear the task to resume"),
         (client_error("SomethingNew", 418), SetupError, "correct the setup"),
+        # Another worker may have the right time.
+        (client_error("RequestTimeTooSkewed", 403), TransientError, "set the clock of this worker right"),
+        (client_error("RequestExpired"), TransientError, "set the clock of this worker right"),
+        *(
+            (client_error("InvalidSignatureException", 403, message), TransientError, "set the clock of this worker")
+            for message in (
+                "Signature expired: 20261129T000000Z is now earlier than 20261129T000500Z (20261129T001000Z - 5 min.)",
+                "Signature not yet current: 20261129T001000Z is still later than 20261129T000500Z",
+            )
+        ),
+        (client_error("InvalidSignatureException", 403), SetupError, "check the credentials"),
         (NoCredentialsError(), SetupError, "check the credentials"),
+        (
+            CredentialRetrievalError(provider="assume-role", error_msg="timed out"),
+            TransientError,
+            "if that does not pass by itself, check the credentials",
+        ),
         (EndpointConnectionError(endpoint_url="https://events.eu-nowhere-1.amazonaws.com"), TransientError, "region"),
         (ReadTimeoutError(endpoint_url="https://x"), TransientError, "network"),
     ],
