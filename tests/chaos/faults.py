@@ -10,13 +10,13 @@ import os
 import random
 import signal
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import psutil
 
+from tests.chaos.disks import Disk
 from tests.chaos.tries import Tries, Try
 from tests.tools.awaiting import wait_for
 from tests.tools.cluster import Cluster, Part
@@ -27,8 +27,6 @@ Strike = Callable[["World"], Iterator[list[Try]]]
 
 # Debian's package `faketime` has it.
 FAKETIME = next(iter(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")), None)
-# The disk of a worker, to which its tasks fetch files: twice what they leave free.
-DISK_BYTES = 1 << 30
 
 
 @dataclass
@@ -39,7 +37,7 @@ class World:
     cluster: Cluster
     tries: Tries
     rng: random.Random
-    disks: Mapping[str, Path]
+    disks: Mapping[str, Disk]
     connector: str = ""
 
     def running(self) -> list[Try]:
@@ -48,9 +46,12 @@ class World:
         return found
 
     def victim(self) -> Try:
-        """A try that delivers for the connector whose turn it is; of another one where there is none."""
-        running = self.running()
-        return self.rng.choice([each for each in running if each.connector == self.connector] or running)
+        """A try that delivers for the connector whose turn it is; waits for one."""
+
+        def found() -> list[Try]:
+            return [each for each in self.tries.running() if each.connector == self.connector]
+
+        return self.rng.choice(wait_for(120, found))
 
     def busy_worker(self) -> tuple[Part, list[Try]]:
         """A worker that delivers something, and what it delivers."""
@@ -73,6 +74,8 @@ class Fault:
     - spares: no try is lost by it
     - halts: it keeps tasks from starting
     - outlasts: next tries may come later than the five minutes for which a custom bus knows what it had
+    - is_of_task: it strikes a single task, so it is played for each kind of bus
+    - raises: tries end by an error, after each of which the next waits longer
     """
 
     name: str
@@ -84,6 +87,8 @@ class Fault:
     spares: bool = False
     halts: bool = False
     outlasts: bool = False
+    is_of_task: bool = False
+    raises: bool = False
 
 
 def _task_killed(world: World) -> Iterator[list[Try]]:
@@ -170,13 +175,9 @@ def _database_down(world: World) -> Iterator[list[Try]]:
 def _disk_full(world: World) -> Iterator[list[Try]]:
     worker, hit = world.busy_worker()
     yield hit
-    filler = world.disks[worker.name] / "filler"
-    # Without a buffer, of which a rest would be written once more, and fail once more, when the file is closed.
-    with filler.open("wb", buffering=0) as file, suppress(OSError):
-        while True:
-            file.write(bytes(1 << 20))
+    world.disks[worker.name].fill()
     yield []
-    filler.unlink()
+    world.disks[worker.name].clear()
 
 
 def _clock_wrong(world: World) -> Iterator[list[Try]]:
@@ -216,14 +217,21 @@ def _destination_fails(world: World) -> Iterator[list[Try]]:
     world.aws.set_faults(FaultPlan(hold=True))
 
 
+def _storage_away(world: World) -> Iterator[list[Try]]:
+    yield world.running()
+    world.aws.set_faults(FaultPlan(s3_unavailable=1, hold=True))
+    yield []
+    world.aws.set_faults(FaultPlan(hold=True))
+
+
 # Until a try that died without a word is noticed: 75 s without a heartbeat, and up to 15 s until someone looks.
 SILENT = 90
-# A retry waits 30 s, doubled by each, and a task takes some seconds to start.
+# A first retry waits 30 s, and a task takes some seconds to start.
 RETRIED = 90
 
 FAULTS = [
-    Fault("task killed", _task_killed, noticed=30, recovered=120, kills=True),
-    Fault("supervisor killed", _supervisor_killed, noticed=SILENT, recovered=SILENT + RETRIED),
+    Fault("task killed", _task_killed, noticed=30, recovered=120, kills=True, is_of_task=True),
+    Fault("supervisor killed", _supervisor_killed, noticed=SILENT, recovered=SILENT + RETRIED, is_of_task=True),
     Fault("worker killed", _worker_killed, noticed=SILENT, recovered=SILENT + RETRIED, kills=True),
     # It waits up to its grace period for tasks that plan or account.
     Fault("worker stopped", _worker_stopped, noticed=75, recovered=150),
@@ -244,9 +252,10 @@ FAULTS = [
     Fault("queue killed", _queue_killed, lasts=5, recovered=180, spares=True, halts=True),
     Fault("queue lost", partial(_queue_killed, loses=True), lasts=5, recovered=180, spares=True, halts=True),
     Fault("database down 20 s", _database_down, lasts=20, recovered=120, spares=True, halts=True),
-    Fault("database down 60 s", _database_down, lasts=60, recovered=150, halts=True),
-    Fault("disk full", _disk_full, lasts=30, recovered=120),
+    Fault("database down 60 s", _database_down, lasts=60, recovered=150, halts=True, raises=True),
+    Fault("disk full", _disk_full, lasts=30, recovered=120, raises=True),
     # Airflow counts the delay of a retry from the end of the try before, by the clock of the worker.
-    Fault("clock five minutes off", _clock_wrong, lasts=30, noticed=30, recovered=480),
+    Fault("clock five minutes off", _clock_wrong, lasts=30, noticed=30, recovered=480, raises=True),
     Fault("destination fails", _destination_fails, lasts=30, recovered=90, spares=True),
+    Fault("S3 away 60 s", _storage_away, lasts=60, recovered=180, halts=True, raises=True),
 ]

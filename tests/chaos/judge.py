@@ -62,17 +62,18 @@ def of_repeats(found: Arrived, outcomes: Sequence[Outcome]) -> list[str]:
 
     What a task that is killed had not saved yet goes again whenever its next try gets there, be it after other faults.
     """
-    struck = [outcome.accepted for outcome in outcomes]
+    played = [outcome for outcome in outcomes if not outcome.skipped]
+    struck = [outcome.accepted for outcome in played]
     complaints = []
     for connector, numbers in found.repeats.items():
         for place, count in Counter(bisect_right(struck, number) for number in numbers).items():
-            if place == len(outcomes):
+            if place == len(played):
                 complaints.append(f"{connector}: {count:,} events repeated after the last fault")
                 continue
-            outcomes[place].repeats += count
-            fault = outcomes[place].fault
-            if connector == CUSTOM and not fault.outlasts:
-                complaints.append(f"{connector}: consumers saw {count:,} events twice, by the fault {fault.name}")
+            struck_next = played[place]
+            struck_next.repeats += count
+            if connector == CUSTOM and not struck_next.fault.outlasts:
+                complaints.append(f"{connector}: consumers saw {count:,} events twice, by the fault {struck_next.name}")
     return complaints
 
 

@@ -21,6 +21,8 @@ class Outcome:
 
     - accepted: how many entries the destinations had accepted once it had struck
     - lost: the tries that it cost, of those that ran
+    - connector: the one whose task it struck; "" if it strikes more than a task
+    - skipped: why it was not played; "" if it was
     """
 
     fault: Fault
@@ -30,12 +32,22 @@ class Outcome:
     hit: list[Try] = field(default_factory=list)
     lost: int = 0
     repeats: int = 0
+    connector: str = ""
+    skipped: str = ""
+
+    @property
+    def name(self) -> str:
+        """What was struck, for people."""
+        return f"{self.fault.name} ({self.connector})" if self.connector else self.fault.name
 
     def complaints(self, rate: float) -> Iterator[str]:
         """What is not within its bounds; ``rate`` is the most that a connector may send in a second."""
-        name, fault = self.fault.name, self.fault
-        # The bounds are for first tries; after each that met a temporary fault, the next waits longer.
-        allowed = fault.recovered + max((delay(each.number) for each in self.hit), default=delay(1)) - delay(1)
+        if self.skipped:
+            return
+        name, fault = self.name, self.fault
+        # The bounds are for first tries.
+        last = max((each.number for each in self.hit), default=1) if fault.raises else 1
+        allowed = fault.recovered + delay(last) - delay(1)
         if self.recovered is None or self.recovered > allowed:
             yield f"{name}: recovered after {self.recovered} s, allowed are {allowed:.0f}"
         if fault.noticed is not None and (self.noticed is None or self.noticed > fault.noticed):
@@ -49,7 +61,7 @@ class Outcome:
 
 
 def delay(number: int) -> float:
-    """The longest wait of Airflow after a try of this number, in seconds, as the operators have it."""
+    """How long the next try waits after one of this number that ended by an error, in seconds."""
     return float(min(30 * 2 ** (number - 1), 600))
 
 
@@ -58,7 +70,7 @@ class Observer:
 
     def __init__(self, world: World, fault: Fault) -> None:
         self._world, self._fault = world, fault
-        self.outcome = Outcome(fault)
+        self.outcome = Outcome(fault, connector=world.connector)
         self._ended = False
         self._accepted_at_end = 0
         self._probe = ""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import random
 import shutil
-import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,7 +15,8 @@ import httpx
 import yaml
 
 from currents_core.errors import shown
-from tests.chaos.faults import DISK_BYTES, FAKETIME, FAULTS, Fault, World
+from tests.chaos.disks import disks
+from tests.chaos.faults import FAKETIME, FAULTS, Fault, World
 from tests.chaos.form import Form
 from tests.chaos.judge import arrived, of_books, of_events, of_leftovers, of_repeats
 from tests.chaos.outcome import Observer, Outcome
@@ -46,7 +46,8 @@ def run(form: Form, seed: int) -> tuple[list[Outcome], list[str]]:
         connectors = stage.set()
         # Accepted is enough: no rule has to match.
         aws.set_faults(FaultPlan(hold=True))
-        disks = stack.enter_context(_disks())
+        made = stack.enter_context(disks(WORKERS))
+        of_workers = {f"airflow-worker-{number}": disk for number, disk in enumerate(made, 1)}
         path = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="currents-chaos-"))) / "connectors.yaml"
         path.write_text(yaml.safe_dump({"connectors": connectors}))
         running = stack.enter_context(
@@ -54,11 +55,11 @@ def run(form: Form, seed: int) -> tuple[list[Outcome], list[str]]:
                 {**aws.environment(), "CURRENTS_CONNECTORS": str(path), "AIRFLOW_PARALLELISM": str(16 * WORKERS)},
                 workers=WORKERS,
                 dag=f"currents_export_{CUSTOM}",
-                of_part={name: {"TMPDIR": str(disk)} for name, disk in disks.items()},
+                of_part={name: disk.environment for name, disk in of_workers.items()},
             )
         )
         client = stack.enter_context(running.client())
-        world = World(aws, running, Tries(running, client), rng, disks)
+        world = World(aws, running, Tries(running, client), rng, of_workers)
         complaints = ["it was not played to its end"]
         try:
             outcomes, complaints = _play(world, stage, form)
@@ -83,38 +84,38 @@ def _play(world: World, stage: Stage, form: Form) -> tuple[list[Outcome], list[s
     complaints += of_events(found, stage.ids)
     for name in CONNECTORS:
         complaints += of_books(stage, name)
-    complaints += of_leftovers(world.disks.values(), world.cluster.sessions.orphans())
+    complaints += of_leftovers([disk.folder for disk in world.disks.values()], world.cluster.sessions.orphans())
     if failed := world.tries.failed_runs():
         _tell(f"runs that failed and were made good by later ones: {', '.join(failed)}")
     return outcomes, complaints
 
 
 def _strike(world: World, stage: Stage, form: Form) -> Iterator[Outcome]:
-    chosen = [fault for fault in FAULTS if not form.faults or fault.name in form.faults]
+    faults = [fault for fault in FAULTS if not form.faults or fault.name in form.faults]
+    chosen = [(fault, connector) for fault in faults for connector in (CONNECTORS if fault.is_of_task else ("",))]
     world.rng.shuffle(chosen)
-    for number, fault in enumerate(chosen):
-        if reason := _lacks(world, fault):
+    for number, (fault, world.connector) in enumerate(chosen):
+        if number == len(chosen) // 2:
+            # Of hours that were delivered by now, and of others that were not.
+            stage.put(stage.hours[:: max(1, form.hours // 6)], rows=max(10, form.rows // 10), first=1)
+            _tell("late files were put")
+        if reason := _lacks(fault):
             _tell(f"SKIPPED {fault.name}: {reason}")
+            yield Outcome(fault, skipped=reason)
             continue
-        world.connector = CONNECTORS[number % len(CONNECTORS)]
-        _tell(f"{fault.name} …")
-        outcome = Observer(world, fault).watch()
+        observer = Observer(world, fault)
+        _tell(f"{observer.outcome.name} …")
+        outcome = observer.watch()
         _tell(
-            f"{fault.name}: {len(outcome.hit)} tries hit, {outcome.lost} lost, noticed after {outcome.noticed} s, "
+            f"{outcome.name}: {len(outcome.hit)} tries hit, {outcome.lost} lost, noticed after {outcome.noticed} s, "
             f"recovered after {outcome.recovered} s"
         )
         for each in outcome.hit:
             _tell(f"  {each.path}, try {each.number}")
         yield outcome
-        if number == len(chosen) // 2:
-            # Of hours that were delivered by now, and of others that were not.
-            stage.put(stage.hours[:: max(1, form.hours // 6)], rows=max(10, form.rows // 10), first=1)
-            _tell("late files were put")
 
 
-def _lacks(world: World, fault: Fault) -> str:
-    if fault.name == "disk full" and not world.disks:
-        return "a tmpfs can't be mounted here"
+def _lacks(fault: Fault) -> str:
     if fault.name.startswith("clock") and not FAKETIME:
         return "faketime is not installed"
     return ""
@@ -138,28 +139,10 @@ def _settle(world: World, stage: Stage) -> None:
         time.sleep(5)
 
 
-@contextmanager
-def _disks() -> Iterator[Mapping[str, Path]]:
-    """A small disk for each worker; none where mounting is not allowed."""
-    with ExitStack() as stack:
-        disks = {}
-        for number in range(1, WORKERS + 1):
-            disk = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="currents-disk-")))
-            mounted = _run("mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", disk)
-            if mounted:
-                stack.callback(_run, "umount", "--lazy", disk)
-                disks[f"airflow-worker-{number}"] = disk
-        yield disks
-
-
 def _keep_logs(home: Path) -> None:
     shutil.rmtree(LOGS, ignore_errors=True)
     shutil.copytree(home, LOGS, ignore=shutil.ignore_patterns("postgres", "redis"))
     _tell(f"the logs of Airflow are in {LOGS}")
-
-
-def _run(*command: str | Path) -> bool:
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def _tell(text: str) -> None:
@@ -170,9 +153,12 @@ def table(outcomes: Sequence[Outcome]) -> str:
     """The outcomes as a table of Markdown."""
     lines = ["| event | noticed after | recovered after | tries lost | repeats |", "|---|---|---|---|---|"]
     for outcome in outcomes:
+        if outcome.skipped:
+            lines.append(f"| {outcome.name} | SKIPPED: {outcome.skipped} | | | |")
+            continue
         noticed = "" if outcome.fault.noticed is None else _shown(outcome.noticed)
         lost = f"{outcome.lost} of {len(outcome.hit)}"
-        lines.append(f"| {outcome.fault.name} | {noticed} | {_shown(outcome.recovered)} | {lost} | {outcome.repeats} |")
+        lines.append(f"| {outcome.name} | {noticed} | {_shown(outcome.recovered)} | {lost} | {outcome.repeats} |")
     return "\n".join(lines)
 
 

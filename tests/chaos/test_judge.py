@@ -40,6 +40,13 @@ def test_every_event_that_comes_twice_is_a_repeat_of_the_fault_that_struck_after
     assert [each.repeats for each in outcomes] == [1, 2, 1]
 
 
+def test_a_fault_that_was_not_played_repeats_nothing() -> None:
+    found = arrived([line("a"), line("a")])
+    outcomes = [outcome("disk full", skipped="not here"), outcome("task killed", 1)]
+    assert of_repeats(found, outcomes) == []
+    assert [each.repeats for each in outcomes] == [0, 1]
+
+
 def test_consumers_of_a_custom_bus_see_an_event_twice_only_where_a_fault_outlasts_what_it_knows() -> None:
     new = {"success_code": "NEW"}
     found = arrived([line("a", **new), line("b", **new), line("a", **new), line("b", **new)])
@@ -72,7 +79,11 @@ def test_what_a_cut_connection_hid_is_no_repeat_and_nothing_that_a_bus_had_befor
         (outcome("task killed", recovered=50), "noticed after None s"),
         (outcome("scheduler killed", recovered=50, hit=[FIRST, FIRST], lost=1), "1 of 2 tries lost"),
         (outcome("task killed", noticed=5, recovered=149, hit=[FIRST]), "recovered after 149 s, allowed are 120"),
-        (outcome("task killed", noticed=5, recovered=149, hit=[FIRST, replace(FIRST, number=2)]), None),
+        # After errors the next try waits longer each time, but not after a kill.
+        (outcome("task killed", noticed=5, recovered=121, hit=[replace(FIRST, number=5)]), "allowed are 120"),
+        (outcome("disk full", recovered=149, hit=[FIRST, replace(FIRST, number=2)]), None),
+        (outcome("disk full", recovered=151, hit=[FIRST, replace(FIRST, number=2)]), "allowed are 150"),
+        (outcome("task killed", skipped="not here"), None),
     ],
 )
 def test_an_outcome_beyond_its_bounds_is_told(found: Outcome, complaint: str | None) -> None:
@@ -97,6 +108,9 @@ def test_the_table_has_a_line_for_each_fault() -> None:
     lines = table([outcome("task killed", noticed=1.0, recovered=40.2, hit=[FIRST], lost=1)]).splitlines()
     assert lines[2:] == ["| task killed | 1 s | 40 s | 1 of 1 | 0 |"]
     assert table([outcome("task killed")]).splitlines()[2:] == ["| task killed | never | never | 0 of 0 | 0 |"]
+    struck = table([outcome("task killed", connector="custom")]).splitlines()
+    assert struck[2:] == ["| task killed (custom) | never | never | 0 of 0 | 0 |"]
+    assert table([outcome("queue killed", skipped="not here")]).endswith("| queue killed | SKIPPED: not here | | | |")
     assert table([outcome("queue killed")]).splitlines()[2:] == ["| queue killed |  | never | 0 of 0 | 0 |"]
 
 
