@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import random
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -145,20 +146,29 @@ def _queue_stopped(world: World) -> Iterator[list[Try]]:
     world.cluster.redis.start()
 
 
+@contextmanager
+def _standing_still(workers: Iterable[Part]) -> Iterator[None]:
+    """Workers that take nothing from the queue meanwhile; what they have taken goes on."""
+    mains = [psutil.Process(worker.process.pid) for worker in workers if worker.process]
+    for main in mains:
+        main.suspend()
+    try:
+        yield
+    finally:
+        for main in mains:
+            main.resume()
+
+
 def _queue_killed(world: World, *, loses: bool = False) -> Iterator[list[Try]]:
     """With messages in it, which it may lose: nobody takes any meanwhile, since the workers stand still."""
     hit = world.running()
-    mains = [psutil.Process(worker.process.pid) for worker in world.cluster.workers if worker.process]
-    for main in mains:
-        main.suspend()
-    # One more than the workers that wait: what they are handed while they stand still is in the queue no longer.
-    for _ in range(len(mains) + 1):
-        world.tries.begin_probe()
-    wait_for(60, lambda: world.cluster.redis.length("default"))
-    yield hit
-    world.cluster.redis.kill()
-    for main in mains:
-        main.resume()
+    with _standing_still(world.cluster.workers):
+        # One more than the workers that wait: what they are handed while they stand still is in the queue no longer.
+        for _ in range(len(world.cluster.workers) + 1):
+            world.tries.begin_probe()
+        wait_for(60, lambda: world.cluster.redis.length("default"))
+        yield hit
+        world.cluster.redis.kill()
     yield []
     if loses:
         world.cluster.redis.lose()
@@ -194,7 +204,9 @@ def _clock_wrong(world: World) -> Iterator[list[Try]]:
     }
     worker.start()
     yield []
-    wait_for(120, lambda: world.tries.on(worker))
+    # Others might take all that comes.
+    with _standing_still([each for each in world.cluster.workers if each is not worker]):
+        wait_for(120, lambda: world.tries.on(worker))
     worker.stop()
     worker.environment = right
     worker.start()
