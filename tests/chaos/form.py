@@ -27,7 +27,7 @@ class Form:
         return self.hours * self.types * self.rows
 
 
-LONG = Form(hours=24, types=50, rows=900, rate=900, minutes=48)
+LONG = Form(hours=24, types=50, rows=900, rate=900, minutes=38)
 # What a build server runs.
 SHORT = Form(
     hours=8,
