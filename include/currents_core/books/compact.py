@@ -19,8 +19,9 @@ from currents_core.books.day import Day
 from currents_core.books.day_pages import DayPages, Taken
 from currents_core.books.days import Days
 from currents_core.books.head import parse_head
-from currents_core.books.layout import Layout, claim_of_page, date_of, hour_of_manifest, is_head
+from currents_core.books.layout import Layout, claim_of_page, date_of, is_head
 from currents_core.books.ledger import LEASE_SECONDS
+from currents_core.books.manifest_objects import listed_manifests
 from currents_core.books.pages import PageMissingError, Pages
 from currents_core.crew import Crew, Job, Threads
 from currents_core.errors import ConflictError, TransientError
@@ -40,18 +41,18 @@ _AHEAD = 16
 def days_by_the_hour(store: ObjectStore, layout: Layout, before: str) -> list[str]:
     """The days, oldest first, of which something is kept by the hour, and all of whose hours come before an hour."""
     folders = [*store.folders(layout.hours("slices")), *store.folders(layout.hours("plans"))]
-    keys = [*folders, *(each.key for each in store.objects(layout.hours("manifests")))]
+    keys = [*folders, *(each.key for _, each in listed_manifests(store, layout))]
     dates = {date for key in keys if (date := date_of(key))}
     return sorted(date for date in dates if f"{date}-23" < before)
 
 
 @dataclass
 class _Listed:
-    """What is kept of a day by the hour: heads and the keys of pages by the folders of their slices, and the rest."""
+    """What is kept of a day by the hour: heads, and keys of pages, by the folders of their slices, and manifests."""
 
     heads: dict[str, StoredObject] = field(default_factory=dict)
     pages: dict[str, list[str]] = field(default_factory=dict)
-    manifests: list[StoredObject] = field(default_factory=list)
+    manifests: dict[str, StoredObject] = field(default_factory=dict)
     plans: list[str] = field(default_factory=list)
 
 
@@ -107,10 +108,9 @@ class Compaction:
     def _listed(self, date: str) -> _Listed | None:
         """What there is of a day; None if any of it is too young."""
         found = _Listed()
-        every = {
-            kind: list(self.store.objects(self.layout.hours(kind, date))) for kind in ("slices", "manifests", "plans")
-        }
-        if any(each.age <= self.quiet for listed in every.values() for each in listed):
+        every = {kind: list(self.store.objects(self.layout.hours(kind, date))) for kind in ("slices", "plans")}
+        found.manifests = dict(listed_manifests(self.store, self.layout, date))
+        if any(each.age <= self.quiet for listed in (*every.values(), found.manifests.values()) for each in listed):
             return None
         for each in every["slices"]:
             folder = f"{each.key.rpartition('/')[0]}/"
@@ -118,7 +118,6 @@ class Compaction:
                 found.heads[folder] = each
             else:
                 found.pages.setdefault(folder, []).append(each.key)
-        found.manifests = every["manifests"]
         found.plans = [each.key for each in every["plans"]]
         return found
 
@@ -133,8 +132,7 @@ class Compaction:
             for folder, each in listed.heads.items()
             if folder not in known or known[folder].head != each.etag
         }
-        manifests = {hour_of_manifest(each.key): each for each in listed.manifests}
-        if not new and all(_is_known(before, hour, each) for hour, each in manifests.items()):
+        if not new and all(_is_known(before, hour, each) for hour, each in listed.manifests.items()):
             return before
         with DayPages(self.store, self.layout, before) as pages:
             heads = self._heads(new)
@@ -146,7 +144,7 @@ class Compaction:
                     void.add(folder)
                 if folder in known:
                     pages.keep(known[folder].slice)
-            self._take_manifests(pages, before, manifests)
+            self._take_manifests(pages, before, listed.manifests)
             return pages.upload(self.token(), self.token()) if pages.is_new else before
 
     def _heads(self, new: dict[str, StoredObject]) -> Iterator[Taken | None]:
@@ -204,7 +202,7 @@ class Compaction:
             if seq is not None and seq <= day.seq and each.key.removeprefix(folder) not in day.names:
                 self.store.delete(each.key)
         known = {self.layout.slice(place): each.head for place, each in day.slices.items()}
-        manifests = [each for each in listed.manifests if _is_known(day, hour_of_manifest(each.key), each)]
+        manifests = [each for hour, each in listed.manifests.items() if _is_known(day, hour, each)]
         folders = [
             each
             for each in sorted(listed.heads.keys() | listed.pages.keys())

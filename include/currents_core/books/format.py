@@ -27,17 +27,24 @@ def parsed(body: bytes, uri: str, make: Callable[[Any], T]) -> T:
 
     Raises SetupError if a newer version of this project wrote it, and DamagedError if it is damaged.
     """
-    try:
-        raw = orjson.loads(gzip.decompress(body) if body.startswith(_GZIP) else body)
-        written = raw["format"]
-        if written <= FORMAT:
+
+    def known(raw: Any) -> T:
+        if raw["format"] <= FORMAT:
             return make(raw)
+        raise SetupError(
+            f"this state has format {raw['format']}, and this worker knows {FORMAT}: a newer version of Currents "
+            "Export wrote it; upgrade this worker",
+            uri=uri,
+        )
+
+    return sound(body, uri, known)
+
+
+def sound(body: bytes, uri: str, make: Callable[[Any], T]) -> T:
+    """The same, of an object that does not tell its format."""
+    try:
+        return make(orjson.loads(gzip.decompress(body) if body.startswith(_GZIP) else body))
     except (ValueError, KeyError, TypeError, AttributeError, OSError, EOFError, zlib.error) as error:
         raise DamagedError(
             f"this state is damaged ({type(error).__name__}); restore an earlier version of the object", uri=uri
         ) from error
-    raise SetupError(
-        f"this state has format {written}, and this worker knows {FORMAT}: a newer version of Currents Export wrote "
-        "it; upgrade this worker",
-        uri=uri,
-    )

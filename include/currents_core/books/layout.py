@@ -29,6 +29,7 @@ from typing import Literal, NamedTuple
 from urllib.parse import quote
 
 from currents_core.file_key import Slice, SourceFile
+from currents_core.hour import is_hour
 
 PageKind = Literal["ids", "letters", "files", "manifests"]
 HoursKind = Literal["slices", "oversized", "plans", "manifests"]
@@ -159,9 +160,10 @@ def date_of(key: str) -> str | None:
     return found[-1] if found else None
 
 
-def hour_of_manifest(key: str) -> str:
-    """The hour of the manifest with this key."""
-    return key.rpartition("/date=")[2].removesuffix(".json")
+def hour_of_manifest(key: str) -> str | None:
+    """The hour of the manifest with this key; None if it is the key of something else."""
+    hour = key.rpartition("/date=")[2].removesuffix(".json")
+    return hour if key.endswith(f"/date={hour}.json") and is_hour(hour) else None
 
 
 def page_name(claim: int, token: str, number: int, kind: PageKind) -> str:

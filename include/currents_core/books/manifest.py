@@ -16,6 +16,7 @@ from currents_core.books.dead_letter import letters_of
 from currents_core.books.head import FileState, Head
 from currents_core.books.layout import Layout
 from currents_core.books.ledger import Ledger
+from currents_core.books.manifest_objects import listed_manifests, parse_manifest
 from currents_core.books.pages import PageMissingError
 from currents_core.books.run_record import RunRecord
 from currents_core.counted import counted
@@ -243,10 +244,7 @@ class Manifests:
 
     def first_hour(self, since: str) -> str:
         """The first hour from ``since`` on that has a manifest, or an empty text."""
-        key = self._layout.manifest("")
-        folder = key.removesuffix(".json")
-        found = next(self._store.objects(folder, after=f"{folder}{since}"), None)
-        return found.key.removeprefix(folder).removesuffix(".json") if found else ""
+        return next((hour for hour, _ in listed_manifests(self._store, self._layout, since=since)), "")
 
     def write(self, manifest: Manifest, now: datetime, *, announce: bool = False, run: RunRecord | None = None) -> bool:
         """Replaces the manifest of the hour, and notes in it what a run did.
@@ -292,7 +290,7 @@ class Manifests:
     def _parsed(self, stored: Version | None, hour: str) -> dict[str, Any] | None:
         """The manifest that is stored, or else that of the compacted day."""
         body = stored.body if stored else self._days.manifest(hour)
-        return dict(orjson.loads(body)) if body else None
+        return parse_manifest(body, f"s3://{self._store.bucket}/{self.key(hour)}") if body else None
 
 
 def _content(manifest: Mapping[str, object]) -> dict[str, object]:

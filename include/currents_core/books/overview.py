@@ -100,25 +100,28 @@ class HourView:
         others = tuple(each for each in self.replays if each.run != run.run)
         return replace(self, replays=(*others, run)[-_REPLAYS:])
 
-    def with_manifest(self, manifest: Mapping[str, Any], etag: str) -> HourView:
-        """The hour as its manifest says, unless a later one was taken in.
+    def with_account(self, told: HourView) -> HourView:
+        """The hour as a manifest ``told`` it, unless a later one was taken in.
 
-        ``manifest`` is what ``Manifest.as_json`` gave, and ``etag`` that of its object.
+        One that was removed and made anew counts its versions from the beginning.
         """
-        seq = manifest.get("seq", 0)
-        if self.is_accounted and seq < self.seq:
+        if self.is_accounted and told.seq < self.seq and told.written <= self.written:
             return self
-        return HourView(
-            self.hour,
-            seq,
+        return replace(told, replays=self.replays)
+
+    @classmethod
+    def of_manifest(cls, hour: str, manifest: Mapping[str, Any], etag: str) -> Self:
+        """The hour as its manifest says: what ``Manifest.as_json`` gave; ``etag`` is that of its object."""
+        return cls(
+            hour,
+            manifest.get("seq", 0),
             etag,
             manifest["written_at"],
             manifest["complete"],
-            _types(self.hour, manifest),
+            _types(hour, manifest),
             sum(map(len, manifest["drift"].values())),
             manifest["notes"],
             tuple(RunRecord(**each) for each in manifest.get("runs", ())),
-            self.replays,
         )
 
     def as_json(self) -> dict[str, Any]:

@@ -11,10 +11,9 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-import orjson
-
-from currents_core.books.format import DamagedError
-from currents_core.books.layout import Layout, date_of, hour_of_manifest
+from currents_core.books.format import DamagedError, sound
+from currents_core.books.layout import Layout, date_of
+from currents_core.books.manifest_objects import listed_manifests
 from currents_core.books.overview import HourView, Week, parse_week, week_of
 from currents_core.books.run_record import RunRecord
 from currents_core.crew import Crew, Threads
@@ -51,19 +50,20 @@ class Overviews:
     def catch_up(self, first: str, last: str) -> None:
         """Takes in what the manifests of some hours, both included, say that the overview doesn't.
 
-        It takes a listing, and a request for each week and for each manifest that is new. Raises TransientError if
-        others were always first, or the store gave no answer.
+        Of a week that there is none of, all hours are taken in: somebody may have removed it. It takes a listing, and a
+        request for each week and for each manifest that is new. Raises TransientError if others were always first, or
+        the store gave no answer, and SetupError as ``between`` does.
         """
-        folder = self.layout.manifest("").removesuffix(".json")
+        begin, end = week_of(first), week_of(last)
         by_week: dict[str, dict[str, str]] = defaultdict(dict)
-        for each in self.store.objects(folder, after=f"{folder}{first}"):
-            hour = hour_of_manifest(each.key)
-            if hour > last:
+        for hour, each in listed_manifests(self.store, self.layout, since=f"{begin}-00"):
+            if week_of(hour) > end:
                 break
             by_week[week_of(hour)][hour] = each.etag
         for week in self._read(by_week):
-            listed = by_week[week.date]
-            self._take_in(week, [hour for hour, etag in listed.items() if week.hour(hour).etag != etag])
+            known = week.hours
+            wanted = {hour: etag for hour, etag in by_week[week.date].items() if first <= hour <= last or not known}
+            self._take_in(week, [hour for hour, etag in wanted.items() if week.hour(hour).etag != etag])
 
     def fill(self, manifest: Callable[[str], Mapping[str, Any] | None], since: str) -> None:
         """Takes in days that were compacted before there was an overview, from the date ``since`` on.
@@ -77,8 +77,8 @@ class Overviews:
         for week in self._read(by_week):
             hours = [f"{date}-{number:02}" for date in by_week[week.date] for number in range(24)]
             unknown = [hour for hour in hours if not week.hour(hour).is_accounted]
-            told = {hour: found for hour in unknown if (found := manifest(hour))}
-            self._change(week.date, [(hour, found, "") for hour, found in told.items()])
+            found = [(hour, manifest(hour)) for hour in unknown]
+            self._change(week.date, [HourView.of_manifest(hour, told, "") for hour, told in found if told])
 
     def note_replay(self, hours: Iterable[str], run: RunRecord) -> None:
         """Notes that a run sent some hours again. Raises TransientError as ``catch_up`` does."""
@@ -92,16 +92,23 @@ class Overviews:
         reads = {hour: self.crew.start(self.store.read_version, self.layout.manifest(hour)) for hour in hours}
         found = [(hour, read.result()) for hour, read in reads.items()]
         # One that is gone by now was compacted, or has ended.
-        self._change(
-            week.date,
-            [(hour, orjson.loads(stored.body), stored.etag.strip('"')) for hour, stored in found if stored],
-        )
+        told = [self._told(hour, stored) for hour, stored in found if stored]
+        self._change(week.date, [each for each in told if each])
 
-    def _change(self, date: str, manifests: Sequence[tuple[str, Mapping[str, Any], str]]) -> None:
+    def _told(self, hour: str, stored: Version) -> HourView | None:
+        """What a manifest tells; None if it is damaged, which keeps no other from being taken in."""
+        uri = f"s3://{self.store.bucket}/{self.layout.manifest(hour)}"
+        try:
+            return sound(stored.body, uri, lambda raw: HourView.of_manifest(hour, raw, stored.etag.strip('"')))
+        except DamagedError as error:
+            log.warning("%s; the overview has this hour as before", error)
+            return None
+
+    def _change(self, date: str, told: Sequence[HourView]) -> None:
         def step(week: Week) -> Week:
-            return week.with_hours(week.hour(hour).with_manifest(told, etag) for hour, told, etag in manifests)
+            return week.with_hours(week.hour(each.hour).with_account(each) for each in told)
 
-        if manifests:
+        if told:
             self._replace(date, step)
 
     def _read(self, dates: Iterable[str]) -> list[Week]:
@@ -126,13 +133,14 @@ class Overviews:
                 self.crew.sleep(self.rng.uniform(0, min(_LONGEST_WAIT, 0.1 * 2**attempt)))
 
     def _parsed(self, date: str, stored: Version | None) -> Week:
-        """The week, or an empty one where there is none, or a damaged one: it only repeats what manifests say."""
+        """The week, or an empty one where there is none."""
         uri = f"s3://{self.store.bucket}/{self.layout.overview(date)}"
         try:
             return parse_week(stored.body, uri) if stored else Week(date)
         except DamagedError as error:
-            log.warning("%s; it is made anew from the manifests", error)
-            return Week(date)
+            # Nobody but a person may do that: of replays nothing else tells.
+            remedy = "or remove it, and the next run makes it anew from the manifests, without what it says of replays"
+            raise DamagedError(f"{error.message}, {remedy}", uri=uri) from error
 
 
 def _with_replay(week: Week, *, hours: Iterable[str], run: RunRecord) -> Week:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from currents_airflow.page import event_routes, hour_routes, run_routes
 from currents_airflow.page.access import Permitted
 from currents_airflow.page.show import show
 from currents_core.errors import CurrentsError
+
+log = logging.getLogger(__name__)
 
 # Nothing comes from elsewhere, nothing is framed by others, and nothing in a page runs but its own script.
 _HEADERS = {
@@ -36,7 +39,12 @@ def make_app() -> FastAPI:
 
     @app.middleware("http")
     async def secure(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        response = await call_next(request)
+        try:
+            response = await call_next(request)
+        except Exception:
+            log.exception("%s could not be shown", request.url.path)
+            text = "The log of the API server has the reason. Please report it."
+            response = show(request, "message", {"title": "This page has a fault", "text": text}, 500)
         response.headers.update(_HEADERS)
         return response
 

@@ -161,11 +161,11 @@ def test_two_runs_that_write_a_manifest_at_the_same_time_both_find_room() -> Non
         def write_version(self, key: str, body: bytes, replaces: str | None) -> str:
             if self.others:
                 self.others -= 1
-                self.write(key, b'{"by": %d}' % self.others)
+                self.write(key, json.dumps(manifest.as_json(NOW - timedelta(hours=self.others))).encode())
             return super().write_version(key, body, replaces)
 
-    store = Busy()
-    Manifests(store, Layout()).write(reconcile("demo", HOUR, [], Ledger(MemoryObjects(), Layout())), NOW)
+    store, manifest = Busy(), reconcile("demo", HOUR, [], Ledger(MemoryObjects(), Layout()))
+    Manifests(store, Layout()).write(manifest, NOW)
     assert json.loads(store.contents[f"manifests/date={HOUR}.json"])["complete"]
 
 

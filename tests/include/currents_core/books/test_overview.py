@@ -61,7 +61,7 @@ def manifest(seq: int, sent: int = 3, **more: Any) -> dict[str, Any]:
 
 
 def test_an_hour_says_what_its_manifest_says() -> None:
-    view = HourView(HOUR).with_manifest(manifest(1), "etag")
+    view = HourView.of_manifest(HOUR, manifest(1), "etag")
     assert view.types == {"a": TypeView(2, 0, 0, 99, 600.0, Counts(read=4, sent=3, dead_lettered=1), {"no_id": 1})}
     assert (view.complete, view.drift, view.notes, view.etag) == (True, 2, {"kept": 2}, "etag")
     assert view.counts == Counts(read=4, sent=3, dead_lettered=1)
@@ -70,7 +70,7 @@ def test_an_hour_says_what_its_manifest_says() -> None:
 
 def test_a_manifest_of_an_earlier_version_says_less() -> None:
     told = {name: each for name, each in manifest(1).items() if name not in {"slices", "dead_letters", "runs", "seq"}}
-    [view] = HourView(HOUR).with_manifest(told, "e").types.values()
+    [view] = HourView.of_manifest(HOUR, told, "e").types.values()
     assert view == TypeView(counts=Counts(read=4, sent=3, dead_lettered=1))
 
 
@@ -78,15 +78,23 @@ def test_a_manifest_of_an_earlier_version_says_less() -> None:
 def test_in_whatever_order_manifests_come_the_last_one_counts(order: list[int]) -> None:
     view = HourView(HOUR)
     for seq in order:
-        view = view.with_manifest(manifest(seq, sent=seq), str(seq))
+        view = view.with_account(HourView.of_manifest(HOUR, manifest(seq, sent=seq), str(seq)))
     assert (view.seq, view.counts.sent) == (3, 3)
+
+
+def test_a_manifest_that_was_removed_and_made_anew_counts_though_its_versions_begin_anew() -> None:
+    view = HourView.of_manifest(HOUR, manifest(5), "e")
+    again = {**manifest(1, sent=7), "written_at": "2027-01-01T00:00:00+00:00"}
+    assert view.with_account(HourView.of_manifest(HOUR, again, "f")).counts.sent == 7
 
 
 def test_a_replay_is_noted_once_and_outlasts_new_manifests() -> None:
     replay = RunRecord("again", "replay", "t", "ada", "lost by the consumer")
     view = HourView(HOUR).with_replay(replay)
     assert not view.is_accounted
-    view = view.with_replay(replace(replay, tries=4)).with_manifest(manifest(1), "e").with_manifest(manifest(2), "f")
+    view = view.with_replay(replace(replay, tries=4))
+    for seq in (1, 2):
+        view = view.with_account(HourView.of_manifest(HOUR, manifest(seq), str(seq)))
     assert view.is_accounted
     assert view.replays == (replace(replay, tries=4),)
 
@@ -94,7 +102,7 @@ def test_a_replay_is_noted_once_and_outlasts_new_manifests() -> None:
 def test_of_very_many_event_types_the_rest_is_summed() -> None:
     one = {"read": 1, "sent": 1, "duplicate": 0, "filtered": 0, "dead_lettered": 0}
     told = manifest(1, event_types={f"type {number:05}": one for number in range(1_000)}, slices={}, dead_letters={})
-    view = HourView(HOUR).with_manifest(told, "e")
+    view = HourView.of_manifest(HOUR, told, "e")
     assert len(view.types) == 301
     assert view.types["(others)"].counts.sent == 700
     assert view.counts.sent == 1_000

@@ -151,14 +151,44 @@ def test_an_hour_that_is_known_hides_no_other_of_its_day() -> None:
     assert house.overviews.between(EARLIER, EARLIER)[EARLIER].is_accounted
 
 
-def test_a_damaged_week_is_made_anew_and_one_of_a_newer_version_is_left() -> None:
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [(b"no week", r"overview/.*damaged .*, or remove it, and the next run"), (b'{"format": 99}', "a newer version")],
+)
+def test_a_week_that_cannot_be_read_is_no_empty_one_and_stays_as_it_is(body: bytes, told: str) -> None:
     house = Seen()
     house.export(HOUR, "x")
     key = Layout().overview("2026-11-23")
-    house.state.write(key, b"no week")
-    assert house.overviews.between(HOUR, HOUR) == {}
+    house.state.write(key, body)
+    for use in (house.overviews.between, house.overviews.catch_up):
+        with pytest.raises(SetupError, match=told):
+            use(HOUR, HOUR)
+    with pytest.raises(SetupError, match=told):
+        house.overviews.note_replay([HOUR], RunRecord("again", "replay", "t"))
+    assert house.state.contents[key] == body
+
+
+def test_a_week_that_somebody_removed_has_all_its_hours_again() -> None:
+    house = Seen()
+    before, after = "2026-11-23-00", "2026-11-29-23"
+    for hour in (EARLIER, before, HOUR, after, NEXT_WEEK):
+        house.export(hour, "x")
     house.overviews.catch_up(HOUR, HOUR)
-    assert house.overviews.between(HOUR, HOUR)[HOUR].is_accounted
-    house.state.write(key, b'{"format": 99}')
-    with pytest.raises(SetupError, match="a newer version"):
-        house.overviews.catch_up(HOUR, HOUR)
+    assert list(house.overviews.between(EARLIER, NEXT_WEEK)) == [before, HOUR, after]
+
+
+def test_a_damaged_manifest_and_what_is_none_keep_no_other_from_being_taken_in() -> None:
+    house = Seen()
+    later = "2026-11-23-09"
+    for hour in (HOUR, later):
+        house.export(hour, "x")
+    house.overviews.catch_up(HOUR, later)
+    before = house.overviews.between(HOUR, HOUR)
+    for hour in (HOUR, later):
+        house.export(hour, "y")
+    for body in (b'{"half": ', b"{}", b'{"seq": 9, "written_at": 3}'):
+        house.state.write(Layout().manifest(HOUR), body)
+        house.state.write(f"{Layout().manifest(HOUR)}.bak", b"somebody's")
+        house.overviews.catch_up(HOUR, later)
+        assert house.overviews.between(HOUR, HOUR) == before
+    assert house.overviews.between(later, later)[later].counts.sent == 2

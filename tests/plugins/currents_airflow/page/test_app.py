@@ -264,6 +264,24 @@ def test_what_files_say_is_escaped(shown: Shown) -> None:
         assert hostile not in shown.get(path)
 
 
+@pytest.mark.parametrize("body", [b'{"half": ', b"{}"])
+def test_an_hour_whose_manifest_is_damaged_has_its_account_all_the_same(shown: Shown, body: bytes) -> None:
+    shown.house.state.write(Layout(ROOT).manifest(DONE), body)
+    assert "read 2 = sent 2" in shown.get(f"/c/test/hours/{DONE}")
+
+
+def test_a_fault_of_the_page_is_told_without_its_reason(shown: Shown, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_given: Any) -> None:
+        raise ValueError("a value of a record")
+
+    monkeypatch.setattr(Overviews, "between", fail)
+    answer = TestClient(shown.client.app, raise_server_exceptions=False).get("/c/test/")
+    assert answer.status_code == 500
+    assert "Please report it" in answer.text
+    assert "a value of a record" not in answer.text
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+
+
 def test_books_that_can_not_be_read_are_told_in_their_own_words(shown: Shown) -> None:
     shown.house.state.write(Layout(ROOT).index(), b"{}")
     assert "this state is damaged" in shown.get("/c/test/", 502)
