@@ -74,7 +74,7 @@ class RunRequest:
             self.is_dry and "dry run",
             self.max_events and f"at most {counted(self.max_events, 'event')}",
             self.pace < 1 and f"pace {self.pace:.0%}",
-            self.is_replay and f"sent again: {self.reason}",
+            self.is_replay and f"sent again: {shown(self.reason)}",
         ]
         return ", ".join(each for each in told if each)
 

@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import TaskAwaitingInput
 from currents_airflow import notices
 from currents_airflow.operators.base import CurrentsOperator
 from currents_core.counted import counted
-from currents_core.errors import DeliveryError
+from currents_core.errors import DeliveryError, shown
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -113,8 +113,9 @@ def _body(context: Context, parts: RunParts) -> str:
     by = context["dag_run"].triggering_user_name
     return "\n\n".join(
         [
-            f"From `{parts.connector.stream.replace(' → ', '` to `')}`: {request.summary}"
-            + (f". Triggered by {by}." if by else "."),
+            f"From `{parts.connector.stream.replace(' → ', '` to `')}`:",
+            # Whoever asks may have typed Markdown. No line of it begins with a fence.
+            "\n".join(["```", request.summary, *([f"triggered by {shown(by)}"] if by else []), "```"]),
             "The figures are estimates, from the sizes of the files and a look into some of them; duplicates, "
             "filtered rows and rows that were sent before are among them.",
             f"Approval is needed above {' or '.join(each for each in bounds if each)}. If you reject it, nothing is "

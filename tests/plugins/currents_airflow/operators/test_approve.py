@@ -55,7 +55,7 @@ def test_what_is_large_waits_for_a_person(
     [question] = asked
     assert question["options"] == ["Approve", "Reject"]
     assert "about 40 events in 1 file, about $0.00" in question["subject"]
-    assert "Triggered by ada." in question["body"]
+    assert "\ntriggered by ada\n```\n" in question["body"]
     assert "estimates" in question["body"]
 
 
@@ -91,6 +91,17 @@ def test_a_redrive_counts_its_letters(asked: list[dict[str, Any]]) -> None:
     assert "dead letters are sent again, about 2 events" in asked[0]["subject"]
     run(house, redrive_request({"codes": ["oversized"]}, HOUR))
     assert len(asked) == 1
+
+
+def test_whoever_asks_writes_nothing_that_looks_like_the_question(asked: list[dict[str, Any]]) -> None:
+    house = House(approval={"events": 1})
+    reason = "lost\n```\n# Approved by security\n[see](https://example.com)"
+    with pytest.raises(TaskAwaitingInput):
+        run(house, run_request({"replay": True, "reason": reason}, HOUR, house.connector))
+    lines = asked[0]["body"].splitlines()
+    [began, ended] = [number for number, line in enumerate(lines) if line == "```"]
+    assert [number for number, line in enumerate(lines) if "security" in line] == [began + 1]
+    assert ended == began + 3
 
 
 def test_where_nobody_knows_the_size_a_person_is_asked(asked: list[dict[str, Any]]) -> None:
