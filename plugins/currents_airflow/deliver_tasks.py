@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from currents_airflow.operators.deliver import CurrentsToEventBridgeOperator
-from currents_airflow.operators.plan import APPROVE
-from currents_airflow.policy import POOL
+from currents_airflow.policy import APPROVE, POOL
 
 _APPROVE_DOC = "Waits for a person where the run would send more than the connector's `approval` allows."
 

@@ -21,6 +21,8 @@ from currents_core.hour import parse_hour, resolve_hour
 POOL = "currents"
 BACKFILL_POOL = "currents_backfill"
 REDRIVE_DAG = "currents_redrive"
+# The task between planning and sending that waits for a person, where there is one.
+APPROVE = "approve"
 # By name, for that is what Airflow stores of them.
 STEPS = frozenset(
     {

@@ -256,6 +256,9 @@ def test_a_stretch_waits_for_a_person_who_approves_it_in_the_ui(stage: Stage, pa
     expect(page.get_by_text("a stretch of hours is sent, about 120 events in 2 files").first).to_be_visible()
     expect(page.get_by_text("The figures are estimates").first).to_be_visible()
     picture(page, "approval")
+    page.goto("/currents/c/mails/now")
+    expect(page.get_by_text("waits for approval")).to_be_visible()
+    page.go_back()
     page.get_by_role("button", name="Approve").click()
     wait_for(60, lambda: mails.dag.states(run)["approve"] == "success")
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from currents_airflow import metrics
 from currents_airflow.links import DeliveriesLink, EventBusLink, SourceFilesLink
 from currents_airflow.operators.base import CurrentsOperator
-from currents_airflow.operators.plan import APPROVE, Plan
+from currents_airflow.operators.plan import Plan
+from currents_airflow.policy import APPROVE
 from currents_core.errors import DeliveryError
 
 if TYPE_CHECKING:

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypedDict
 
-# The task between planning and sending that waits for a person, where there is one.
-APPROVE = "approve"
-
 
 class Plan(TypedDict):
     """One mapped task's work: the key of its shard in the state, None where there is nothing to do, and a label.

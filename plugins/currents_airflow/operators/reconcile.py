@@ -13,7 +13,7 @@ from airflow.sdk import TaskInstanceState
 from currents_airflow import metrics, notices
 from currents_airflow.links import DeliveriesLink, EventBusLink, HourManifestLink, SourceFilesLink
 from currents_airflow.operators.base import CurrentsOperator
-from currents_airflow.operators.plan import APPROVE
+from currents_airflow.policy import APPROVE
 from currents_core.errors import CurrentsError, DeliveryError, TransientError
 from currents_core.hour import date_of_hour, hour_end, hours_back
 

@@ -7,17 +7,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from airflow.models.dagrun import DagRun
 from airflow.models.taskinstance import TaskInstance
 from airflow.utils.session import create_session
-from airflow.utils.state import DagRunState
+from airflow.utils.state import DagRunState, TaskInstanceState
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from currents_airflow.connectors import all_connectors
-from currents_airflow.policy import REDRIVE_DAG
+from currents_airflow.policy import APPROVE, REDRIVE_DAG
 from currents_core.errors import SetupError, TransientError
 from currents_core.hour import resolve_hour
 from currents_core.setup.run_request import (
@@ -42,7 +43,7 @@ class Run:
 
     ``state`` and the states of ``tasks`` are Airflow's. Of a run that is refused for what it asks, nobody knows its
     ``hours``, and ``what`` says why. ``delivers`` if the accounts of these hours tell of what it does: those of a dry
-    run, a replay or a redrive don't.
+    run, a replay or a redrive don't. ``waits`` if it waits for somebody's approval.
     """
 
     dag: str
@@ -55,6 +56,7 @@ class Run:
     what: str = ""
     delivers: bool = False
     tasks: Counter[str] = field(default_factory=Counter)
+    waits: bool = False
 
     @property
     def is_on(self) -> bool:
@@ -72,9 +74,9 @@ def live_runs(connector: Connector) -> list[Run]:
             select(DagRun)
             .where(DagRun.dag_id.in_(_dags(connector)), DagRun.state.in_(_ON))
             .order_by(DagRun.state.desc(), DagRun.id.desc())
-            .limit(_MOST)
         )
-        return _told(session, connector, [run for run in found if _is_of(connector, run)])
+        form = _first_of_form()
+        return _told(session, connector, list(islice((run for run in found if _is_of(connector, run, form)), _MOST)))
 
 
 def one_run(connectors: Iterable[Connector], dag: str, run_id: str) -> tuple[Connector, Run] | None:
@@ -84,13 +86,15 @@ def one_run(connectors: Iterable[Connector], dag: str, run_id: str) -> tuple[Con
     """
     with _session() as session:
         found = session.scalar(select(DagRun).where(DagRun.dag_id == dag, DagRun.run_id == run_id))
-        connector = next((each for each in connectors if found and _is_of(each, found)), None)
+        form = _first_of_form()
+        connector = next((each for each in connectors if found and _is_of(each, found, form)), None)
         return (connector, _told(session, connector, [found])[0]) if connector and found else None
 
 
 def hours_under_way(runs: Iterable[Run]) -> set[str]:
-    """The hours that running runs deliver."""
-    return {hour for run in runs if run.delivers and run.state == DagRunState.RUNNING for hour in run.hours}
+    """The hours that running runs deliver. One that waits for approval delivers nothing yet."""
+    at_it = [run for run in runs if run.delivers and run.state == DagRunState.RUNNING and not run.waits]
+    return {hour for run in at_it for hour in run.hours}
 
 
 @contextmanager
@@ -108,13 +112,16 @@ def _dags(connector: Connector) -> tuple[str, ...]:
     return f"currents_export_{connector.name}", f"{REDRIVE_DAG}_{connector.name}", REDRIVE_DAG
 
 
-def _is_of(connector: Connector, run: DagRun) -> bool:
+def _first_of_form() -> str | None:
+    """The connector that the form of the redrive DAG begins with, which a run has that names none."""
+    return next(iter(all_connectors().valid), None)
+
+
+def _is_of(connector: Connector, run: DagRun, form: str | None) -> bool:
     """Whether a run is one of the connector's: one DAG sends the dead letters of all."""
     if run.dag_id != REDRIVE_DAG:
         return run.dag_id in _dags(connector)
-    # Whoever names none gets the one that the form begins with.
-    default = next(iter(all_connectors().valid), None)
-    return bool(_conf(run).get("connector", default) == connector.name)
+    return bool(_conf(run).get("connector", form) == connector.name)
 
 
 def _conf(run: DagRun) -> dict[str, Any]:
@@ -122,16 +129,23 @@ def _conf(run: DagRun) -> dict[str, Any]:
 
 
 def _told(session: Session, connector: Connector, runs: Sequence[DagRun]) -> list[Run]:
-    tasks: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    tasks: defaultdict[tuple[str, str, str], Counter[str]] = defaultdict(Counter)
+    columns = (TaskInstance.dag_id, TaskInstance.run_id, TaskInstance.task_id, TaskInstance.state)
     counts = session.execute(
-        select(TaskInstance.dag_id, TaskInstance.run_id, TaskInstance.state, func.count())
-        .where(TaskInstance.dag_id.in_({run.dag_id for run in runs}), TaskInstance.task_id == "deliver")
+        select(*columns, func.count())
+        .where(TaskInstance.dag_id.in_({run.dag_id for run in runs}), TaskInstance.task_id.in_(("deliver", APPROVE)))
         .where(TaskInstance.run_id.in_([run.run_id for run in runs]))
-        .group_by(TaskInstance.dag_id, TaskInstance.run_id, TaskInstance.state)
+        .group_by(*columns)
     )
-    for dag, run_id, state, count in counts:
-        tasks[dag, run_id][str(state or "waiting")] += count
-    return [_run(connector, run, tasks[run.dag_id, run.run_id]) for run in runs]
+    for dag, run_id, task, state, count in counts:
+        tasks[dag, run_id, task][str(state or "waiting")] += count
+    return [
+        replace(
+            _run(connector, run, tasks[run.dag_id, run.run_id, "deliver"]),
+            waits=TaskInstanceState.AWAITING_INPUT in tasks[run.dag_id, run.run_id, APPROVE],
+        )
+        for run in runs
+    ]
 
 
 def _run(connector: Connector, run: DagRun, tasks: Counter[str]) -> Run:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -35,6 +36,11 @@ def test_a_run_tells_its_hours_and_what_it_does() -> None:
     assert told(conf=None, partition_key=HOUR, run_type="scheduled").hours == (HOUR,)
 
 
+def test_the_hours_of_runs_that_wait_for_approval_or_for_their_turn_are_not_under_way() -> None:
+    assert runs.hours_under_way([told()]) == {HOUR}
+    assert runs.hours_under_way([replace(told(), waits=True), told(state="queued"), told(REDRIVE)]) == set()
+
+
 def test_redrives_are_runs_too() -> None:
     assert (told(REDRIVE).kind, told(REDRIVE).delivers) == ("redrive", False)
     automatic = told(AUTOMATIC, partition_key=HOUR, conf={})
@@ -62,10 +68,11 @@ def test_a_run_that_asks_for_nonsense_is_shown_as_refused(dag: str, conf: Any) -
 def test_runs_of_the_shared_redrive_belong_to_the_connector_that_they_name(monkeypatch: pytest.MonkeyPatch) -> None:
     valid = {name: connector(name=name) for name in ("first", "second")}
     monkeypatch.setattr(runs, "all_connectors", lambda: SimpleNamespace(valid=valid))
+    form = runs._first_of_form()
 
     def owners(conf: Any) -> list[str]:
         run = cast(Any, SimpleNamespace(dag_id=REDRIVE, conf=conf))
-        return [name for name, each in valid.items() if runs._is_of(each, run)]
+        return [name for name, each in valid.items() if runs._is_of(each, run, form)]
 
     assert owners({"connector": "second"}) == ["second"]
     assert owners({}) == ["first"], "what the form begins with"
