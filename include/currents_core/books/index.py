@@ -78,8 +78,13 @@ class Index:
         )
 
     def with_told(self, marks: Iterable[str], since: str) -> Index:
-        """The index once people were alerted of these; marks of hours before ``since`` are left out."""
-        return replace(self, told=frozenset(each for each in self.told.union(marks) if each >= since))
+        """The index once people were alerted of these; marks of hours before ``since`` are left out.
+
+        The last one of its kind stays: what it tells of may go on.
+        """
+        every = sorted(self.told.union(marks))
+        last = {each.partition(" ")[2]: each for each in every}
+        return replace(self, told=frozenset(each for each in every if each >= since).union(last.values()))
 
     def since(self, hour: str) -> Index:
         """The index without the hours before ``hour``."""

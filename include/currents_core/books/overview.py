@@ -44,6 +44,11 @@ class TypeView:
     counts: Counts = field(default_factory=Counts)
     codes: Mapping[str, int] = field(default_factory=dict)
 
+    @property
+    def is_heard(self) -> bool:
+        """Whether Braze wrote anything: files that are not delivered yet have no counts."""
+        return bool(self.delivered or self.open or self.counts.read)
+
     def __add__(self, other: TypeView) -> TypeView:
         lags = [each.lag for each in (self, other) if each.lag is not None]
         return TypeView(
@@ -87,6 +92,16 @@ class HourView:
         """Whether a run has accounted for the hour; otherwise there is nothing but replays of it."""
         return bool(self.written)
 
+    @property
+    def was_over(self) -> bool:
+        """Whether the hour was over when a run accounted for it; otherwise more may have come since."""
+        return self.is_accounted and datetime.fromisoformat(self.written) >= hour_end(self.hour)
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether Braze wrote anything."""
+        return any(each.is_heard for each in self.types.values())
+
     def delivered_by(self, event_type: str) -> RunRecord | None:
         """The run that delivered the last files of an event type; None where nobody knows."""
         view = self.types.get(event_type)
@@ -116,7 +131,7 @@ class HourView:
             hour,
             manifest.get("seq", 0),
             etag,
-            manifest["written_at"],
+            datetime.fromisoformat(manifest["written_at"]).isoformat(),
             manifest["complete"],
             _types(hour, manifest),
             sum(map(len, manifest["drift"].values())),

@@ -69,7 +69,7 @@ def _of_silence(notify: Notify, looks: Looks, first: str, hour: str) -> Iterator
     if notify.silent_hours is None or not looks.index:
         return
     what, remedy = f"{notify.silent_hours} hours", "look at the Currents connector in Braze"
-    heard = [each for each, view in looks.views.items() if view.counts.read]
+    heard = [each for each, view in looks.views.items() if view.is_heard]
     if heard and max(heard) <= hours_back(hour, notify.silent_hours)[0]:
         yield Alert(f"nothing from Braze since {max(heard)}, {what}; {remedy}", _marks("silence", max(heard)))
     elif not heard and looks.index.first and looks.index.first <= first and not _has(looks.index.told, "silence"):

@@ -69,13 +69,15 @@ class Looks:
 
     def _state(self, hour: str, view: HourView | None) -> State:
         known = state_of(view) if view and view.is_accounted else None
-        if hour in self.delivering and known not in ("failed", "complete"):
+        # Of an hour that was not over yet, nobody knows that nothing came after.
+        is_final = bool(view and (view.was_over or known not in ("complete", "empty")))
+        if hour in self.delivering and not (is_final and known in ("failed", "complete")):
             return "delivering"
-        if known:
+        if known and is_final:
             return known
-        if not self.index or not self.index.first or hour < max(self.index.first, self._known_since()):
+        if not known and (not self.index or not self.index.first or hour < max(self.index.first, self._known_since())):
             return "none"
-        if hour in self.index.begun:
+        if self.index and hour in self.index.begun:
             return "open"
         return "late" if self.now > hour_end(hour) + self.delay + _GRACE else "waiting"
 

@@ -19,7 +19,7 @@ from currents_core.books.overview import HourView
 from currents_core.file_key import SourceFile
 
 _NAME = re.compile(r"(.*)\+(\d{1,9})\+(\d{1,18})\.\w+\Z")
-# A type that had rows in so many of the hours before, and in none of the last ones, has fallen silent.
+# A type that had some in so many of the hours before, and in none of the last ones, has fallen silent.
 _USUAL, _LAST_HOURS = 0.9, 6
 
 
@@ -36,7 +36,7 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """An event type that has rows in most hours, and none since the hour ``last``."""
+    """An event type that has files or rows in most hours, and none since the hour ``last``."""
 
     event_type: str
     last: str
@@ -66,7 +66,7 @@ def silences(views: Iterable[HourView]) -> list[Silence]:
     hours: dict[str, list[str]] = defaultdict(list)
     for view in known:
         for name, each in view.types.items():
-            if each.counts.read:
+            if each.is_heard:
                 hours[name].append(view.hour)
     return sorted(
         (

@@ -17,7 +17,7 @@ class Sum:
     ``size`` is that of delivered files, in bytes. ``lag`` is the median and the 95th percentile of how long after the
     end of its hour a row's slice was delivered, in seconds; None where nobody knows. ``used`` is the largest part of
     the budget that a run used, and ``throttled`` the part of all tries that were throttled. The dollars are estimates
-    from counts, of what a classic and a custom bus cost.
+    from counts, of what a classic and a custom bus cost, with what replays sent again.
     """
 
     counts: Counts
@@ -35,14 +35,16 @@ def total(views: Iterable[HourView], budget: Budget) -> Sum:
     counts = sum((each.counts for each in some), Counts())
     runs = {run.run: run for each in some for run in (*each.runs, *each.replays)}.values()
     tries = sum(run.tries for run in runs)
+    replays = {run.run: run for each in some for run in each.replays}.values()
+    millions = (counts.sent + sum(run.tries - run.throttled for run in replays)) / 1e6
     return Sum(
         counts,
         sum(kind.size for each in some for kind in each.types.values()),
         lag_of(some),
         max((run.used for run in runs), default=0.0),
         sum(run.throttled for run in runs) / tries if tries else 0.0,
-        counts.sent / 1e6 * budget.price_per_million_events,
-        counts.sent / 1e6 * budget.price_per_million_custom_events,
+        millions * budget.price_per_million_events,
+        millions * budget.price_per_million_custom_events,
     )
 
 

@@ -48,7 +48,7 @@ def report(connector: Connector, days: int, now: datetime) -> dict[str, Any]:
             for each in letters.groups
         ],
         "dollars": {"classic": whole.classic_dollars, "custom": whole.custom_dollars},
-        "newest_with_rows": max((view.hour for view in views if view.counts.read), default=None),
+        "newest_with_files": max((view.hour for view in views if view.is_heard), default=None),
     }
 
 
@@ -67,7 +67,7 @@ def text(found: dict[str, Any]) -> str:
     lines.append(
         f"  cost: about {dollars(cost['classic'])} on a classic bus, {dollars(cost['custom'])} on a custom bus"
     )
-    lines.append(f"  from Braze: {found['newest_with_rows'] or 'nothing'}")
+    lines.append(f"  from Braze: {found['newest_with_files'] or 'nothing'}")
     for each in found["attention"]:
         hours = each["first"] if each["count"] == 1 else f"{each['first']} to {each['last']}, {each['count']} hours"
         lines.append(f"  {each['state']}: {hours}")

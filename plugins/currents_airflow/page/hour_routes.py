@@ -44,7 +44,7 @@ def hours(request: Request, connector: OnePermitted, until: str | None = None, b
         "week": total(week, connector.budget),
         "month": total(views, connector.budget),
         "letters": letters_of(views).count,
-        "newest": max((view.hour for view in views if view.counts.read), default=""),
+        "newest": max((view.hour for view in views if view.is_heard), default=""),
     }
     return show(request, "hours", context)
 

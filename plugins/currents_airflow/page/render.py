@@ -48,6 +48,8 @@ def span(seconds: float | None) -> str:
     """A time span: 90 s, 12 min, 3.5 h, 2.1 days; a dash where there is none."""
     if seconds is None:
         return "-"
+    # An hour may have been exported before its end.
+    seconds = max(0.0, seconds)
     for most, each, unit in ((120, 1, "s"), (7_200, 60, "min"), (172_800, 3_600, "h")):
         if seconds < most:
             value = seconds / each

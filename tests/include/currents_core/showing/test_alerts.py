@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from currents_core.books.account import Counts
 from currents_core.books.index import Index
 from currents_core.books.overview import HourView, TypeView
-from currents_core.hour import hours_back
+from currents_core.hour import hour_end, hours_back
 from currents_core.setup.settings import Notify
 from currents_core.showing.alerts import ALERT_HOURS, Alert
 from currents_core.showing.alerts import alerts as all_alerts
@@ -27,10 +27,9 @@ def notify(**told: Any) -> Notify:
 
 def view(hour: str, *, read: int = 1_000, letters: int = 0, drift: int = 0, complete: bool = True) -> HourView:
     counts = Counts(read=read, sent=read - letters, dead_lettered=letters)
-    kind = TypeView(delivered=1, counts=counts, codes={"no_id": letters} if letters else {})
-    return HourView(
-        hour, written=f"{hour[:10]}T{hour[-2:]}:50:00+00:00", complete=complete, types={"a": kind}, drift=drift
-    )
+    kind = TypeView(delivered=int(read > 0), counts=counts, codes={"no_id": letters} if letters else {})
+    written = (hour_end(hour) + timedelta(minutes=10)).isoformat()
+    return HourView(hour, written=written, complete=complete, types={"a": kind}, drift=drift)
 
 
 FIRST = "2026-11-19-08"
@@ -107,6 +106,20 @@ def test_where_nothing_was_ever_heard_it_is_told_once_nothing_came_for_as_long_a
     [alert] = found(told, some, HOUR)
     assert alert.line == f"nothing from Braze since {FIRST}, or longer; look at the Currents connector in Braze"
     assert found(told, knowing(some, [alert]), "2026-11-23-09") == []
+
+
+def test_files_that_can_not_be_delivered_are_no_silence_of_braze() -> None:
+    hours = [*hours_back(HOUR, 9), HOUR]
+    waits = {"a": TypeView(open=3)}
+    some = looks(*(replace(view(each), types=waits) if each > hours[2] else view(each) for each in hours))
+    assert alerts(notify(silent_hours=6), some, HOUR) == []
+
+
+def test_silence_that_goes_on_is_told_once_whatever_else_is_told_meanwhile() -> None:
+    some = looks(*(view(each, read=0) for each in [*hours_back(HOUR, ALERT_HOURS), HOUR]))
+    assert some.index
+    told = some.index.with_told(["2026-11-01-08 silence"], "2026-11-01-00").with_told([f"{HOUR} drift"], FIRST)
+    assert alerts(notify(silent_hours=6), replace(some, index=replace(told, first="2026-11-01-00")), HOUR) == []
 
 
 def test_what_nobody_could_be_told_is_told_by_the_next_run_and_what_is_old_is_no_news() -> None:

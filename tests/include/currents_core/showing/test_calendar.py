@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -47,6 +48,17 @@ def accounted(view: TypeView | None = None, *, complete: bool = True) -> HourVie
 )
 def test_an_hour_that_was_accounted_for_is_what_its_account_says(view: HourView, state: State) -> None:
     assert looks(view, Index(first="2026-11-01-00")).cell(HOUR).state == state
+
+
+@pytest.mark.parametrize("view", [accounted(TypeView(delivered=1, counts=SENT)), accounted()])
+@pytest.mark.parametrize("index", [None, Index(first=HOUR), Index(first="2026-11-23-06")])
+def test_an_hour_that_was_accounted_for_before_its_end_may_have_more(view: HourView, index: Index | None) -> None:
+    early = replace(view, written="2026-11-23T05:59:59+00:00")
+    for minutes, state in ((50, "waiting"), (51, "late")):
+        now = datetime(2026, 11, 23, 6, tzinfo=UTC) + timedelta(minutes=minutes)
+        assert looks(early, index, now=now).cell(HOUR).state == state
+    assert looks(early, index, delivering={HOUR}).cell(HOUR).state == "delivering"
+    assert looks(early, Index(first=HOUR, begun=frozenset({HOUR}))).cell(HOUR).state == "open"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -54,5 +56,8 @@ def test_a_type_that_had_rows_in_most_hours_and_has_none_in_the_last_has_fallen_
 
     views = [view(number, hour) for number, hour in enumerate(hours)]
     assert silences(views) == [Silence("silent", hours[39])]
+    waits = TypeView(open=1)
+    heard = [replace(view, types={**view.types, "silent": waits}) if view.hour > hours[39] else view for view in views]
+    assert silences(heard) == [], "files that can't be delivered are none of Braze's silence"
     assert silences([]) == []
     assert silences(views[:3]) == [], "too little is known"

@@ -36,6 +36,13 @@ def test_a_run_that_was_for_several_hours_counts_once() -> None:
     assert (found.throttled, found.used) == (0.05, 0.7)
 
 
+def test_what_replays_sent_again_costs_as_well() -> None:
+    replay = RunRecord("again", "replay", "t", tries=1_500_000, throttled=500_000)
+    found = total([view(hour, kind(1_000_000), replays=(replay,)) for hour in ("a", "b")], Budget())
+    assert found.counts.sent == 2_000_000
+    assert found.classic_dollars == pytest.approx(3.0)
+
+
 def test_lag_is_that_of_rows_so_that_a_small_late_slice_weighs_little() -> None:
     assert lag_of([view("a", kind(90, 600)), view("b", kind(10, 9_000))]) == (600, 9_000)
     assert lag_of([view("a", kind(96, 600)), view("b", kind(4, 9_000))]) == (600, 600)

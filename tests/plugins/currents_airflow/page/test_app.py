@@ -249,8 +249,9 @@ def test_what_files_say_is_escaped(shown: Shown) -> None:
         "runs": [{"run": hostile, "kind": hostile, "at": hostile, "by": hostile, "reason": hostile}],
         "warnings": [hostile],
         "files": {"delivered": 1, "open": {hostile: hostile}},
+        "totals": {},
         "seq": 9,
-        "written_at": hostile,
+        "written_at": NOW.isoformat(),
     }
     shown.house.state.write(Layout(ROOT).manifest(DONE), orjson.dumps(manifest))
     Overviews(shown.house.state, Layout(ROOT)).catch_up(DONE, DONE)

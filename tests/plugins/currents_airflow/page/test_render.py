@@ -16,6 +16,7 @@ from currents_airflow.page.render import coded, dag_of, dollars, moment, percent
         (size(1_200_000), "1.2 MB"),
         (span(None), "-"),
         (span(90), "90 s"),
+        (span(-3_300), "0 s"),
         (span(720), "12 min"),
         (span(12_600), "3.5 h"),
         (span(181_440), "2.1 days"),
