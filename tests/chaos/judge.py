@@ -23,14 +23,14 @@ from tests.chaos.stage import BUCKET, CLASSIC, CUSTOM, Stage
 @dataclass
 class Arrived:
     """What arrived: of each connector the ids, with the number of the last entry that was accepted, and of each repeat
-    the number of the entry before it.
+    the numbers of the entry before it and its own.
 
     A repeat is an event that a consumer sees twice although the sender knew of the first: what a custom bus had before
     reaches nobody, and where a connection was cut nobody can know.
     """
 
     ids: dict[str, dict[str, int]] = field(default_factory=lambda: {CLASSIC: {}, CUSTOM: {}})
-    repeats: dict[str, list[int]] = field(default_factory=lambda: {CLASSIC: [], CUSTOM: []})
+    repeats: dict[str, list[tuple[int, int]]] = field(default_factory=lambda: {CLASSIC: [], CUSTOM: []})
     _unsure: set[str] = field(default_factory=set)
 
     def add(self, number: int, line: dict[str, Any]) -> None:
@@ -43,7 +43,7 @@ class Arrived:
         event = orjson.loads(line["entry"]["Detail"])["id"]
         known = self.ids[connector]
         if event in known and event not in self._unsure:
-            self.repeats[connector].append(known[event])
+            self.repeats[connector].append((known[event], number))
         known[event] = number
         if line.get("cut") or line.get("slow"):
             self._unsure.add(event)
@@ -66,12 +66,15 @@ def of_repeats(found: Arrived, outcomes: Sequence[Outcome]) -> list[str]:
     struck = [outcome.accepted for outcome in played]
     complaints = []
     for connector, numbers in found.repeats.items():
-        for place, count in Counter(bisect_right(struck, number) for number in numbers).items():
+        places = Counter((bisect_right(struck, before), bisect_right(struck, again)) for before, again in numbers)
+        for (place, then), count in sorted(places.items()):
+            after = f"after {played[then - 1].name}" if then else "before all faults"
             if place == len(played):
                 complaints.append(f"{connector}: {count:,} events repeated after the last fault")
                 continue
             struck_next = played[place]
             struck_next.repeats += count
+            struck_next.again.append(f"{connector}: {count:,} {after}")
             if connector == CUSTOM and not struck_next.fault.outlasts:
                 complaints.append(f"{connector}: consumers saw {count:,} events twice, by the fault {struck_next.name}")
     return complaints

@@ -21,6 +21,7 @@ class Outcome:
 
     - accepted: how many entries the destinations had accepted once it had struck
     - lost: the tries that it cost, of those that ran
+    - repeats, again: how many events went again that were accepted before it, and of which connector and after what
     - connector: the one whose task it struck; "" if it strikes more than a task
     - skipped: why it was not played; "" if it was
     """
@@ -32,6 +33,7 @@ class Outcome:
     hit: list[Try] = field(default_factory=list)
     lost: int = 0
     repeats: int = 0
+    again: list[str] = field(default_factory=list)
     connector: str = ""
     skipped: str = ""
 
@@ -57,7 +59,7 @@ class Outcome:
         # Every try that was killed may repeat a second's worth.
         most = rate * max(1, len(self.hit)) if fault.kills else 0
         if self.repeats > most:
-            yield f"{name}: {self.repeats} events repeated, allowed are {most:.0f}"
+            yield f"{name}: {self.repeats} events repeated, allowed are {most:.0f} ({'; '.join(self.again)})"
 
 
 def delay(number: int) -> float:

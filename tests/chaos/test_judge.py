@@ -38,6 +38,11 @@ def test_every_event_that_comes_twice_is_a_repeat_of_the_fault_that_struck_after
     outcomes = [outcome("task killed", 1), outcome("worker killed", 3), outcome("queue lost", 6)]
     assert of_repeats(found, outcomes) == ["classic: 1 events repeated after the last fault"]
     assert [each.repeats for each in outcomes] == [1, 2, 1]
+    assert [each.again for each in outcomes] == [
+        ["classic: 1 after worker killed"],
+        ["classic: 2 after worker killed"],
+        ["classic: 1 after queue lost"],
+    ]
 
 
 def test_a_fault_that_was_not_played_repeats_nothing() -> None:
@@ -60,7 +65,7 @@ def test_what_a_cut_connection_hid_is_no_repeat_and_nothing_that_a_bus_had_befor
     found.add(3, line("b", success_code="DEDUPLICATED"))
     assert found.repeats == {"classic": [], "custom": []}
     found.add(4, line("b", success_code="NEW"))
-    assert found.repeats == {"classic": [], "custom": [2]}
+    assert found.repeats == {"classic": [], "custom": [(2, 4)]}
     assert list(of_events(found, {"a", "b"})) == [
         "classic: 1 events never arrived",
         "custom: 1 events never arrived",
