@@ -123,7 +123,7 @@ FAULTS = [
     ),
     Fault(
         "giving back saves nothing",
-        f"{_KEEP}._give_back",
+        f"{_KEEP}._save_last",
         "self._swap(opened, pages, release=True)",
         "opened.claim.swap(release=True)",
     ),

@@ -171,7 +171,7 @@ class Delivery:
                 self._confirmer.drain(self._sender.check)
             except BaseException:
                 # A thread that waits for a claim must notice that it waits for nothing.
-                self.stop()
+                self._end()
                 raise
         self._log_line()
         if self._failures:
@@ -189,6 +189,10 @@ class Delivery:
 
     def stop(self) -> None:
         """Asks the delivery to end as soon as it can, in good order. Not for signal handlers: it takes a lock."""
+        self._keeper.hurry()
+        self._end()
+
+    def _end(self) -> None:
         self._sender.fail(StoppedError(f"{self.connector.name}: told to stop; clear the task to resume"))
 
     def _pump(self, seconds: float) -> None:

@@ -24,6 +24,8 @@ _IDLE_SECONDS = 3.0
 _STALE_SECONDS = 5.0
 # After so many seconds without a confirmed swap, the delivery ends.
 _PATIENCE_SECONDS = 20.0
+# For so long a delivery that ends tries to save what it sent since its last checkpoint, in seconds: it would go again.
+_LAST_SECONDS = 120.0
 
 Park = Callable[[OpenSlice, Sequence[OpenFile]], Mapping[str, tuple[str, ...]]]
 
@@ -55,6 +57,7 @@ class Keeper:
         self._open: dict[OpenSlice, None] = {}
         self._jobs: list[Job[None]] = []
         self._ended = crew.signal()
+        self._hurried = crew.signal()
         self._fresh_until = 0.0
 
     def __enter__(self) -> Self:
@@ -74,6 +77,10 @@ class Keeper:
             if fault and error is None:
                 # A delivery that ends before all is through has not saved what it sent.
                 raise fault
+
+    def hurry(self) -> None:
+        """Has the last checkpoint tried no more than once: somebody waits for the end."""
+        self._hurried.set()
 
     def add(self, opened: OpenSlice) -> None:
         """Adds a slice that was claimed."""
@@ -196,18 +203,26 @@ class Keeper:
 
     def _give_back(self, opened: OpenSlice) -> CurrentsError | None:
         """Gives back a slice that is not through. Returns the fault if the last checkpoint failed."""
-        try:
-            with opened.saving:
-                if opened in self._open:
-                    del self._open[opened]
-                    # Files with letters are left to the next task: to park them might take too long.
-                    settled = takewhile(lambda each: each.asked is None and not each.letters, opened.through())
-                    pages = {each.file.id: each.before.letters if each.fault else () for each in settled}
-                    self._swap(opened, pages, release=True)
-        except CurrentsError as error:
-            log.warning("%s: the last checkpoint failed: %s", opened.place.name, error)
-            return error
-        return None
+        began = self._crew.seconds()
+        while True:
+            try:
+                self._save_last(opened)
+                return None
+            except CurrentsError as error:
+                may_pass = isinstance(error, TransientError) and not isinstance(error, FencedError)
+                is_late = self._crew.seconds() - began >= _LAST_SECONDS
+                if not may_pass or is_late or self._hurried.wait(self._beat_seconds):
+                    log.warning("%s: the last checkpoint failed: %s", opened.place.name, error)
+                    return error
+
+    def _save_last(self, opened: OpenSlice) -> None:
+        with opened.saving:
+            if opened in self._open:
+                # Files with letters are left to the next task: to park them might take too long.
+                settled = takewhile(lambda each: each.asked is None and not each.letters, opened.through())
+                pages = {each.file.id: each.before.letters if each.fault else () for each in settled}
+                self._swap(opened, pages, release=True)
+                del self._open[opened]
 
     def _swap(
         self, opened: OpenSlice, settled: Mapping[str, tuple[str, ...]], *, finish: bool = False, release: bool = False

@@ -4,9 +4,12 @@ from typing import Any
 
 import pytest
 
+from currents_aws.memory import MemoryObjects
 from currents_core.books.claim import Claim
 from currents_core.delivering import keep
+from currents_core.entry import Entry
 from currents_core.errors import TransientError
+from currents_core.ports import Failed, Result, Sent
 from tests.tools.awaiting import wait_for
 from tests.tools.house import OPEN, House, table
 
@@ -57,3 +60,41 @@ def test_pages_that_can_not_be_merged_stay_and_the_slice_is_given_back(
     assert head
     assert head.owner is None
     assert "its pages stay as they are: SlowDown" in caplog.text
+
+
+class Away(MemoryObjects):
+    """A store that takes no head for so many attempts."""
+
+    left = 0
+
+    def write_version(self, key: str, body: bytes, replaces: str | None) -> str:
+        if self.left and key.endswith("head.json"):
+            self.left -= 1
+            raise TransientError("SlowDown")
+        return super().write_version(key, body, replaces)
+
+
+@pytest.mark.parametrize("by_stop", [False, True])
+def test_a_delivery_that_ends_while_the_state_is_away_saves_what_it_sent_unless_somebody_waits(by_stop: bool) -> None:
+    house, store, rows = House(), Away(), [str(row) for row in range(100)]
+    house.keep_state_in(store)
+    file = house.put(OPEN, "a", table([*rows]))
+
+    def answer(_: Entry) -> Result:
+        if len(house.target.accepted) < 50:
+            return Sent()
+        if len(house.target.accepted) == 50 and not store.left:
+            store.left = 1_000_000 if by_stop else 100
+            if by_stop:
+                house.running.stop()
+        return Failed("InternalFailure", "down", "outage")
+
+    house.target.answer = answer
+    house.running = house.delivery(beat_seconds=0.01)
+    with pytest.raises(TransientError):
+        house.running.deliver({file.slice: [file]})
+    assert bool(store.left) is by_stop
+    house.target.answer, store.left = None, 0
+    house.deliver(file)
+    assert house.ids().keys() == set(rows)
+    assert (house.ids().total() > len(rows)) is by_stop, "what was not saved goes again"
