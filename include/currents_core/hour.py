@@ -13,6 +13,8 @@ from currents_core.errors import SetupError
 
 HOUR_FORMAT = "%Y-%m-%d-%H"
 # Not \d, which also matches the digits of other scripts.
+# Dates near the ends of those that there are have no neighbors.
+_YEARS = range(1970, 3000)
 HOUR_PATTERN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}-[0-9]{2}$"
 _LIVE = timedelta(hours=2)
 
@@ -26,7 +28,10 @@ def parse_hour(text: str) -> datetime:
         # strptime also accepts "2026-1-2-3", but Braze names no folder like that.
         if not isinstance(text, str) or not re.fullmatch(HOUR_PATTERN, text):
             raise ValueError(text)
-        return datetime.strptime(text, HOUR_FORMAT).replace(tzinfo=UTC)
+        found = datetime.strptime(text, HOUR_FORMAT).replace(tzinfo=UTC)
+        if found.year not in _YEARS:
+            raise ValueError(text)
+        return found
     except ValueError:
         raise SetupError(f"{text!r} is not a valid hour; write YYYY-MM-DD-HH in UTC, such as 2026-11-23-08") from None
 

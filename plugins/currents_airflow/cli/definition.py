@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentTypeError
 from typing import Any
 
 from airflow.cli.cli_config import ActionCommand, Arg, GroupCommand, lazy_load_command
@@ -11,6 +12,14 @@ def _arg(flag: str, **options: Any) -> Arg:
     return Arg((flag,), **options)  # type: ignore[no-untyped-call]
 
 
+def _days(text: str) -> int:
+    """A number of days whose hours a command can tell of."""
+    if text not in map(str, range(1, _MOST_DAYS + 1)):
+        raise ArgumentTypeError(f"{text!r} is not a number from 1 to {_MOST_DAYS}")
+    return int(text)
+
+
+_MOST_DAYS = 400
 _CONNECTOR = _arg("--connector", help="the name of a connector; all of them by default")
 _JSON = _arg("--json", action="store_true", help="print JSON, for programs")
 
@@ -35,7 +44,7 @@ COMMANDS = (
         func=lazy_load_command("currents_airflow.cli.status.status"),
         args=(
             _CONNECTOR,
-            _arg("--days", type=int, default=7, help="how many days, up to today (default: 7)"),
+            _arg("--days", type=_days, default=7, help="how many days, up to today, from 1 to 400 (default: 7)"),
             _JSON,
         ),
     ),

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from currents_airflow.cli.asked import chosen, tell, told_faults
-from currents_core.errors import SetupError
+from currents_core.errors import SetupError, shown
+from currents_core.hour import is_hour
 from currents_core.setup.settings import Connector
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from currents_core.books.run_record import RunRecord
 
 DAYS = 31
+# Of a key or a reason so many characters are printed.
+_MOST = 2_000
 # Days that are searched at a time. Each waits for a few requests, one after the other.
 _AT_A_TIME = 8
 
@@ -31,21 +33,29 @@ def find(args: argparse.Namespace) -> None:
         dates = days(args.day, datetime.now(UTC))
         if args.source and not args.day:
             raise SetupError("--source looks into the files of one day; say which with --day")
+        if not _is_text(args.id):
+            raise SetupError("the id is no text in UTF-8")
         found = [_report(connector, args, dates) for connector in chosen(args.connector)]
     tell(args, found, text)
     if not any(each["places"] or (each["source"] and each["source"]["rows"]) for each in found):
         sys.exit(1)
 
 
+def _is_text(word: str) -> bool:
+    """Whether a word of the command line is text: what is none is handed on in halves of characters."""
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def days(day: str | None, now: datetime) -> list[str]:
     """The dates to search, the newest first: one, or the last 31. Raises SetupError for a day that is none."""
     if day is None:
         return [f"{now - timedelta(days=back):%Y-%m-%d}" for back in range(DAYS)]
-    try:
-        if re.fullmatch(r"\d{4}-\d\d-\d\d", day):
-            return [date.fromisoformat(day).isoformat()]
-    except ValueError:
-        pass
+    if is_hour(f"{day}-00"):
+        return [day]
     raise SetupError(f"{day!r} is no day; write YYYY-MM-DD, such as 2026-11-23")
 
 
@@ -113,14 +123,14 @@ def text(found: dict[str, Any]) -> str:
     name, source = found["connector"], found["source"]
     lines = []
     for each in found["places"]:
-        reason = f", {each['code']}: {each['reason']}" if each["code"] else ""
+        reason = f", {each['code']}: {shown(each['reason'], _MOST)}" if each["code"] else ""
         run = f"; by {each['run']}, {each['at']}" if each["run"] else ""
         lines.append(f"{name}: {each['fate']}{reason}; {_place(each)}{run}")
     if not lines:
         lines.append(f"{name}: neither accepted nor a dead letter in the hours of {where}")
     if source:
         for each in source["rows"]:
-            reason = f", {each['reason']}" if each["reason"] else ""
+            reason = f", {shown(each['reason'], _MOST)}" if each["reason"] else ""
             lines.append(f"{name}: {each['fate']}{reason}, under today's settings; {_place(each)}")
         rest = "" if source["files"] == source["of"] else ", as time allowed; name an --event-type to get further"
         what = "no other row with this id" if found["places"] else "no row with this id"
@@ -133,4 +143,4 @@ def text(found: dict[str, Any]) -> str:
 
 
 def _place(each: dict[str, Any]) -> str:
-    return f"{each['event_type'] or 'unnamed'} of {each['hour']}, {each['file']} row {each['row']}"
+    return f"{shown(each['event_type'] or 'unnamed')} of {each['hour']}, {shown(each['file'], _MOST)} row {each['row']}"

@@ -87,5 +87,5 @@ def _fate(judged: Judged, parts: RunParts, known: Collection[Place]) -> str:
         return "not delivered yet"
     if judged.fate != "to send":
         return judged.fate
-    same = any(place.fate == "accepted" and place.slice == judged.file.slice for place in known)
+    same = any(place.slice == judged.file.slice for place in known)
     return "duplicate" if same else "left out, under the settings of its time"

@@ -10,6 +10,7 @@ from typing import Any
 from currents_airflow.cli.asked import chosen, tell, told_faults
 from currents_airflow.cli.find import days
 from currents_core.counted import counted
+from currents_core.errors import shown
 from currents_core.setup.settings import Connector
 
 
@@ -45,8 +46,8 @@ def text(found: dict[str, Any]) -> str:
     """The hints, for people."""
     lines = [f"{found['connector']} {found['date']}: {counted(found['files'], 'delivered file')} looked at"]
     lines += [
-        f"  {gap['event_type'] or 'unnamed'}: {gap['missing']:,} numbers are skipped in partition "
-        f"{gap['partition']}, between {gap['after']} and {gap['before']}"
+        f"  {shown(gap['event_type'] or 'unnamed')}: {gap['missing']:,} numbers are skipped in partition "
+        f"{gap['partition']}, between {shown(gap['after'])} and {shown(gap['before'])}"
         for gap in found["gaps"]
     ]
     if not found["gaps"]:

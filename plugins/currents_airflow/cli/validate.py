@@ -52,18 +52,23 @@ def look(name: str | None, *, is_live: bool) -> Iterator[Found]:
     connectors = all_connectors()
     yield from (Found("", "error", fault) for fault in connectors.faults)
     chosen = [each for each in connectors.valid.values() if name in (None, each.name)]
-    yield from (Found("", "error", fault) for fault in notices.faults(chosen))
+    sound = 0
     for connector in chosen:
+        faults = list(notices.faults([connector]))
+        sound += not faults
+        yield from (Found("", "error", fault) for fault in faults)
         for pattern in unknown_patterns(connector):
             text = f"event_types: Braze documents no event type that matches {pattern}"
             yield Found(connector.name, "warning", text)
         if is_live:
             yield from _live(connector)
-    told = counted(len(chosen), "connector")
-    if chosen:
-        yield Found("", "ok", f"{connectors.path}: {told} without a fault in the file")
-    elif name and not connectors.faults:
-        yield Found(name, "error", f"there is no connector {name} in {connectors.path}")
+    if sound:
+        yield Found("", "ok", f"{connectors.path}: {counted(sound, 'connector')} without a fault in the file")
+    if name and not chosen:
+        rest = ", or it has one of these faults" if connectors.faults else ""
+        yield Found(name, "error", f"there is no connector {name} in {connectors.path}{rest}")
+    elif not chosen and not connectors.faults:
+        yield Found("", "error", f"there is no connector in {connectors.path}")
 
 
 def _live(connector: Connector) -> Iterator[Found]:

@@ -6,19 +6,25 @@ The API server runs it for what needs pandas and Arrow, so that no question of t
 from __future__ import annotations
 
 import json
+import logging
 import os
 import resource
 import subprocess
 import sys
 from collections.abc import Sequence
-from tempfile import TemporaryFile
+from tempfile import TemporaryDirectory, TemporaryFile
 from threading import BoundedSemaphore
 from typing import Any
 
 from currents_core.errors import CurrentsError, TransientError
 
+log = logging.getLogger(__name__)
+
 _SECONDS = 60
 _MEMORY_BYTES = 3 << 30
+# The largest file that is looked into.
+_FILE_BYTES = 2 << 30
+_TRACEBACK = "Traceback (most recent call last)"
 # At a time, by one API server.
 _PROCESSES = 2
 _room = BoundedSemaphore(_PROCESSES)
@@ -32,21 +38,30 @@ def answer(*words: str) -> Any:
     if not _room.acquire(blocking=False):
         raise TransientError("other questions are still being answered; try again in a moment")
     try:
-        # A file of its own, since whatever Airflow logs goes to both outputs.
-        with TemporaryFile("w+") as told:
-            errors = _run([str(told.fileno()), *words], told.fileno())
+        # A file of its own, since whatever Airflow logs goes to both outputs. What the process fetches is removed with
+        # the folder, however it ends.
+        with TemporaryFile("w+") as told, TemporaryDirectory(prefix="currents-question-") as folder:
+            errors = _run([str(told.fileno()), *words], told.fileno(), folder)
             told.seek(0)
             body = told.read()
         if not body:
-            raise CurrentsError((errors.strip().splitlines() or ["the question could not be answered"])[-1])
+            raise CurrentsError(_line(errors))
         return json.loads(body)
     finally:
         _room.release()
 
 
-def _run(words: Sequence[str], output: int) -> str:
-    """Runs a process to its end. Returns what it wrote to its standard error."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+def _line(errors: str) -> str:
+    """The line of a process that ended without an answer: its fault's own, unless nobody expected that."""
+    if not errors.strip() or _TRACEBACK in errors:
+        log.error("a question was not answered:\n%s", errors)
+        return "the question could not be answered; the log of the API server has the reason"
+    return errors.strip().splitlines()[-1]
+
+
+def _run(words: Sequence[str], output: int, folder: str) -> str:
+    """Runs a process to its end, with a folder for its files. Returns what it wrote to its standard error."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "TMPDIR": folder}
     try:
         return subprocess.run(  # noqa: S603 - no shell; the words are those of a command of this project
             [sys.executable, "-m", __name__, *words],
@@ -67,6 +82,7 @@ def main() -> None:
     """Runs the command, and writes what it answers to the file descriptor that comes first."""
     resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY_BYTES, _MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, _SECONDS))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (_FILE_BYTES, _FILE_BYTES))
     os.dup2(int(sys.argv[1]), 1)
     sys.stdout = os.fdopen(1, "w", closefd=False)
     from currents_airflow.__main__ import main as command

@@ -47,3 +47,30 @@ def test_a_connector_that_there_is_not_is_an_error(told: Told, capsys: pytest.Ca
     with pytest.raises(SystemExit, match="1"):
         main(["validate", "--connector", "other"])
     assert "error: other: there is no connector other" in capsys.readouterr().out
+
+
+def test_nobody_praises_a_connector_whose_notice_can_not_be_sent(
+    told: Told, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told.path.write_text(told.path.read_text() + "    notify: {on_failure: [{notifier: no.such.Notifier}]}\n")
+    with pytest.raises(SystemExit, match="1"):
+        main(["validate"])
+    text = capsys.readouterr().out
+    assert "error: connector orders: notify: " in text
+    assert "without a fault" not in text
+
+
+def test_a_file_without_connectors_is_an_error(told: Told, capsys: pytest.CaptureFixture[str]) -> None:
+    told.path.write_text("connectors: []\n")
+    with pytest.raises(SystemExit, match="1"):
+        main(["validate"])
+    assert capsys.readouterr().out == f"error: there is no connector in {told.path}\n"
+
+
+def test_a_connector_that_there_is_not_is_told_beside_faults_of_others(
+    told: Told, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told.path.write_text(told.path.read_text() + "  - name: broken\n    source: 5\n")
+    with pytest.raises(SystemExit, match="1"):
+        main(["validate", "--connector", "ordres"])
+    assert "there is no connector ordres" in capsys.readouterr().out

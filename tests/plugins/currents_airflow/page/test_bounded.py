@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import pytest
 
 from currents_airflow.page import bounded
@@ -48,3 +51,25 @@ def test_so_many_are_answered_at_a_time(told: Told, monkeypatch: pytest.MonkeyPa
     finally:
         bounded._room.release()
         bounded._room.release()
+
+
+def test_what_a_process_leaves_is_removed_however_it_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def leave(_words: Sequence[str], _output: int, folder: str) -> str:
+        Path(folder, "currents-find-1").write_text("a file of the source")
+        folders.append(folder)
+        raise TransientError("no answer")
+
+    folders: list[str] = []
+    monkeypatch.setattr(bounded, "_run", leave)
+    with pytest.raises(TransientError, match="no answer"):
+        answer("find", "--json", "--", "x")
+    assert [Path(each).exists() for each in folders] == [False]
+
+
+def test_what_nobody_expected_is_in_the_log_and_not_in_the_answer(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(bounded, "_run", lambda *_: "Traceback (most recent call last):\nValueError: a value")
+    with pytest.raises(CurrentsError, match="the log of the API server has the reason"):
+        answer("find", "--json", "--", "x")
+    assert "a value" in caplog.text
