@@ -24,7 +24,7 @@ from currents_core.hour import hour_end, parse_hour
 _REPLAYS = 10
 # Files may name more event types than anybody looks at. The rest are told of in sum.
 _MOST_TYPES = 300
-_OTHERS = "(others)"
+OTHERS = "(others)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,10 +227,10 @@ def _types(hour: str, manifest: Mapping[str, Any]) -> dict[str, TypeView]:
             Counts(**manifest["event_types"].get(name, {})),
             letters.get(name, {}),
         )
-        if len(found) < _MOST_TYPES:
-            found[shown(name, 200)] = view
-        else:
-            found[_OTHERS] = found.get(_OTHERS, TypeView()) + view
+        key = shown(name, 200)
+        if key not in found and len(found) >= _MOST_TYPES:
+            key = OTHERS
+        found[key] = found[key] + view if key in found else view
     return found
 
 

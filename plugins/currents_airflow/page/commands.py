@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from dataclasses import dataclass
+
+from currents_core.books.overview import OTHERS
+
+
+def pattern_of(event_type: str) -> str:
+    """What to type to choose an event type of the overview; empty where it is none, or many."""
+    # Anything may stand for the signs of patterns.
+    return "" if event_type == OTHERS else re.sub(r"[][*?]", "?", event_type)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +31,8 @@ class Commands:
 
     def redrive(self, code: str, event_type: str) -> str:
         """Sends dead letters again."""
-        chosen = {"codes": [code], "event_types": [event_type]} if event_type else {"codes": [code]}
+        pattern = pattern_of(event_type)
+        chosen = {"codes": [code], "event_types": [pattern]} if pattern else {"codes": [code]}
         return self._trigger("currents_redrive", connector=self.connector, **self._hours(), **chosen)
 
     def _hours(self) -> dict[str, str]:

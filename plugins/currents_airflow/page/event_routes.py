@@ -12,8 +12,8 @@ from pydantic import BaseModel
 from currents_airflow.page.access import OnePermitted
 from currents_airflow.page.books import Books
 from currents_airflow.page.bounded import answer
-from currents_airflow.page.commands import Commands
-from currents_airflow.page.grid import bounds, parsed_day
+from currents_airflow.page.commands import Commands, pattern_of
+from currents_airflow.page.grid import bounds, parsed_day, period
 from currents_airflow.page.show import require_hour, show
 from currents_core.showing.gaps import silences
 from currents_core.showing.letter_codes import letters_of, meaning_of
@@ -26,8 +26,14 @@ def letters(request: Request, connector: OnePermitted, until: str | None = None)
     """The dead letters of a month."""
     last = parsed_day(until, datetime.now(UTC))
     found = letters_of(Books(connector).views(*bounds(last)))
-    commands = [Commands(connector.name, each.hours[0], each.hours[-1]) for each in found.groups]
-    return show(request, "letters", {"connector": connector, "last": last, "letters": found, "commands": commands})
+    context = {
+        "connector": connector,
+        **period(last),
+        "letters": found,
+        "commands": [Commands(connector.name, each.hours[0], each.hours[-1]) for each in found.groups],
+        "pattern_of": pattern_of,
+    }
+    return show(request, "letters", context)
 
 
 @router.get("/c/{name}/letters/{hour}")

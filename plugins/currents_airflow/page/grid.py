@@ -38,6 +38,11 @@ def bounds(until: date) -> tuple[str, str]:
     return f"{until - timedelta(days=DAYS - 1):%Y-%m-%d}-00", f"{until:%Y-%m-%d}-23"
 
 
+def period(last: date) -> dict[str, date]:
+    """The last days of a month that is shown, of the one before, and of the one after."""
+    return {"last": last, "before": last - timedelta(days=DAYS), "after": last + timedelta(days=DAYS)}
+
+
 def parsed_day(text: str | None, now: datetime) -> date:
     """The day that a query names, or today: what is no day, or lies ahead, is today."""
     today = now.astimezone(UTC).date()
@@ -81,9 +86,16 @@ def by_type(cells: Iterable[Cell], *, of_day: bool) -> list[Row]:
 
 
 def _of_type(name: str, column: str, cells: Iterable[Cell]) -> Square:
-    views = [cell.view.types[name] for cell in cells if cell.view and name in cell.view.types]
-    states = {type_state(view) for view in views}
-    return Square(column, worst(states), sum(view.counts.sent for view in views))
+    some = list(cells)
+    states = {_state_of_type(name, cell) for cell in some}
+    # What is not due yet says nothing of the hours before.
+    return Square(column, worst(states - {"waiting"} or states), sum(_view(name, cell).counts.sent for cell in some))
+
+
+def _state_of_type(name: str, cell: Cell) -> State:
+    if cell.view and name in cell.view.types:
+        return type_state(cell.view.types[name])
+    return "empty" if cell.view and cell.view.was_over else cell.state
 
 
 def _view(name: str, cell: Cell) -> TypeView:

@@ -11,7 +11,7 @@ from currents_airflow.page.access import OnePermitted
 from currents_airflow.page.books import Books
 from currents_airflow.page.chart import chart
 from currents_airflow.page.commands import Commands
-from currents_airflow.page.grid import DAYS, bounds, by_day, by_type, parsed_day
+from currents_airflow.page.grid import DAYS, bounds, by_day, by_type, parsed_day, period
 from currents_airflow.page.manifest import told_of
 from currents_airflow.page.runs import hours_under_way, live_runs
 from currents_airflow.page.show import require_hour, show
@@ -33,9 +33,7 @@ def hours(request: Request, connector: OnePermitted, until: str | None = None, b
     week = [view for view in views if view.hour[:10] > f"{last - timedelta(days=7):%Y-%m-%d}"]
     context = {
         "connector": connector,
-        "last": last,
-        "before": last - timedelta(days=DAYS),
-        "after": last + timedelta(days=DAYS),
+        **period(last),
         "by": by,
         "rows": by_type(cells, of_day=False) if by == "type" else by_day(cells),
         "attention": stretches(cells, ("failed", "late", "open")),
@@ -96,7 +94,7 @@ def trends(request: Request, connector: OnePermitted, until: str | None = None) 
         "events": chart([each.counts.sent if each else 0 for each in hours]),
         "bytes": chart([each.size if each else 0 for each in hours]),
         "lag": chart([each.lag[1] if each and each.lag else 0.0 for each in hours]),
-        "last": last,
+        **period(last),
         "days": {day: total((view for view in views if view.hour[:10] == day), connector.budget) for day in days},
         "total": total(views, connector.budget),
     }

@@ -42,8 +42,8 @@ class Run:
     """A run of a connector: its DAG, what it is asked for, and how many of its deliver tasks are in each state.
 
     ``state`` and the states of ``tasks`` are Airflow's. Of a run that is refused for what it asks, nobody knows its
-    ``hours``, and ``what`` says why. ``delivers`` if the accounts of these hours tell of what it does: those of a dry
-    run, a replay or a redrive don't. ``waits`` if it waits for somebody's approval.
+    ``hours``, and ``what`` says why. ``is_accounted`` if the accounts of these hours tell of what it does: those of a
+    dry run or a replay don't. ``delivers`` if it delivers files. ``waits`` if it waits for somebody's approval.
     """
 
     dag: str
@@ -56,6 +56,7 @@ class Run:
     what: str = ""
     delivers: bool = False
     tasks: Counter[str] = field(default_factory=Counter)
+    is_accounted: bool = True
     waits: bool = False
 
     @property
@@ -157,9 +158,9 @@ def _run(connector: Connector, run: DagRun, tasks: Counter[str]) -> Run:
         asked = _asked(connector, run)
     except SetupError as error:
         return replace(told, what=str(error) if told.state == DagRunState.SUCCESS else f"refused: {error}")
-    delivers = not (asked.is_replay or asked.is_dry or asked.is_redrive)
-    kind = "replay" if asked.is_replay else kind
-    return replace(told, kind=kind, hours=asked.hours, what=asked.summary, delivers=delivers)
+    told = replace(told, hours=asked.hours, what=asked.summary, kind="replay" if asked.is_replay else kind)
+    is_accounted = not (asked.is_replay or asked.is_dry)
+    return replace(told, is_accounted=is_accounted, delivers=is_accounted and not asked.is_redrive)
 
 
 def _asked(connector: Connector, run: DagRun) -> RunRequest:

@@ -74,6 +74,13 @@ def test_a_manifest_of_an_earlier_version_says_less() -> None:
     assert view == TypeView(counts=Counts(read=4, sent=3, dead_lettered=1))
 
 
+def test_types_whose_names_are_shown_alike_are_summed() -> None:
+    one = {"read": 1, "sent": 1, "duplicate": 0, "filtered": 0, "dead_lettered": 0}
+    names = [f"{'x' * 150}{middle}{'y' * 150}" for middle in "abc"]
+    told = manifest(1, event_types=dict.fromkeys(names, one), slices={}, dead_letters={})
+    assert HourView.of_manifest(HOUR, told, "e").counts.sent == 3
+
+
 @given(st.permutations([1, 2, 3, 3]))
 def test_in_whatever_order_manifests_come_the_last_one_counts(order: list[int]) -> None:
     view = HourView(HOUR)

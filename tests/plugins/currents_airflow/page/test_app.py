@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -193,10 +194,36 @@ def test_a_run_that_has_ended_shows_all_hours_that_it_was_at(shown: Shown) -> No
     assert "data-refresh" not in text
 
 
-def test_a_redrive_says_that_the_accounts_are_not_its_own(shown: Shown) -> None:
+def test_a_redrive_is_in_the_accounts_and_a_replay_is_not(shown: Shown) -> None:
     text = shown.get("/dag/currents_redrive/runs/manual__2")
     assert f"{LETTERS}, `no_id`" in text
-    assert "tell of this run, which is a redrive" in text
+    assert "tell of this run" not in text
+    shown.runs = [replace(shown.runs[0], kind="replay", is_accounted=False, delivers=False)]
+    assert "tell of this run, which is a replay" in shown.get(f"/dag/{EXPORT}/runs/manual__1")
+
+
+def test_another_month_leads_to_its_own_trends_and_dead_letters_and_to_the_months_beside_it(shown: Shown) -> None:
+    day = NOW.date() - timedelta(days=40)
+    for path in ("", "trends", "letters"):
+        text = shown.get(f"/c/test/{path}?until={day}")
+        links = re.findall(r'href="/c/test/((?:trends|letters)?\?[^"]*)"', text)
+        assert {f"trends?until={day}", f"letters?until={day}"} <= {*links}
+        for beside in (day - timedelta(days=31), day + timedelta(days=31)):
+            assert [each for each in links if each.startswith(f"{path}?") and f"until={beside}" in each]
+        assert f'until={day + timedelta(days=31)}"' not in shown.get(f"/c/test/{path}?until={NOW.date()}")
+
+
+def test_warnings_are_shown_in_an_hour_without_notes_and_the_first_of_very_many_files(shown: Shown) -> None:
+    key = Layout(ROOT).manifest(DONE)
+    manifest = orjson.loads(shown.house.state.contents[key])
+    manifest["warnings"] = ["personal data: email found nothing"]
+    manifest["files"]["open"] = {str(number): f"file {number:,}" for number in range(50_000)}
+    shown.house.state.write(key, orjson.dumps(manifest))
+    text = shown.get(f"/c/test/hours/{DONE}")
+    assert "email found nothing" in text
+    assert "file 99<" in text
+    assert "and 49,900 more" in text
+    assert len(text) < 50_000
 
 
 def test_what_a_run_of_another_connector_does_is_not_shown(shown: Shown) -> None:
