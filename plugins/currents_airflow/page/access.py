@@ -8,27 +8,43 @@ from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.core_api.security import GetUserDep
 from fastapi import Depends, HTTPException, status
 
-from currents_airflow.connectors import all_connectors
+from currents_airflow.connectors import all_connectors, one_connector
 from currents_core.setup.settings import Connector
 
+_EXPORT = "currents_export_"
 
-def permitted(user: GetUserDep) -> dict[str, Connector]:
-    """The valid connectors whose export DAG the user may read, by name; 401 for nobody that Airflow knows.
 
-    Raises SetupError where the connectors file can't be read.
-    """
+def readable(user: GetUserDep) -> set[str]:
+    """The connectors whose export DAG the user may read, by name, valid or not; 401 for nobody that Airflow knows."""
     dags = get_auth_manager().get_authorized_dag_ids(user=user, method="GET")
-    return {name: each for name, each in all_connectors().valid.items() if f"currents_export_{name}" in dags}
+    return {each.removeprefix(_EXPORT) for each in dags if each.startswith(_EXPORT)}
+
+
+Readable = Annotated[set[str], Depends(readable)]
+
+
+def permitted(names: Readable) -> dict[str, Connector]:
+    """The valid ones of these connectors, by name.
+
+    Raises SetupError where the connectors file can't be read, for whoever may see any of them.
+    """
+    valid = all_connectors().valid if names else {}
+    return {name: each for name, each in valid.items() if name in names}
 
 
 Permitted = Annotated[dict[str, Connector], Depends(permitted)]
 
 
-def one_permitted(name: str, connectors: Permitted) -> Connector:
-    """The connector ``name``; 404 if there is none, and likewise if the user may not see it."""
-    if name not in connectors:
-        raise HTTPException(status.HTTP_404_NOT_FOUND, f"There is no connector {name} that you may see.")
-    return connectors[name]
+def one_permitted(name: str, connectors: Permitted, names: Readable) -> Connector:
+    """The connector ``name``; 404 if there is none, and likewise if the user may not see it.
+
+    Raises SetupError where it has a fault.
+    """
+    if name in connectors:
+        return connectors[name]
+    if name in names:
+        return one_connector(name)
+    raise HTTPException(status.HTTP_404_NOT_FOUND, f"There is no connector {name} that you may see.")
 
 
 OnePermitted = Annotated[Connector, Depends(one_permitted)]

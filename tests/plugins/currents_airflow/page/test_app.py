@@ -14,7 +14,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from currents_airflow.page import hour_routes, run_routes
-from currents_airflow.page.access import permitted
+from currents_airflow.page.access import permitted, readable
 from currents_airflow.page.app import make_app
 from currents_airflow.page.books import Books
 from currents_airflow.page.runs import Run
@@ -57,6 +57,7 @@ class Shown:
         books.change(lambda index: index.with_begun([DONE, LETTERS, FAILED]))
         app = make_app()
         app.dependency_overrides[permitted] = lambda: {"test": house.connector}
+        app.dependency_overrides[readable] = lambda: {"test"}
         self.client = TestClient(app, follow_redirects=False)
 
     def one_run(self, connectors: Any, dag: str, run_id: str) -> tuple[Any, Run] | None:
