@@ -87,5 +87,8 @@ def _fate(judged: Judged, parts: RunParts, known: Collection[Place]) -> str:
         return "not delivered yet"
     if judged.fate != "to send":
         return judged.fate
-    same = any(place.slice == judged.file.slice for place in known)
-    return "duplicate" if same else "left out, under the settings of its time"
+    # The row itself, if it is among the known ones, is left out of the answer.
+    fates = {place.fate for place in known if place.slice == judged.file.slice}
+    if "accepted" in fates:
+        return "duplicate"
+    return "duplicate of a dead letter" if fates else "left out, under the settings of its time"

@@ -2,19 +2,25 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from currents_airflow.__main__ import main
 from currents_airflow.cli import look
 from currents_airflow.cli.find import days
+from currents_core.books.find_id import IdSearch
 from currents_core.books.layout import Layout
 from currents_core.books.ledger import Ledger
 from currents_core.books.overviews import Overviews
 from currents_core.books.run_record import RunRecord
+from currents_core.delivering.look_up import Judged
 from currents_core.errors import SetupError
+from currents_core.ports import Invalid
 from tests.plugins.currents_airflow.cli.conftest import HOUR, NOW, Told, put
-from tests.tools.house import OPEN, table
+from tests.tools.house import HOUR as HOUSE_HOUR
+from tests.tools.house import OPEN, House, table
 
 
 def test_an_event_is_found_in_a_month_or_on_its_day(told: Told, capsys: pytest.CaptureFixture[str]) -> None:
@@ -105,3 +111,14 @@ def test_days_are_the_last_31_the_newest_first_or_the_one_that_is_asked_for() ->
     for wrong in ("yesterday", "2026-13-01", "20261101", ""):
         with pytest.raises(SetupError, match="is no day"):
             days(wrong, now)
+
+
+def test_a_duplicate_of_a_dead_letter_is_told_as_one() -> None:
+    house = House()
+    house.target.answer = lambda _: Invalid("AccessDeniedException", "no")
+    file = house.put(OPEN, "a.parquet", table(["x", "x"]))
+    house.deliver(file)
+    known = IdSearch(house.state, house.ledger.layout, house.ledger, "x").on(HOUSE_HOUR[:10])
+    [other] = {0, 1} - {place.row for place in known}
+    parts = cast(Any, SimpleNamespace(connector=house.connector, ledger=house.ledger))
+    assert look._fate(Judged(file, other, "to send"), parts, known) == "duplicate of a dead letter"
