@@ -55,6 +55,7 @@ class Keeper:
         self._on_beat = on_beat
         self._beat_seconds = beat_seconds
         self._open: dict[OpenSlice, None] = {}
+        self._told_late: set[OpenSlice] = set()
         self._jobs: list[Job[None]] = []
         self._ended = crew.signal()
         self._hurried = crew.signal()
@@ -269,11 +270,15 @@ class Keeper:
             if opened.claim.age > _PATIENCE_SECONDS:
                 self._fail(error)
             else:
-                # The next beat tries again.
+                # The next beat tries again, and says no more of it.
                 opened.is_late = True
-                log.warning("%s: the checkpoint is late: %s", opened.place.name, error)
+                if opened not in self._told_late:
+                    log.warning("%s: the checkpoint is late: %s", opened.place.name, error)
+                self._told_late.add(opened)
         except CurrentsError as error:
             self._fail(error)
         except Exception as error:
             log.exception("%s: unexpected failure", opened.place.name)
             self._fail(CurrentsError(f"{opened.place.name}: {error!r}; please report this"))
+        else:
+            self._told_late.discard(opened)

@@ -75,7 +75,9 @@ class Away(MemoryObjects):
 
 
 @pytest.mark.parametrize("by_stop", [False, True])
-def test_a_delivery_that_ends_while_the_state_is_away_saves_what_it_sent_unless_somebody_waits(by_stop: bool) -> None:
+def test_a_delivery_that_ends_while_the_state_is_away_saves_what_it_sent_unless_somebody_waits(
+    by_stop: bool, caplog: pytest.LogCaptureFixture
+) -> None:
     house, store, rows = House(), Away(), [str(row) for row in range(100)]
     house.keep_state_in(store)
     file = house.put(OPEN, "a", table([*rows]))
@@ -94,6 +96,7 @@ def test_a_delivery_that_ends_while_the_state_is_away_saves_what_it_sent_unless_
     with pytest.raises(TransientError):
         house.running.deliver({file.slice: [file]})
     assert bool(store.left) is by_stop
+    assert caplog.text.count("the checkpoint is late") <= 1
     house.target.answer, store.left = None, 0
     house.deliver(file)
     assert house.ids().keys() == set(rows)
