@@ -1,0 +1,22 @@
+"""The commands of docs/install.md are those of each installation."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.tools.airflow_env import ROOT
+from tests.tools.compose import RAW
+
+# Line breaks of the prose taken out, so that a command is found wherever its line ends.
+INSTALL, DELIVERIES = (
+    " ".join((ROOT / "docs" / page).read_text("utf-8").split()) for page in ("install.md", "deliveries.md")
+)
+
+
+@pytest.mark.parametrize("page", [INSTALL, DELIVERIES], ids=["install", "deliveries"])
+def test_compose_which_has_no_wheel_is_asked_for_the_module(page: str) -> None:
+    executed = re.findall(r"docker compose exec (\S+) (python -m currents_airflow|airflow currents)", page)
+    assert {command for _, command in executed} == {"python -m currents_airflow"}
+    assert {service for service, _ in executed} <= RAW["services"].keys()
