@@ -195,6 +195,14 @@ def test_logs_outlive_the_pods() -> None:
         assert "eks.amazonaws.com/role-arn" in value(path)["serviceAccount"]["annotations"]
 
 
+def test_the_connection_of_the_cloudformation_stack_reaches_every_pod() -> None:
+    (source,) = yaml.safe_load(VALUES["extraEnvFrom"])
+    secret = source["secretRef"]["name"]
+    created = re.findall(rf"secret generic {secret} --from-file=(AIRFLOW_CONN_\w+)=", INSTALL)
+    stack = (ROOT / "docs" / "cloudformation.yaml").read_text("utf-8")
+    assert {f"AIRFLOW_CONN_{name.upper()}" for name in re.findall(r"aws_conn_id: (\w+)", stack)} == set(created)
+
+
 @pytest.mark.parametrize("path", [*TWO_OF_THEM, "workers.celery", "dagProcessor", "triggerer", "pgbouncer"])
 def test_a_drained_node_takes_one_of_a_kind_at_a_time(path: str) -> None:
     assert value(path)["podDisruptionBudget"]["enabled"]
