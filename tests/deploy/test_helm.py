@@ -203,6 +203,13 @@ def test_the_connection_of_the_cloudformation_stack_reaches_every_pod() -> None:
     assert {f"AIRFLOW_CONN_{name.upper()}" for name in re.findall(r"aws_conn_id: (\w+)", stack)} == set(created)
 
 
+def test_logs_have_credentials_outside_eks_or_stay_off_the_bucket() -> None:
+    name = VALUES["config"]["logging"]["remote_log_conn_id"].upper()
+    assert f"--from-file=AIRFLOW_CONN_{name}=" in INSTALL
+    # With the CeleryExecutor, and with the KubernetesExecutor, whose pods take their logs with them.
+    assert len(re.findall(r"`config\.logging\.remote_logging` to `\"False\"`", INSTALL)) == 2
+
+
 @pytest.mark.parametrize("path", [*TWO_OF_THEM, "workers.celery", "dagProcessor", "triggerer", "pgbouncer"])
 def test_a_drained_node_takes_one_of_a_kind_at_a_time(path: str) -> None:
     assert value(path)["podDisruptionBudget"]["enabled"]
