@@ -210,6 +210,13 @@ def test_logs_have_credentials_outside_eks_or_stay_off_the_bucket() -> None:
     assert len(re.findall(r"`config\.logging\.remote_logging` to `\"False\"`", INSTALL)) == 2
 
 
+def test_the_checks_have_a_pod_with_each_executor() -> None:
+    checked = re.findall(r"kubectl exec (\S+) -c \S+ -- airflow plugins", INSTALL)
+    # Only the workers of Celery are a stateful set; the KubernetesExecutor has no pod between tasks.
+    assert checked == ["currents-worker-0", "deploy/currents-scheduler"]
+    assert VALUES["workers"]["celery"]["persistence"]["enabled"]
+
+
 @pytest.mark.parametrize("path", [*TWO_OF_THEM, "workers.celery", "dagProcessor", "triggerer", "pgbouncer"])
 def test_a_drained_node_takes_one_of_a_kind_at_a_time(path: str) -> None:
     assert value(path)["podDisruptionBudget"]["enabled"]
