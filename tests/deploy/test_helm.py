@@ -176,6 +176,12 @@ def test_a_pod_has_as_long_to_end_as_a_worker_in_compose(kind: str) -> None:
     assert VALUES["workers"][kind]["terminationGracePeriodSeconds"] == 60
 
 
+@pytest.mark.parametrize("path", ["workers.celery", "scheduler", "dagProcessor", "triggerer"])
+def test_a_probe_that_starts_python_has_as_long_as_the_check_of_a_worker_in_compose(path: str) -> None:
+    probe, check = value(path)["livenessProbe"], RAW["services"]["airflow-worker"]["healthcheck"]
+    assert (f"{probe['periodSeconds']}s", f"{probe['timeoutSeconds']}s") == (check["interval"], check["timeout"])
+
+
 def test_the_signal_to_end_reaches_every_process_of_a_celery_worker() -> None:
     # Not by a second variable of the chart's name: server-side apply, which Helm 4 uses, refuses one.
     env, *setting, init, end, entrypoint = VALUES["workers"]["celery"]["command"]
