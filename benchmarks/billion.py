@@ -78,8 +78,8 @@ class Load:
 class Measured:
     """What the benchmarks of the same run found.
 
-    - classic, custom: microseconds of CPU an event
-    - alone: events a second of one task that has a core to itself
+    - classic, custom: microseconds of CPU an event, read from S3
+    - alone: events a second of one task that has a core to itself, read from S3
     - reads, writes: S3 requests a file, those of the state among them; listings are counted apart
     - task: seconds of CPU that Airflow takes for a task
     """

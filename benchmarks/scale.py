@@ -158,7 +158,9 @@ class Parts:
         assert found.airflow, "it needs what Airflow costs"
         assert found.files, "it needs what a file costs"
         assert found.teams, "it needs what an event costs"
-        return tables.of_billion(Load(), tables.measured(found.teams, found.custom, found.files, found.airflow))
+        assert found.rows, "it needs what an event read from S3 costs"
+        figures = tables.measured(found.teams, found.custom, found.files, found.rows, found.airflow)
+        return tables.of_billion(Load(), figures)
 
 
 def run(sizes: Sizes) -> Iterator[tuple[str, bool]]:
