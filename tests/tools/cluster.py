@@ -110,7 +110,7 @@ class Cluster:
     postgres: Postgres
     redis: Redis
     parts: dict[str, Part] = field(default_factory=dict)
-    checks: dict[str, str] = field(default_factory=dict)
+    checks: dict[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def workers(self) -> list[Part]:
@@ -118,9 +118,9 @@ class Cluster:
         return [part for name, part in self.parts.items() if name.startswith("airflow-worker")]
 
     def check(self, name: str) -> bool:
-        """Whether a part is healthy, by the health check of its service."""
+        """Whether a part is healthy, by the health check of its service, which may take as long as there."""
         done = subprocess.run(
-            ["sh", "-c", self.checks[name]], env=dict(self.parts[name].environment), capture_output=True, check=False
+            self.checks[name], env=dict(self.parts[name].environment), capture_output=True, check=False
         )
         return done.returncode == 0
 
@@ -287,9 +287,11 @@ class _Maker:
         command = self.services[service]["command"]
         return [self._here(word) for word in (command.split() if isinstance(command, str) else command)]
 
-    def _check(self, service: str) -> str:
-        kind, *words = self.services[service]["healthcheck"]["test"]
-        return self._here(words[0] if kind == "CMD-SHELL" else " ".join(words))
+    def _check(self, service: str) -> Sequence[str]:
+        check = self.services[service]["healthcheck"]
+        kind, *words = check["test"]
+        text = self._here(words[0] if kind == "CMD-SHELL" else " ".join(words))
+        return ["timeout", "--kill-after=1", f"{_seconds(check['timeout']):g}", "sh", "-c", text]
 
     def _environment(self, service: str) -> dict[str, str]:
         """What the service says, with the addresses and folders of this machine."""
