@@ -13,6 +13,7 @@ from tests.chaos.faults import SILENT, Fault, World
 from tests.chaos.tries import Try
 
 GIVE_UP_SECONDS = 600.0
+_AFTERMATH_SECONDS = 3.0
 
 
 @dataclass
@@ -83,8 +84,8 @@ class Observer:
         self.outcome.hit = next(strike)
         began = time.monotonic()
         next(strike)
-        # The destination may still be at what it was sent before.
-        time.sleep(1)
+        # The destination may still be at what it was sent before, on a busy machine for seconds.
+        time.sleep(_AFTERMATH_SECONDS)
         self.outcome.accepted = _accepted(self._world)
         while (seconds := time.monotonic() - began) < GIVE_UP_SECONDS:
             if not self._ended and seconds >= self._fault.lasts:
