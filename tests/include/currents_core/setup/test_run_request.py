@@ -20,7 +20,7 @@ def test_a_scheduled_run_exports_its_hour_and_looks_back() -> None:
     assert (found.mark, found.pace, found.is_partial, found.is_replay) == ("live", 1.0, False, False)
 
 
-@given(st.datetimes(datetime(2020, 1, 1), datetime(9998, 12, 31)), st.integers(0, MOST_HOURS - 1))
+@given(st.datetimes(datetime(2020, 1, 1), datetime(9998, 11, 1)), st.integers(0, MOST_HOURS - 1))
 def test_a_stretch_holds_every_hour_once_in_order(start: Any, more: int) -> None:
     last = format_hour(start.replace(tzinfo=parse_hour(HOUR).tzinfo))
     first = [*hours_back(last, more), last][0]
@@ -130,5 +130,5 @@ def test_a_field_of_another_type_is_a_fault_with_a_remedy(field: str, value: Any
 
 @pytest.mark.parametrize("hour", ["9999-12-31-23", "1999-12-31-23"])
 def test_hours_at_the_ends_of_the_calendar_are_refused(hour: str) -> None:
-    with pytest.raises(SetupError, match=f"there are no files of {hour}"):
+    with pytest.raises(SetupError, match=f"there are no files of {hour}|'{hour}' is not a valid hour"):
         form_request({"hour": hour}, hour)
