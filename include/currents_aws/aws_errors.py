@@ -98,11 +98,9 @@ def translate(error: BotoCoreError | ClientError, failure: str, uri: str) -> Cur
         message = str(error.response.get("Error", {}).get("Message", ""))
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         return fault(failure, code_of(error), message, status, uri)
-    if isinstance(error, HTTPClientError | AwsConnectionError):
-        return TransientError(
-            f"{failure}: {scrubbed(str(error))}; check the network, the region and the endpoint", uri=uri
-        )
     text = f"{failure}: {scrubbed(str(error))}"
+    if isinstance(error, HTTPClientError | AwsConnectionError):
+        return TransientError(f"{text}; check the network, the region and the endpoint", uri=uri)
     if isinstance(error, CredentialRetrievalError):
         return TransientError(f"{text}; if that does not pass by itself, {_CREDENTIALS}", uri=uri)
     return SetupError(f"{text}; {_CREDENTIALS}", uri=uri)

@@ -12,9 +12,9 @@ from datetime import UTC, datetime, timedelta
 from currents_core.errors import SetupError
 
 HOUR_FORMAT = "%Y-%m-%d-%H"
-# Not \d, which also matches the digits of other scripts.
 # Dates near the ends of those that there are have no neighbors.
 _YEARS = range(2, 9999)
+# Not \d, which also matches the digits of other scripts.
 HOUR_PATTERN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}-[0-9]{2}$"
 _LIVE = timedelta(hours=2)
 

@@ -82,7 +82,6 @@ def _play(world: World, stage: Stage, form: Form) -> tuple[list[Outcome], list[s
     for outcome in outcomes:
         if outcome.again:
             _tell(f"{outcome.name}: sent again were {'; '.join(outcome.again)}")
-    for outcome in outcomes:
         complaints += outcome.complaints(form.rate)
     complaints += of_events(found, stage.ids)
     for name in CONNECTORS:

@@ -68,14 +68,16 @@ class Looks:
         return [self.cell(hour) for hour in (*hours_back(last, count - 1), last)]
 
     def _state(self, hour: str, view: HourView | None) -> State:
-        known = state_of(view) if view and view.is_accounted else None
+        account = state_of(view) if view and view.is_accounted else None
         # Of an hour that was not over yet, nobody knows that nothing came after.
-        is_final = bool(view and (view.was_over or known not in ("complete", "empty")))
-        if hour in self.delivering and not (is_final and known in ("failed", "complete")):
+        known = account if account not in ("complete", "empty") or (view and view.was_over) else None
+        if hour in self.delivering and known not in ("failed", "complete"):
             return "delivering"
-        if known and is_final:
+        if known:
             return known
-        if not known and (not self.index or not self.index.first or hour < max(self.index.first, self._known_since())):
+        if not account and (
+            not self.index or not self.index.first or hour < max(self.index.first, self._known_since())
+        ):
             return "none"
         if self.index and hour in self.index.begun:
             return "open"

@@ -33,10 +33,10 @@ def total(views: Iterable[HourView], budget: Budget) -> Sum:
     """The sum of some hours."""
     some = list(views)
     counts = sum((each.counts for each in some), Counts())
-    runs = {run.run: run for each in some for run in (*each.runs, *each.replays)}.values()
+    replays = {run.run: run for each in some for run in each.replays}
+    runs = ({run.run: run for each in some for run in each.runs} | replays).values()
     tries = sum(run.tries for run in runs)
-    replays = {run.run: run for each in some for run in each.replays}.values()
-    millions = (counts.sent + sum(run.tries - run.throttled for run in replays)) / 1e6
+    millions = (counts.sent + sum(run.tries - run.throttled for run in replays.values())) / 1e6
     return Sum(
         counts,
         sum(kind.size for each in some for kind in each.types.values()),

@@ -13,8 +13,11 @@ from io import StringIO
 from typing import Any
 
 from currents_airflow.connectors import all_connectors, one_connector
-from currents_core.errors import CurrentsError, SetupError
+from currents_core.errors import CurrentsError, SetupError, shown
 from currents_core.setup.settings import Connector
+
+# Of a key or a reason so many characters are printed.
+_MOST = 2_000
 
 
 def chosen(name: str | None) -> list[Connector]:
@@ -25,6 +28,11 @@ def chosen(name: str | None) -> list[Connector]:
     if not found.valid:
         raise SetupError(f"{found.path} has no valid connector; `validate` says why")
     return list(found.valid.values())
+
+
+def printed(text: str) -> str:
+    """What an event or a key says, as a terminal may show it: on one line, without signs that it obeys."""
+    return shown(text, _MOST)
 
 
 def tell(args: argparse.Namespace, found: list[dict[str, Any]], text: Callable[[dict[str, Any]], str]) -> None:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from currents_airflow.cli.asked import chosen, tell, told_faults
+from currents_airflow.cli.asked import chosen, printed, tell, told_faults
 from currents_core.errors import SetupError, shown
 from currents_core.hour import is_hour
 from currents_core.setup.settings import Connector
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from currents_core.books.run_record import RunRecord
 
 DAYS = 31
-# Of a key or a reason so many characters are printed.
-_MOST = 2_000
 # Days that are searched at a time. Each waits for a few requests, one after the other.
 _AT_A_TIME = 8
 
@@ -123,14 +121,14 @@ def text(found: dict[str, Any]) -> str:
     name, source = found["connector"], found["source"]
     lines = []
     for each in found["places"]:
-        reason = f", {each['code']}: {shown(each['reason'], _MOST)}" if each["code"] else ""
+        reason = f", {each['code']}: {printed(each['reason'])}" if each["code"] else ""
         run = f"; by {each['run']}, {each['at']}" if each["run"] else ""
         lines.append(f"{name}: {each['fate']}{reason}; {_place(each)}{run}")
     if not lines:
         lines.append(f"{name}: neither accepted nor a dead letter in the hours of {where}")
     if source:
         for each in source["rows"]:
-            reason = f", {shown(each['reason'], _MOST)}" if each["reason"] else ""
+            reason = f", {printed(each['reason'])}" if each["reason"] else ""
             lines.append(f"{name}: {each['fate']}{reason}, under today's settings; {_place(each)}")
         rest = "" if source["files"] == source["of"] else ", as time allowed; name an --event-type to get further"
         what = "no other row with this id" if found["places"] else "no row with this id"
@@ -143,4 +141,4 @@ def text(found: dict[str, Any]) -> str:
 
 
 def _place(each: dict[str, Any]) -> str:
-    return f"{shown(each['event_type'] or 'unnamed')} of {each['hour']}, {shown(each['file'], _MOST)} row {each['row']}"
+    return f"{shown(each['event_type'] or 'unnamed')} of {each['hour']}, {printed(each['file'])} row {each['row']}"

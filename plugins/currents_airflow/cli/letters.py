@@ -8,14 +8,12 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from currents_airflow.cli.asked import chosen, tell, told_faults
+from currents_airflow.cli.asked import chosen, printed, tell, told_faults
 from currents_core.errors import shown
 from currents_core.hour import parse_hour
 from currents_core.setup.settings import Connector
 
 _SAMPLES = 3
-# Of a key or a reason so many characters are printed.
-_MOST = 2_000
 
 
 def letters(args: argparse.Namespace) -> None:
@@ -62,8 +60,8 @@ def text(found: dict[str, Any]) -> str:
     if not found["letters"]:
         return f"{found['connector']} {found['hour']}: no such dead letter"
     return "\n".join(
-        f"{found['connector']} {found['hour']}: {each['code']}: {shown(each['reason'], _MOST)}; "
-        f"{shown(each['event_type'])}, {shown(each['file'], _MOST)} row {each['row']}, {each['attempts']} attempts\n"
+        f"{found['connector']} {found['hour']}: {each['code']}: {printed(each['reason'])}; "
+        f"{shown(each['event_type'])}, {printed(each['file'])} row {each['row']}, {each['attempts']} attempts\n"
         f"  {json.dumps(each['record'])}"
         for each in found["letters"]
     )

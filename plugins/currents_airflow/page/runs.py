@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -76,7 +77,7 @@ def live_runs(connector: Connector) -> list[Run]:
             .where(DagRun.dag_id.in_(_dags(connector)), DagRun.state.in_(_ON))
             .order_by(DagRun.state.desc(), DagRun.id.desc())
         )
-        form = _first_of_form()
+        form = cache(_first_of_form)
         return _told(session, connector, list(islice((run for run in found if _is_of(connector, run, form)), _MOST)))
 
 
@@ -87,7 +88,7 @@ def one_run(connectors: Iterable[Connector], dag: str, run_id: str) -> tuple[Con
     """
     with _session() as session:
         found = session.scalar(select(DagRun).where(DagRun.dag_id == dag, DagRun.run_id == run_id))
-        form = _first_of_form()
+        form = cache(_first_of_form)
         connector = next((each for each in connectors if found and _is_of(each, found, form)), None)
         return (connector, _told(session, connector, [found])[0]) if connector and found else None
 
@@ -118,11 +119,13 @@ def _first_of_form() -> str | None:
     return next(iter(all_connectors().valid), None)
 
 
-def _is_of(connector: Connector, run: DagRun, form: str | None) -> bool:
+def _is_of(connector: Connector, run: DagRun, form: Callable[[], str | None]) -> bool:
     """Whether a run is one of the connector's: one DAG sends the dead letters of all."""
     if run.dag_id != REDRIVE_DAG:
         return run.dag_id in _dags(connector)
-    return bool(_conf(run).get("connector", form) == connector.name)
+    conf = _conf(run)
+    # To look into the file for each of very many runs would take seconds.
+    return bool((conf["connector"] if "connector" in conf else form()) == connector.name)
 
 
 def _conf(run: DagRun) -> dict[str, Any]:

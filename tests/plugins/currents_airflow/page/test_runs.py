@@ -68,11 +68,10 @@ def test_a_run_that_asks_for_nonsense_is_shown_as_refused(dag: str, conf: Any) -
 def test_runs_of_the_shared_redrive_belong_to_the_connector_that_they_name(monkeypatch: pytest.MonkeyPatch) -> None:
     valid = {name: connector(name=name) for name in ("first", "second")}
     monkeypatch.setattr(runs, "all_connectors", lambda: SimpleNamespace(valid=valid))
-    form = runs._first_of_form()
 
     def owners(conf: Any) -> list[str]:
         run = cast(Any, SimpleNamespace(dag_id=REDRIVE, conf=conf))
-        return [name for name, each in valid.items() if runs._is_of(each, run, form)]
+        return [name for name, each in valid.items() if runs._is_of(each, run, runs._first_of_form)]
 
     assert owners({"connector": "second"}) == ["second"]
     assert owners({}) == ["first"], "what the form begins with"
