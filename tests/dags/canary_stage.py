@@ -213,7 +213,8 @@ def _keys(where: str) -> dict[str, str]:
     }
 
 
-def _environment(home: Path, settings: Path) -> dict[str, str]:
+def environment(temporary: Path, settings: Path) -> dict[str, str]:
+    """What Airflow is to see: the connectors files, a folder for temporary files, which it makes, and credentials."""
     own, machine = _keys("a connection in the environment"), _keys("the machine")
     connection = {
         "conn_type": "aws",
@@ -221,9 +222,8 @@ def _environment(home: Path, settings: Path) -> dict[str, str]:
         "password": own["secret"],
         "extra": {"aws_session_token": own["token"]},
     }
-    (home / "tmp").mkdir()
+    temporary.mkdir()
     return {
-        "AIRFLOW__CORE__FERNET_KEY": Fernet.generate_key().decode(),
         "AIRFLOW_CONN_AWS_ENVIRONMENT": json.dumps(connection),
         "AIRFLOW_CONN_AWS_NO_JSON": json.dumps(
             {
@@ -237,7 +237,7 @@ def _environment(home: Path, settings: Path) -> dict[str, str]:
         "AWS_SECRET_ACCESS_KEY": machine["secret"],
         "AWS_SESSION_TOKEN": machine["token"],
         "CURRENTS_CONNECTORS": str(settings),
-        "TMPDIR": str(home / "tmp"),
+        "TMPDIR": str(temporary),
     }
 
 
@@ -276,13 +276,24 @@ def _connections() -> Iterator[Mapping[str, Any]]:
 @contextmanager
 def canary_stage(home: Path, settings: Path, aws: LocalAws) -> Iterator[CanaryStage]:
     """Starts it. The connectors are in ``settings``, a folder, beside some with faults."""
+    write(settings, aws)
+    told = environment(home / "tmp", settings) | {"AIRFLOW__CORE__FERNET_KEY": Fernet.generate_key().decode()}
+    with scheduler(home, aws, CONNECTORS[-1:], environment=told) as running:
+        yield connected(CanaryStage(settings, aws, running))
+
+
+def write(settings: Path, aws: LocalAws) -> None:
+    """Writes the connectors files, and makes what the connectors name."""
     for bucket in (SOURCE, STATE):
         aws.client("s3").create_bucket(Bucket=bucket)
     aws.client("events").create_event_bus(Name="events")
     texts = {each["name"]: yaml.safe_dump(each) for each in CONNECTORS} | _bad_settings()
     for name, text in texts.items():
         (settings / f"{name}.yaml").write_text(text)
-    with scheduler(home, aws, CONNECTORS[-1:], environment=_environment(home, settings)) as running:
-        for each in _connections():
-            running.ask("POST", "connections", **each)
-        yield CanaryStage(settings, aws, running)
+
+
+def connected(stage: CanaryStage) -> CanaryStage:
+    """The same, with all connections entered."""
+    for each in _connections():
+        stage.scheduler.ask("POST", "connections", **each)
+    return stage

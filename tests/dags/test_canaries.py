@@ -29,7 +29,7 @@ from tests.dags.canary_stage import (
     rows,
 )
 from tests.tools.awaiting import wait_for
-from tests.tools.canaries import Place, database, files_in, found, objects_in
+from tests.tools.canaries import Place, files_in, found, objects_in, sqlite
 from tests.tools.fault_plan import FaultPlan
 from tests.tools.local_aws import local_aws
 from tests.tools.scheduler import RunningDag
@@ -63,7 +63,7 @@ def left(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
             told = play(stage)
         events = [Place(f"event {number}", json.dumps(each).encode()) for number, each in enumerate(aws.accepted())]
         state = list(objects_in(aws.client("s3"), STATE))
-        yield Left(list(files_in(home)), list(database(home / "airflow.db")), state, events, told)
+        yield Left(list(files_in(home)), list(sqlite(home / "airflow.db")), state, events, told)
 
 
 def play(stage: CanaryStage) -> dict[str, str]:

@@ -12,11 +12,14 @@ import json
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote, quote_plus
+
+from sqlalchemy import create_engine
 
 
 @dataclass(frozen=True)
@@ -64,19 +67,30 @@ def files_in(folder: Path) -> Iterator[Place]:
             yield Place(f"file {name}", name.encode() + b"\n" + unpacked(path.read_bytes()))
 
 
-def database(path: Path) -> Iterator[Place]:
+def sqlite(path: Path) -> Iterator[Place]:
     """Every column of every table of a SQLite database."""
     with sqlite3.connect(path) as connection:
         connection.text_factory = bytes
-        tables = [
-            name.decode() for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-        ]
-        for table in tables:
-            cursor = connection.execute(f'SELECT * FROM "{table}"')
-            columns = [each[0] for each in cursor.description]
-            rows = cursor.fetchall()
-            for column, values in zip(columns, zip(*rows, strict=True), strict=False):
-                yield Place(f"table {table}.{column}", b"\n".join(unpacked(_bytes(value)) for value in values))
+        names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+        yield from _tables(connection, [name.decode() for (name,) in names])
+
+
+def postgres(url: str) -> Iterator[Place]:
+    """Every column of every table of a Postgres database, at an address as SQLAlchemy takes it."""
+    with closing(create_engine(url).raw_connection()) as connection:
+        cursor = connection.cursor()
+        cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        yield from _tables(connection, [name for (name,) in cursor.fetchall()])
+
+
+def _tables(connection: Any, names: Iterable[str]) -> Iterator[Place]:
+    """The same of the tables with these names."""
+    for table in names:
+        cursor = connection.cursor()
+        cursor.execute(f'SELECT * FROM "{table}"')
+        columns = [each[0] for each in cursor.description]
+        for column, values in zip(columns, zip(*cursor.fetchall(), strict=True), strict=False):
+            yield Place(f"table {table}.{column}", b"\n".join(unpacked(_bytes(value)) for value in values))
 
 
 def objects_in(s3: Any, bucket: str) -> Iterator[Place]:
@@ -96,7 +110,7 @@ def unpacked(content: bytes) -> bytes:
 
 
 def _bytes(value: Any) -> bytes:
-    return value if isinstance(value, bytes) else str(value).encode()
+    return bytes(value) if isinstance(value, bytes | memoryview) else str(value).encode()
 
 
 def _forms(text: str) -> Iterator[bytes]:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.tools.canaries import Canary, Place, canary, database, files_in, found, objects_in
+from tests.tools.canaries import Canary, Place, canary, files_in, found, objects_in, sqlite
 from tests.tools.local_aws import LocalAws
 
 PLANTED = canary("planted", 'zoë "{}"/+=')
@@ -61,7 +61,7 @@ def test_a_canary_is_found_in_every_column_of_a_database(tmp_path: Path) -> None
         connection.executemany(
             'INSERT INTO "a table" VALUES (?, ?, ?)', [(1, None, packed), (2, f"a {PLANTED.value}", b"\xff")]
         )
-    assert found([PLANTED, OTHER], database(tmp_path / "db")) == {
+    assert found([PLANTED, OTHER], sqlite(tmp_path / "db")) == {
         ("planted", "table a table.text"),
         ("other", "table a table.bytes"),
     }
