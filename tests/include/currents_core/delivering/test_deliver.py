@@ -683,6 +683,7 @@ def test_a_delivery_that_is_to_end_early_and_can_not_save_what_it_sent_fails() -
     class Full(MemoryObjects):
         def write_version(self, key: str, body: bytes, replaces: str | None) -> str:
             if replaces is not None:
+                house.crew.sleep(60)
                 raise TransientError("no room")
             return super().write_version(key, body, replaces)
 
