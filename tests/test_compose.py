@@ -16,8 +16,10 @@ from typing import Any
 
 import jsonschema
 import pytest
+import yaml
 from check_jsonschema.builtin_schemas import get_builtin_schema
 
+from currents_airflow.page import bounded
 from tests.tools.airflow_env import ROOT, airflow_env
 from tests.tools.compose import EXPRESSION, RAW, interpolate
 
@@ -193,7 +195,7 @@ def test_the_services_are_those_of_airflow_its_stores_and_the_profiles() -> None
 @pytest.mark.parametrize("name", AIRFLOW)
 def test_all_parts_of_airflow_are_set_up_alike(name: str) -> None:
     service = AIRFLOW[name]
-    same = ("image", "build", "pull_policy", "user", "volumes", "cap_drop", "security_opt", "logging")
+    same = ("image", "user", "volumes", "cap_drop", "security_opt", "logging")
     assert {key: service[key] for key in same} == {key: COMMON[key] for key in same}
     assert service["environment"].items() >= COMMON["environment"].items()
     assert service["depends_on"].items() >= COMMON["depends_on"].items()
@@ -343,12 +345,21 @@ def test_every_image_is_pinned() -> None:
 def test_own_images_are_built_here_and_bear_the_version_of_the_project() -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
     targets = set(re.findall(r"^FROM \S+ AS (\S+)$", DOCKERFILE, re.MULTILINE))
-    built = {service["build"]["target"]: service for service in SERVICES.values() if "build" in service}
-    assert set(built) == targets == {"airflow", "local-aws"}
-    for target, service in built.items():
-        assert service["image"] == f"currents-export/{target}:{version}"
-        # Compose would otherwise ask a registry for the name first.
-        assert service["pull_policy"] == "build"
+    built = [service for service in SERVICES.values() if "build" in service]
+    # Once each: a Compose that builds side by side fails where two services make one image.
+    assert sorted(service["build"]["target"] for service in built) == sorted(targets) == ["airflow", "local-aws"]
+    for service in built:
+        assert service["image"] == f"currents-export/{service['build']['target']}:{version}"
+    # Compose would otherwise ask a registry for the name first.
+    own = [service for service in SERVICES.values() if service["image"].startswith("currents-export/")]
+    assert all(service["pull_policy"] == ("build" if "build" in service else "never") for service in own)
+
+
+def test_the_api_server_has_memory_for_itself_and_for_the_questions_of_the_page() -> None:
+    most = bounded.PROCESSES * bounded.MEMORY_BYTES + (1 << 30)
+    assert int(SERVICES["airflow-apiserver"]["mem_limit"].removesuffix("g")) << 30 >= most
+    helm = yaml.safe_load((ROOT / "deploy" / "helm" / "values.yaml").read_text("utf-8"))
+    assert int(helm["apiServer"]["resources"]["limits"]["memory"].removesuffix("Gi")) << 30 >= most
 
 
 def test_the_image_is_of_the_airflow_and_python_that_the_project_pins() -> None:

@@ -102,6 +102,22 @@ def test_every_part_is_healthy_and_a_stopped_one_is_not(running: Cluster) -> Non
     assert scheduler.restarts == before + 1, "what ends by itself is started again"
 
 
+def test_init_may_run_again_and_keeps_what_people_changed(running: Cluster) -> None:
+    init = running.init
+    assert init
+    init.environment = {**init.environment, "_AIRFLOW_WWW_USER_USERNAME": "somebody"}
+    with running.client() as client:
+        told = {"connection_id": "aws_default", "conn_type": "aws", "login": "a login"}
+        assert client.patch("connections/aws_default", json=told).is_success
+        assert init.run() == 0, init.log.read_text("utf-8")[-2_000:]
+        assert client.get("connections/aws_default").json()["login"] == "a login"
+        assert client.delete("connections/aws_default").is_success
+        assert init.run() == 0
+        assert client.get("connections/aws_default").is_success, "what is missing is made again"
+    assert init.log.read_text("utf-8").count('User "admin" created') == 1
+    assert "somebody" not in init.log.read_text("utf-8")
+
+
 def test_a_restart_of_the_queue_hands_out_no_running_task_again(stage: Stage, running: Cluster) -> None:
     export = Export(stage, BUSY[0])
     export.put(HOUR, rows=1_000)

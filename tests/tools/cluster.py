@@ -67,6 +67,12 @@ class Part:
             )
         self.sessions.begin(self.process.pid)
 
+    def run(self) -> int:
+        """Starts it, waits for its end, and returns its exit code. It is not started again."""
+        self.start()
+        self.is_wanted = False
+        return self._running.wait()
+
     def stop(self) -> None:
         """Stops it as `docker stop` does: SIGTERM to every process, SIGKILL after the grace period."""
         self.is_wanted = False
@@ -110,6 +116,8 @@ class Cluster:
     postgres: Postgres
     redis: Redis
     parts: dict[str, Part] = field(default_factory=dict)
+    # What ran before the parts, to its end.
+    init: Part | None = None
     checks: dict[str, Sequence[str]] = field(default_factory=dict)
 
     @property
@@ -187,10 +195,8 @@ def _started(running: Cluster) -> Iterator[None]:
     try:
         for store in stores:
             store.start()
-        init = running.parts.pop("airflow-init")
-        init.start()
-        assert init.process
-        if init.process.wait():
+        running.init = init = running.parts.pop("airflow-init")
+        if init.run():
             raise RuntimeError(f"airflow-init failed:\n{init.log.read_text()[-2000:]}")
         for part in running.parts.values():
             part.start()

@@ -21,13 +21,14 @@ from currents_core.errors import CurrentsError, TransientError
 log = logging.getLogger(__name__)
 
 _SECONDS = 60
-_MEMORY_BYTES = 3 << 30
+# Of data, most of which is set aside only; what runs the API server has room for all of it.
+MEMORY_BYTES = 3 << 30
 # The largest file that is looked into.
 _FILE_BYTES = 2 << 30
 _TRACEBACK = "Traceback (most recent call last)"
 # At a time, by one API server.
-_PROCESSES = 2
-_room = BoundedSemaphore(_PROCESSES)
+PROCESSES = 2
+_room = BoundedSemaphore(PROCESSES)
 
 
 def answer(*words: str) -> Any:
@@ -80,7 +81,7 @@ def _run(words: Sequence[str], output: int, folder: str) -> str:
 
 def main() -> None:
     """Runs the command, and writes what it answers to the file descriptor that comes first."""
-    resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY_BYTES, _MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, _SECONDS))
     resource.setrlimit(resource.RLIMIT_FSIZE, (_FILE_BYTES, _FILE_BYTES))
     os.dup2(int(sys.argv[1]), 1)
