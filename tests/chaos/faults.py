@@ -11,7 +11,7 @@ import random
 import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -40,6 +40,8 @@ class World:
     rng: random.Random
     disks: Mapping[str, Disk]
     connector: str = ""
+    # The runs that waited in the queue when the fault struck.
+    probes: list[str] = field(default_factory=list)
 
     def running(self) -> list[Try]:
         """The tries that deliver; waits for some."""
@@ -131,21 +133,6 @@ def _workers_down(world: World) -> Iterator[list[Try]]:
         worker.start()
 
 
-def _scheduler_killed(world: World) -> Iterator[list[Try]]:
-    yield world.running()
-    scheduler = world.cluster.parts["airflow-scheduler"]
-    scheduler.kill()
-    scheduler.start()
-    yield []
-
-
-def _queue_stopped(world: World) -> Iterator[list[Try]]:
-    yield world.running()
-    world.cluster.redis.stop()
-    yield []
-    world.cluster.redis.start()
-
-
 @contextmanager
 def _standing_still(workers: Iterable[Part]) -> Iterator[None]:
     """Workers that take nothing from the queue meanwhile; what they have taken goes on."""
@@ -159,14 +146,38 @@ def _standing_still(workers: Iterable[Part]) -> Iterator[None]:
             main.resume()
 
 
-def _queue_killed(world: World, *, loses: bool = False) -> Iterator[list[Try]]:
-    """With messages in it, which it may lose: nobody takes any meanwhile, since the workers stand still."""
-    hit = world.running()
+@contextmanager
+def _queued(world: World) -> Iterator[None]:
+    """Messages in the queue: nobody takes any meanwhile, since the workers stand still."""
     with _standing_still(world.cluster.workers):
         # One more than the workers that wait: what they are handed while they stand still is in the queue no longer.
-        for _ in range(len(world.cluster.workers) + 1):
-            world.tries.begin_probe()
+        world.probes += [world.tries.begin_probe() for _ in range(len(world.cluster.workers) + 1)]
         wait_for(60, lambda: world.cluster.redis.length("default"))
+        yield
+
+
+def _scheduler_killed(world: World) -> Iterator[list[Try]]:
+    """With tasks that it has queued, and that nobody has taken."""
+    scheduler = world.cluster.parts["airflow-scheduler"]
+    hit = world.running()
+    with _queued(world):
+        yield hit
+        scheduler.kill()
+    scheduler.start()
+    yield []
+
+
+def _queue_stopped(world: World) -> Iterator[list[Try]]:
+    yield world.running()
+    world.cluster.redis.stop()
+    yield []
+    world.cluster.redis.start()
+
+
+def _queue_killed(world: World, *, loses: bool = False) -> Iterator[list[Try]]:
+    """With messages in it, which it may lose."""
+    hit = world.running()
+    with _queued(world):
         yield hit
         world.cluster.redis.kill()
     yield []

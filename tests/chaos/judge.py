@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import orjson
 
 from currents_aws.s3 import S3Objects
 from currents_core.books.account import Counts
+from currents_core.books.head import Head
 from currents_core.books.layout import Layout
 from currents_core.books.ledger import Ledger
 from currents_core.books.manifest import Manifests
@@ -26,7 +28,7 @@ class Arrived:
     the numbers of the entry before it and its own.
 
     A repeat is an event that a consumer sees twice although the sender knew of the first: what a custom bus had before
-    reaches nobody, and where a connection was cut nobody can know.
+    reaches nobody, and where the connection to a classic bus was cut the sender can't know.
     """
 
     ids: dict[str, dict[str, int]] = field(default_factory=lambda: {CLASSIC: {}, CUSTOM: {}})
@@ -35,17 +37,18 @@ class Arrived:
 
     def add(self, number: int, line: dict[str, Any]) -> None:
         """Takes in the accepted entry of a number, as local AWS tells it."""
-        # Only custom buses have such codes.
-        code = line.get("success_code")
-        if code == "DEDUPLICATED":
+        if line.get("success_code") == "DEDUPLICATED":
             return
-        connector = CUSTOM if code else CLASSIC
+        # The buses have the names of the connectors.
+        connector = line["bus"]
         event = orjson.loads(line["entry"]["Detail"])["id"]
         known = self.ids[connector]
         if event in known and event not in self._unsure:
             self.repeats[connector].append((known[event], number))
         known[event] = number
-        if line.get("cut") or line.get("slow"):
+        self._unsure.discard(event)
+        # A custom bus hands on what is sent anew after a cut once: nothing about it is unsure.
+        if connector == CLASSIC and (line.get("cut") or line.get("slow")):
             self._unsure.add(event)
 
 
@@ -58,25 +61,24 @@ def arrived(lines: Iterable[dict[str, Any]]) -> Arrived:
 
 
 def of_repeats(found: Arrived, outcomes: Sequence[Outcome]) -> list[str]:
-    """Adds each repeat to the fault that struck next after the event was accepted, and tells of what none explains.
+    """Adds each repeat to the fault in whose time the event was accepted, and tells of what none explains.
 
-    What a task that is killed had not saved yet goes again whenever its next try gets there, be it after other faults.
+    The time of a fault is from the end of the one before to its own end. What a task that is killed had not saved yet
+    goes again whenever its next try gets there, be it after other faults.
     """
     played = [outcome for outcome in outcomes if not outcome.skipped]
-    struck = [outcome.accepted for outcome in played]
+    ended = [outcome.accepted for outcome in played]
     complaints = []
     for connector, numbers in found.repeats.items():
-        places = Counter((bisect_right(struck, before), bisect_right(struck, again)) for before, again in numbers)
+        places = Counter((bisect_right(ended, before), bisect_right(ended, again)) for before, again in numbers)
         for (place, then), count in sorted(places.items()):
-            after = f"after {played[then - 1].name}" if then else "before all faults"
             if place == len(played):
                 complaints.append(f"{connector}: {count:,} events repeated after the last fault")
                 continue
-            struck_next = played[place]
-            struck_next.repeats += count
-            struck_next.again.append(f"{connector}: {count:,} {after}")
-            if connector == CUSTOM and not struck_next.fault.outlasts:
-                complaints.append(f"{connector}: consumers saw {count:,} events twice, by the fault {struck_next.name}")
+            at = f"at {played[then].name}" if then < len(played) else "after the last fault"
+            own = played[place]
+            own.repeats[connector] += count
+            own.again.append(f"{connector}: {count:,} {at}")
     return complaints
 
 
@@ -89,25 +91,39 @@ def of_events(found: Arrived, expected: set[str]) -> Iterator[str]:
             yield f"{connector}: {foreign:,} events arrived that no file has"
 
 
-def of_books(stage: Stage, connector: str) -> Iterator[str]:
-    """What is wrong with the books of a connector."""
+def of_books(stage: Stage, connector: str, hours: Iterable[str]) -> Iterator[str]:
+    """What is wrong with a connector's books of some hours."""
     store, layout = S3Objects(stage.aws.client("s3"), BUCKET), Layout(f"state/{connector}/")
-    ledger, manifests, sent = Ledger(store, layout), Manifests(store, layout), 0
-    for hour in stage.hours:
-        where = f"{connector} {hour}"
-        manifest = manifests.read(hour)
-        if not manifest:
-            yield f"{where}: no manifest"
-            continue
-        totals = Counts(**manifest["totals"])
-        sent += totals.sent
-        if not totals.balanced:
-            yield f"{where}: the books don't balance: {totals}"
-        if not manifest["complete"]:
-            yield f"{where}: not complete: {manifest['files']['open']}"
-        yield from (f"{where}: a slice still belongs to {head.owner}" for head in ledger.heads(hour) if head.owner)
-    if sent != len(stage.ids):
-        yield f"{connector}: {sent:,} events are in the books as sent, the files have {len(stage.ids):,}"
+    ledger, manifests = Ledger(store, layout), Manifests(store, layout)
+    for hour in hours:
+        yield from (f"{connector} {hour}: {each}" for each in _of_manifest(manifests.read(hour), stage.expected[hour]))
+        for head in ledger.heads(hour):
+            yield from (f"{connector} {hour}: {each}" for each in _of_head(head))
+
+
+def _of_manifest(manifest: dict[str, Any] | None, expected: Counts) -> Iterator[str]:
+    if not manifest:
+        yield "no manifest"
+        return
+    if (totals := Counts(**manifest["totals"])) != expected:
+        yield f"the books say {totals}, the files {expected}"
+    if not manifest["complete"]:
+        yield f"not complete: {manifest['files']['open']}"
+
+
+def _of_head(head: Head) -> Iterator[str]:
+    if head.owner:
+        yield f"a slice still belongs to {head.owner}"
+    for state in head.files.values():
+        if not state.account or not state.account.totals.balanced:
+            yield f"the books of {state.file.key} don't balance"
+
+
+def of_scheduled(connector: str, runs: Sequence[dict[str, Any]], since: datetime) -> Iterator[str]:
+    """What is wrong with a connector's scheduled runs: one has to have found what was put late, at ``since``."""
+    began = [run["start_date"] for run in runs if run["state"] == "success"]
+    if not any(datetime.fromisoformat(each) > since for each in began):
+        yield f"{connector}: no scheduled run began after late files were put, and succeeded"
 
 
 def of_leftovers(disks: Iterable[Path], orphans: Sequence[str]) -> Iterator[str]:

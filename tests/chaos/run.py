@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -18,11 +19,12 @@ from currents_core.errors import shown
 from tests.chaos.disks import disks
 from tests.chaos.faults import FAKETIME, FAULTS, Fault, World
 from tests.chaos.form import Form
-from tests.chaos.judge import arrived, of_books, of_events, of_leftovers, of_repeats
+from tests.chaos.judge import arrived, of_books, of_events, of_leftovers, of_repeats, of_scheduled
 from tests.chaos.outcome import Observer, Outcome
 from tests.chaos.stage import CLASSIC, CUSTOM, Stage
 from tests.chaos.tries import Tries
 from tests.tools.airflow_env import ROOT
+from tests.tools.awaiting import wait_for
 from tests.tools.cluster import cluster
 from tests.tools.fault_plan import FaultPlan
 from tests.tools.local_aws import local_aws
@@ -32,6 +34,8 @@ CONNECTORS = (CLASSIC, CUSTOM)
 WORKERS = 2
 # After the last fault, until everything has arrived.
 END_SECONDS = 25 * 60
+# So long after its last checkpoint a delivery sends no more: keep.py.
+STALE_SECONDS = 5
 # The logs of the last run that failed.
 LOGS = ROOT / ".local" / "chaos"
 
@@ -75,20 +79,19 @@ def _play(world: World, stage: Stage, form: Form) -> tuple[list[Outcome], list[s
         dag.switch_on()
         dag.start_backfill(*stage.bounds)
     outcomes = list(_strike(world, stage, form))
-    _settle(world, stage)
+    complaints = _settle(world, stage, dags)
     _tell("looking at what arrived")
     found = arrived(world.aws.each_accepted_line())
-    complaints = of_repeats(found, outcomes)
+    complaints += of_repeats(found, outcomes)
     for outcome in outcomes:
         if outcome.again:
             _tell(f"{outcome.name}: sent again were {'; '.join(outcome.again)}")
         complaints += outcome.complaints(form.rate)
     complaints += of_events(found, stage.ids)
-    for name in CONNECTORS:
-        complaints += of_books(stage, name)
     complaints += of_leftovers([disk.folder for disk in world.disks.values()], world.cluster.sessions.orphans())
+    complaints += [f"a run by hand failed: {run}" for run in world.tries.failed_probes()]
     if failed := world.tries.failed_runs():
-        _tell(f"runs that failed and were made good by later ones: {', '.join(failed)}")
+        _tell(f"runs that failed; the books say that later ones made them good: {', '.join(failed)}")
     return outcomes, complaints
 
 
@@ -98,19 +101,24 @@ def _strike(world: World, stage: Stage, form: Form) -> Iterator[Outcome]:
     world.rng.shuffle(chosen)
     for number, (fault, world.connector) in enumerate(chosen):
         if number == len(chosen) // 2:
-            # Of hours that were delivered by now, and of others that were not.
+            # Of hours that are delivered, as the first one, and of others that are not.
+            for name in CONNECTORS:
+                wait_for(END_SECONDS, partial(_is_delivered, stage, name, stage.hours[0]))
             stage.put(stage.hours[:: max(1, form.hours // 6)], rows=max(10, form.rows // 10), first=1)
+            stage.late_at = datetime.now(UTC)
             _tell("late files were put")
         if reason := _lacks(fault):
             _tell(f"SKIPPED {fault.name}: {reason}")
             yield Outcome(fault, skipped=reason)
             continue
+        # What is sent later than that after a checkpoint is held back, so what this fault has go again is its own.
+        time.sleep(STALE_SECONDS)
         observer = Observer(world, fault)
         _tell(f"{observer.outcome.name} …")
         outcome = observer.watch()
         _tell(
-            f"{outcome.name}: {len(outcome.hit)} tries hit, {outcome.lost} lost, noticed after {outcome.noticed} s, "
-            f"recovered after {outcome.recovered} s"
+            f"{outcome.name}: {len(outcome.hit)} tries hit, {len(outcome.lost)} lost, "
+            f"noticed after {outcome.noticed} s, recovered after {outcome.recovered} s"
         )
         for each in outcome.hit:
             _tell(f"  {each.path}, try {each.number}")
@@ -123,22 +131,30 @@ def _lacks(fault: Fault) -> str:
     return ""
 
 
-def _settle(world: World, stage: Stage) -> None:
-    """Waits until nothing is under way and everything is in the books; the end says what never got there."""
-    deadline, told = time.monotonic() + END_SECONDS, 0.0
-    while time.monotonic() < deadline:
+def _is_delivered(stage: Stage, connector: str, hour: str) -> bool:
+    return not list(of_books(stage, connector, [hour]))
+
+
+def _settle(world: World, stage: Stage, dags: Sequence[RunningDag]) -> list[str]:
+    """Waits until nothing is under way and everything is in the books. Returns what never got there."""
+    deadline, told, missing = time.monotonic() + END_SECONDS, 0.0, ["Airflow does not answer"]
+    while missing and time.monotonic() < deadline:
         with suppress(httpx.HTTPError):
             # Reading the books takes thousands of requests, which the runs would feel.
-            if world.tries.under_way():
-                missing = ["runs are under way"]
-            else:
-                missing = [complaint for name in CONNECTORS for complaint in of_books(stage, name)]
-            if not missing:
-                return
-            if time.monotonic() - told > 60:
-                told = time.monotonic()
-                _tell(f"waiting: {shown(missing[0], 300)}; {len(missing)} in all")
+            missing = ["runs are under way"] if world.tries.under_way() else list(_of_all_books(stage, dags))
+        if missing and time.monotonic() - told > 60:
+            told = time.monotonic()
+            _tell(f"waiting: {shown(missing[0], 300)}; {len(missing)} in all")
         time.sleep(5)
+    return missing
+
+
+def _of_all_books(stage: Stage, dags: Sequence[RunningDag]) -> Iterator[str]:
+    """What is wrong with the books, of the hours that scheduled runs were for, too."""
+    for name, dag in zip(CONNECTORS, dags, strict=True):
+        scheduled = dag.runs("scheduled")
+        yield from of_scheduled(name, scheduled, stage.late_at)
+        yield from of_books(stage, name, [*stage.hours, *(run["partition_key"] for run in scheduled)])
 
 
 def _keep_logs(home: Path) -> None:
@@ -159,8 +175,9 @@ def table(outcomes: Sequence[Outcome]) -> str:
             lines.append(f"| {outcome.name} | SKIPPED: {outcome.skipped} | | | |")
             continue
         noticed = "" if outcome.fault.noticed is None else _shown(outcome.noticed)
-        lost = f"{outcome.lost} of {len(outcome.hit)}"
-        lines.append(f"| {outcome.name} | {noticed} | {_shown(outcome.recovered)} | {lost} | {outcome.repeats} |")
+        lost = f"{len(outcome.lost)} of {len(outcome.hit)}"
+        repeats = sum(outcome.repeats.values())
+        lines.append(f"| {outcome.name} | {noticed} | {_shown(outcome.recovered)} | {lost} | {repeats} |")
     return "\n".join(lines)
 
 

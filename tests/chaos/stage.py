@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from currents_core.books.account import Counts
 from currents_core.catalog import catalog
 from currents_core.hour import format_hour
 from tests.chaos.form import Form
@@ -14,7 +16,8 @@ from tests.tools.awaiting import wait_for
 from tests.tools.local_aws import LocalAws
 from tests.tools.sample import make_files
 
-BUCKET, PREFIX, BUS = "braze", "currents/", "events"
+BUCKET, PREFIX = "braze", "currents/"
+# The connectors, and the buses that they deliver to.
 CLASSIC, CUSTOM = "classic", "custom"
 # This share of a file's rows come again.
 REPEATED = 0.05
@@ -22,12 +25,17 @@ REPEATED = 0.05
 
 @dataclass
 class Stage:
-    """The files of the last hours, and the ids in them."""
+    """The files of the last hours, the ids in them, and what the books of each hour have to say in the end.
+
+    ``late_at`` is when late files were put.
+    """
 
     aws: LocalAws
     form: Form
     now: datetime
+    late_at: datetime = field(init=False)
     ids: set[str] = field(default_factory=set)
+    expected: dict[str, Counts] = field(default_factory=lambda: defaultdict(Counts))
 
     @property
     def hours(self) -> list[str]:
@@ -48,15 +56,16 @@ class Stage:
     def set(self) -> list[dict[str, Any]]:
         """Makes buckets, buses and files, and returns the settings of the connectors."""
         self.aws.client("s3").create_bucket(Bucket=BUCKET)
-        self.aws.client("events").create_event_bus(Name=BUS)
+        self.aws.client("events").create_event_bus(Name=CLASSIC)
         custom = self.aws.client("eventbridgev2")
-        arn = custom.create_event_bus(Name=BUS)["EventBusArn"]
+        arn = custom.create_event_bus(Name=CUSTOM)["EventBusArn"]
         self.aws.forward(5)
         wait_for(30, lambda: custom.describe_event_bus(EventBusArn=arn)["State"] == "ACTIVE")
         self.put(self.hours, rows=self.form.rows)
+        classic, rate = {"kind": "event_bus", "name": CLASSIC}, self.form.rate
         return [
-            self._connector(CLASSIC, {"kind": "event_bus", "name": BUS}, {"requests_per_second": self.form.rate / 10}),
-            self._connector(CUSTOM, {"kind": "custom_bus", "name": arn}, {"entries_per_second": self.form.rate}),
+            self._connector(CLASSIC, classic, {"requests_per_second": rate / 10}),
+            self._connector(CUSTOM, {"kind": "custom_bus", "name": arn}, {"entries_per_second": rate}),
         ]
 
     def put(self, hours: Sequence[str], *, rows: int, first: int = 0) -> None:
@@ -64,6 +73,8 @@ class Stage:
         s3 = self.aws.client("s3")
         for file in make_files(hours, self.types, rows=rows, repeat=REPEATED, prefix=PREFIX, first=first):
             self.ids.update(file.table["id"].to_pylist())
+            rows = file.table.num_rows
+            self.expected[file.hour] += Counts(read=rows, sent=rows - file.repeats, duplicate=file.repeats)
             s3.put_object(Bucket=BUCKET, Key=file.key, Body=file.body)
 
     def _connector(self, name: str, destination: dict[str, Any], rate: dict[str, float]) -> dict[str, Any]:

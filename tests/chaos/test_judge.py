@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from currents_airflow.operators.retries import delay_after
+from currents_core.delivering import keep
 from tests.chaos.__main__ import parsed
 from tests.chaos.faults import FAULTS, Fault
 from tests.chaos.form import LONG, SHORT
-from tests.chaos.judge import arrived, of_events, of_leftovers, of_repeats
+from tests.chaos.judge import arrived, of_events, of_leftovers, of_repeats, of_scheduled
 from tests.chaos.outcome import Outcome, delay
-from tests.chaos.run import table
+from tests.chaos.run import STALE_SECONDS, table
+from tests.chaos.stage import CLASSIC, CUSTOM
 from tests.chaos.tries import Try
 
 FIRST = Try("path", "deliver", "classic", 1, "running", 0, "id")
 EVERY = {fault.name: fault for fault in FAULTS}
 
 
-def line(event: str, **told: Any) -> dict[str, Any]:
-    return {"entry": {"Detail": json.dumps({"id": event})}, **told}
+def line(event: str, bus: str = CLASSIC, **told: Any) -> dict[str, Any]:
+    return {"entry": {"Detail": json.dumps({"id": event})}, "bus": bus, **told}
 
 
 def outcome(name: str, accepted: int = 0, **told: Any) -> Outcome:
@@ -33,15 +37,15 @@ def outcome(name: str, accepted: int = 0, **told: Any) -> Outcome:
     return found
 
 
-def test_every_event_that_comes_twice_is_a_repeat_of_the_fault_that_struck_after_it_was_accepted() -> None:
+def test_every_event_that_comes_twice_is_a_repeat_of_the_fault_in_whose_time_it_was_accepted() -> None:
     found = arrived([line("a"), line("b"), line("c"), line("c"), line("b"), line("a"), line("a"), line("a")])
     outcomes = [outcome("task killed", 1), outcome("worker killed", 3), outcome("queue lost", 6)]
     assert of_repeats(found, outcomes) == ["classic: 1 events repeated after the last fault"]
-    assert [each.repeats for each in outcomes] == [1, 2, 1]
+    assert [each.repeats[CLASSIC] for each in outcomes] == [1, 2, 1]
     assert [each.again for each in outcomes] == [
-        ["classic: 1 after worker killed"],
-        ["classic: 2 after worker killed"],
-        ["classic: 1 after queue lost"],
+        ["classic: 1 at queue lost"],
+        ["classic: 2 at queue lost"],
+        ["classic: 1 after the last fault"],
     ]
 
 
@@ -49,23 +53,16 @@ def test_a_fault_that_was_not_played_repeats_nothing() -> None:
     found = arrived([line("a"), line("a")])
     outcomes = [outcome("disk full", skipped="not here"), outcome("task killed", 1)]
     assert of_repeats(found, outcomes) == []
-    assert [each.repeats for each in outcomes] == [0, 1]
+    assert [each.repeats[CLASSIC] for each in outcomes] == [0, 1]
 
 
-def test_consumers_of_a_custom_bus_see_an_event_twice_only_where_a_fault_outlasts_what_it_knows() -> None:
-    new = {"success_code": "NEW"}
-    found = arrived([line("a", **new), line("b", **new), line("a", **new), line("b", **new)])
-    outcomes = [outcome("workers down 5 min", 1), outcome("worker killed", 2)]
-    assert of_repeats(found, outcomes) == ["custom: consumers saw 1 events twice, by the fault worker killed"]
-    assert [each.repeats for each in outcomes] == [1, 1]
-
-
-def test_what_a_cut_connection_hid_is_no_repeat_and_nothing_that_a_bus_had_before() -> None:
-    found = arrived([line("a", cut=True), line("a"), line("b", success_code="NEW")])
-    found.add(3, line("b", success_code="DEDUPLICATED"))
+def test_what_a_cut_connection_hid_is_no_repeat_once_and_nothing_that_a_bus_had_before() -> None:
+    found = arrived([line("a", cut=True), line("a"), line("b", CUSTOM, cut=True)])
+    found.add(3, line("b", CUSTOM, success_code="DEDUPLICATED"))
     assert found.repeats == {"classic": [], "custom": []}
-    found.add(4, line("b", success_code="NEW"))
-    assert found.repeats == {"classic": [], "custom": [(2, 4)]}
+    found.add(4, line("b", CUSTOM))
+    found.add(5, line("a"))
+    assert found.repeats == {"classic": [(1, 5)], "custom": [(2, 4)]}
     assert list(of_events(found, {"a", "b"})) == [
         "classic: 1 events never arrived",
         "custom: 1 events never arrived",
@@ -73,21 +70,33 @@ def test_what_a_cut_connection_hid_is_no_repeat_and_nothing_that_a_bus_had_befor
     assert "classic: 1 events arrived that no file has" in list(of_events(found, {"b"}))
 
 
+CUSTOM_TRY = replace(FIRST, connector=CUSTOM)
+GOOD: dict[str, Any] = {"noticed": 5, "recovered": 50}
+
+
 @pytest.mark.parametrize(
     ("found", "complaint"),
     [
-        (outcome("task killed", noticed=5, recovered=50, repeats=100), None),
-        (outcome("task killed", noticed=5, recovered=50, repeats=101), "101 events repeated, allowed are 100"),
-        (outcome("worker stopped", noticed=5, recovered=50, repeats=1), "1 events repeated, allowed are 0"),
-        (outcome("task killed", noticed=5, recovered=500), "recovered after 500 s"),
-        (outcome("task killed", noticed=5), "recovered after None s"),
-        (outcome("task killed", recovered=50), "noticed after None s"),
-        (outcome("scheduler killed", recovered=50, hit=[FIRST, FIRST], lost=1), "1 of 2 tries lost"),
-        (outcome("task killed", noticed=5, recovered=149, hit=[FIRST]), "recovered after 149 s, allowed are 120"),
+        (outcome("task killed", **GOOD, lost=[FIRST], repeats=Counter(classic=100)), None),
+        (outcome("task killed", **GOOD, lost=[FIRST], repeats=Counter(classic=101)), "101 events of classic repeated"),
+        # All tasks of a connector send so much together.
+        (outcome("worker killed", **GOOD, lost=[FIRST, FIRST], repeats=Counter(classic=101)), "allowed are 100"),
+        (outcome("task killed", **GOOD, lost=[CUSTOM_TRY], repeats=Counter(classic=1)), "allowed are 0"),
+        # A custom bus knows what it had, but not for so long.
+        (outcome("worker killed", **GOOD, lost=[FIRST, CUSTOM_TRY], repeats=Counter(custom=1)), "allowed are 0"),
+        (outcome("workers down 5 min", **GOOD, lost=[CUSTOM_TRY], repeats=Counter(custom=100)), None),
+        (outcome("worker stopped", **GOOD, lost=[FIRST], repeats=Counter(classic=1)), "1 events of classic repeated"),
+        (outcome("task killed", noticed=5, recovered=500, lost=[FIRST]), "recovered after 500 s"),
+        (outcome("task killed", noticed=5, lost=[FIRST]), "recovered after None s"),
+        (outcome("task killed", recovered=50, lost=[FIRST]), "noticed after None s"),
+        (outcome("task killed", **GOOD, hit=[FIRST]), "no try was lost, so it struck nothing"),
+        (outcome("scheduler killed", recovered=50, hit=[FIRST, FIRST], lost=[FIRST]), "1 of 2 tries lost"),
+        (outcome("task killed", noticed=5, recovered=149, lost=[FIRST]), "recovered after 149 s, allowed are 120"),
         # After errors the next try waits longer each time, but not after a kill.
-        (outcome("task killed", noticed=5, recovered=121, hit=[replace(FIRST, number=5)]), "allowed are 120"),
-        (outcome("disk full", recovered=149, hit=[FIRST, replace(FIRST, number=2)]), None),
-        (outcome("disk full", recovered=151, hit=[FIRST, replace(FIRST, number=2)]), "allowed are 150"),
+        (outcome("task killed", noticed=5, recovered=121, lost=[replace(FIRST, number=5)]), "allowed are 120"),
+        (outcome("disk full", recovered=149, lost=[FIRST, replace(FIRST, number=2)]), None),
+        (outcome("disk full", recovered=151, lost=[FIRST, replace(FIRST, number=2)]), "allowed are 150"),
+        (outcome("disk full", recovered=121, hit=[replace(FIRST, number=2)], lost=[FIRST]), "allowed are 120"),
         (outcome("task killed", skipped="not here"), None),
     ],
 )
@@ -110,7 +119,7 @@ def test_the_short_form_has_faults_that_there_are_and_the_long_one_what_was_aske
 
 
 def test_the_table_has_a_line_for_each_fault() -> None:
-    lines = table([outcome("task killed", noticed=1.0, recovered=40.2, hit=[FIRST], lost=1)]).splitlines()
+    lines = table([outcome("task killed", noticed=1.0, recovered=40.2, hit=[FIRST], lost=[FIRST])]).splitlines()
     assert lines[2:] == ["| task killed | 1 s | 40 s | 1 of 1 | 0 |"]
     assert table([outcome("task killed")]).splitlines()[2:] == ["| task killed | never | never | 0 of 0 | 0 |"]
     struck = table([outcome("task killed", connector="custom")]).splitlines()
@@ -136,3 +145,15 @@ def test_a_misspelt_fault_is_refused(capsys: pytest.CaptureFixture[str]) -> None
 @pytest.mark.parametrize("number", [1, 2, 3, 9])
 def test_the_delays_of_retries_are_those_of_the_operators(number: int) -> None:
     assert delay(number) == delay_after(number).total_seconds()
+
+
+def test_nothing_is_sent_so_long_after_a_checkpoint() -> None:
+    assert STALE_SECONDS == keep._STALE_SECONDS
+
+
+def test_a_scheduled_run_has_to_succeed_after_late_files_were_put() -> None:
+    run = {"state": "success", "start_date": "2026-06-01T08:20:00Z"}
+    at = datetime(2026, 6, 1, 8, 20, tzinfo=UTC)
+    assert list(of_scheduled(CLASSIC, [run], at.replace(minute=19))) == []
+    for runs in ([], [run], [{**run, "start_date": "2026-06-01T08:30:00Z", "state": "failed"}]):
+        assert list(of_scheduled(CLASSIC, runs, at)) != []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, repeat
 from typing import Any
@@ -22,13 +22,15 @@ class Told:
 
     states: Iterator[Try]
     accepted: int = 0
+    last: Try = FIRST
 
-    def counts(self) -> dict[str, int]:
+    def counts(self) -> dict[str, Any]:
         self.accepted += 1
-        return {"accepted": self.accepted, "deduplicated": 0}
+        return {"by_bus": {FIRST.connector: self.accepted}, "deduplicated": 0}
 
     def now(self, before: Try) -> Try:
-        return next(self.states)
+        self.last = next(self.states)
+        return self.last
 
 
 def strike(_world: World) -> Iterator[list[Try]]:
@@ -36,13 +38,13 @@ def strike(_world: World) -> Iterator[list[Try]]:
     yield []
 
 
-def watch(monkeypatch: pytest.MonkeyPatch, fault: Fault, *states: Try) -> Any:
-    """What becomes of a fault, where each look takes a second."""
+def watch(monkeypatch: pytest.MonkeyPatch, fault: Fault, *states: Try, zombies: Sequence[Try] = ()) -> Any:
+    """What becomes of a fault, where each look takes a second. The processes of ``zombies`` never end."""
     seconds = iter(range(100_000))
     monkeypatch.setattr("tests.chaos.outcome.time.monotonic", lambda: float(next(seconds)) / 3)
     monkeypatch.setattr("tests.chaos.outcome.time.sleep", lambda _seconds: None)
-    monkeypatch.setattr("tests.chaos.tries.Try.is_alive", True)
     told = Told(chain(states, repeat(states[-1])))
+    monkeypatch.setattr("tests.chaos.tries.Try.is_alive", property(lambda each: each is told.last or each in zombies))
     return Observer(World(told, None, told, None, {}), fault).watch()  # type: ignore[arg-type]
 
 
@@ -51,12 +53,12 @@ def test_a_try_that_only_seems_to_go_on_is_not_recovered_before_it_was_noticed(m
     again = replace(FIRST, number=2)
     found = watch(monkeypatch, Fault("killed", strike, recovered=90, noticed=90), FIRST, FIRST, waits, waits, again)
     assert found.noticed < found.recovered
-    assert found.lost == 1
+    assert found.lost == [FIRST]
 
 
 def test_a_try_that_goes_on_has_recovered_from_what_spares_it(monkeypatch: pytest.MonkeyPatch) -> None:
     found = watch(monkeypatch, Fault("slow", strike, recovered=90, spares=True), FIRST)
-    assert (found.noticed, found.lost) == (None, 0)
+    assert (found.noticed, found.lost) == (None, [])
     assert found.recovered is not None
 
 
@@ -64,3 +66,25 @@ def test_a_new_try_that_waits_for_a_slot_has_recovered_and_an_old_one_has_not(mo
     slot = replace(FIRST, number=2, state="scheduled")
     assert watch(monkeypatch, Fault("killed", strike, recovered=90), slot).recovered is not None
     assert watch(monkeypatch, Fault("killed", strike, recovered=90), replace(FIRST, state="failed")).recovered is None
+
+
+def test_a_new_try_beside_whose_old_one_runs_on_has_not_recovered(monkeypatch: pytest.MonkeyPatch) -> None:
+    again = replace(FIRST, number=2, id="next")
+    assert watch(monkeypatch, Fault("killed", strike, recovered=90), again).recovered is not None
+    assert watch(monkeypatch, Fault("killed", strike, recovered=90), again, zombies=[FIRST]).recovered is None
+
+
+def test_a_try_that_is_lost_after_all_seemed_well_is_lost_and_what_goes_on_counts_from_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waits, again = replace(FIRST, state="up_for_retry"), replace(FIRST, number=2)
+    states = [*[FIRST] * 50, *[waits] * 10, again]
+    found = watch(monkeypatch, Fault("away", strike, recovered=90), *states)
+    assert found.lost == [FIRST]
+    assert found.recovered > 30
+    assert watch(monkeypatch, Fault("away", strike, recovered=90, spares=True), *[FIRST] * 50, waits).lost == [FIRST]
+
+
+def test_a_fault_has_not_recovered_where_what_it_struck_delivers_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = replace(FIRST, connector="custom")
+    assert watch(monkeypatch, Fault("slow", strike, recovered=90), other).recovered is None
