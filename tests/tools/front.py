@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 import orjson
 from starlette.applications import Starlette
@@ -25,15 +26,22 @@ from tests.tools.front_endpoint_put import EndpointPut
 from tests.tools.front_moto import Moto
 from tests.tools.front_put import BusPut, Put, Puts
 from tests.tools.front_record import Record
-from tests.tools.front_rules import Limits
+from tests.tools.front_rules import Fault, Limits
 from tests.tools.front_services import Services
-from tests.tools.front_wire import member
+from tests.tools.front_signature import AUTHORIZATION, skew
+from tests.tools.front_wire import JsonWire, member
 
 PUT_EVENTS = "AWSEvents.PutEvents"
 DELETE_BUS = "AWSEvents.DeleteEventBus"
 
 SLOW_DOWN = b"""<?xml version="1.0" encoding="UTF-8"?>
 <Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message><RequestId>0</RequestId></Error>"""
+
+# https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+TOO_SKEWED = b"""<?xml version="1.0" encoding="UTF-8"?>
+<Error><Code>RequestTimeTooSkewed</Code>\
+<Message>The difference between the request time and the current time is too large.</Message>\
+<RequestId>0</RequestId></Error>"""
 
 
 class Front:
@@ -117,6 +125,8 @@ class Front:
         await answer(scope, receive, send)
 
     async def _answer(self, request: Request, body: bytes, target: str | None) -> ASGIApp:
+        if wrong := self._skew(request, target):
+            return wrong
         if target == PUT_EVENTS:
             return await self._puts.befall(self._put(request, body))
         modelled = await self._services.answer(request, body)
@@ -126,6 +136,17 @@ class Front:
             self._puts.record.faults["s3_unavailable"] += 1
             return Response(SLOW_DOWN, 503, media_type="application/xml")
         return await self._moto.send(request, body)
+
+    def _skew(self, request: Request, target: str | None) -> Response | None:
+        """The answer to a request of S3 or of AWS JSON that was signed at a time that is too far off."""
+        told = AUTHORIZATION.match(request.headers.get("authorization", ""))
+        wrong = skew(request, datetime.now(UTC)) if target or (told and told["service"] == "s3") else None
+        if not wrong:
+            return None
+        self._puts.record.faults["clock_skew"] += 1
+        if target:
+            return JsonWire().refuse(Fault("InvalidSignatureException", wrong), 403)
+        return Response(TOO_SKEWED, 403, media_type="application/xml")
 
     def _put(self, request: Request, body: bytes) -> Put:
         # To look for the endpoint of each request would cost another reading of it.

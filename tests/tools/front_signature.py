@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hmac
 import re
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from hashlib import sha256
 from http.client import HTTPMessage
@@ -36,6 +37,8 @@ ASYMMETRIC_AUTHORIZATION = re.compile(
     r" ?SignedHeaders=(?P<names>[^,]+), ?Signature=(?P<signature>(?:[0-9a-f]{2}){1,72})"
 )
 REGION_SET = "x-amz-region-set"
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html
+MOST_SKEW = timedelta(minutes=5)
 # Of the curve P-256: https://csrc.nist.gov/pubs/sp/800/186/final
 ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
@@ -46,6 +49,18 @@ class _AsSigned(SigV4Auth):
     def headers_to_sign(self, request: AWSRequest) -> HTTPMessage:
         """All that are there."""
         return request.headers
+
+
+def skew(request: Request, now: datetime) -> str | None:
+    """What is wrong with the time at which a request says it was signed, if it says so."""
+    try:
+        signed = datetime.strptime(request.headers.get("x-amz-date", ""), "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    if abs(signed - now) <= MOST_SKEW:
+        return None
+    kind, order = ("expired", "earlier") if signed < now else ("not yet current", "later")
+    return f"Signature {kind}: {signed:%Y%m%dT%H%M%SZ} is now {order} than {now:%Y%m%dT%H%M%SZ} (5 min.)"
 
 
 def region_of(request: Request) -> str | None:
@@ -83,6 +98,8 @@ def _told(request: Request, form: re.Pattern[str], needed: set[str]) -> tuple[re
     told, stamp = form.fullmatch(header), request.headers.get("x-amz-date", "")
     if not told or not stamp.startswith(told["day"]) or not needed <= set(told["names"].split(";")):
         raise Refused("IncompleteSignatureException", "The Authorization header or X-Amz-Date is incomplete.", 400)
+    if wrong := skew(request, datetime.now(UTC)):
+        raise Refused("InvalidSignatureException", wrong, 403)
     if told["key"] != ACCESS_KEY:
         raise Refused("UnrecognizedClientException", "The security token included in the request is invalid.", 403)
     return told, stamp

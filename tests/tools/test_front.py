@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
@@ -694,3 +695,21 @@ def test_conditional_writes_hold(aws: LocalAws, bucket: str) -> None:
     with pytest.raises(ClientError, match="PreconditionFailed"):
         s3.put_object(Bucket=bucket, Key="k", Body=b"4", IfMatch=etag)
     assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"3"
+
+
+SKEWED = ["RequestTimeTooSkewed", "InvalidSignatureException", "InvalidSignatureException"]
+
+
+@pytest.mark.parametrize(("minutes", "answers"), [(4, ["done"] * 3), (6, SKEWED), (-6, SKEWED)])
+def test_what_is_signed_at_a_time_too_far_off_is_refused(
+    aws: LocalAws, bus: str, minutes: int, answers: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = datetime.now(UTC) + timedelta(minutes=minutes)
+    # The signers of the Common Runtime, which botocore prefers.
+    monkeypatch.setattr("botocore.crt.auth.get_current_datetime", lambda **_: now)
+    calls = [
+        client(aws, "s3").list_buckets,
+        partial(client(aws).put_events, Entries=numbered(bus, 1)),
+        client(aws, "eventbridgev2").list_event_buses,
+    ]
+    assert [outcome(call) for call in calls] == answers
