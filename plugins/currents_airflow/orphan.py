@@ -14,12 +14,14 @@ from collections.abc import Callable
 from threading import Thread
 
 _LOOK_SECONDS = 0.5
-# To wait for answers, save what was accepted and give claims back. A supervisor gives a task five.
-_GRACE_SECONDS = 4.0
+# At most, to wait for answers, save what was accepted and give claims back: a destination on a busy machine may be
+# seconds behind, and what was not saved goes again. The next try begins half a minute later at the earliest, after the
+# delay of a first retry.
+_GRACE_SECONDS = 20.0
 
 
 def end_with_supervisor(on_kill: Callable[[], None]) -> None:
-    """From now on, if the supervisor of this process dies, calls ``on_kill`` and ends the process shortly after.
+    """From now on, if the supervisor of this process dies, calls ``on_kill``, and ends the process if it goes on.
 
     Where there is no supervisor in another process, as under `airflow dags test`, it does nothing.
     """

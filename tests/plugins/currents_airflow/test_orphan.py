@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import pytest
 from airflow.sdk.execution_time import task_runner
 
+from currents_airflow.operators.retries import delay_after
 from currents_airflow.orphan import end_with_supervisor, watch
 from tests.tools.airflow_env import PYTHONPATH, ROOT
 from tests.tools.awaiting import Awaited, wait_for
@@ -24,8 +25,10 @@ FAMILY = """
 import os, socket, sys, time
 from types import SimpleNamespace
 from airflow.sdk.execution_time import task_runner
+from currents_airflow import orphan
 from currents_airflow.orphan import end_with_supervisor
 
+orphan._GRACE_SECONDS = 2
 mine, its = socket.socketpair()
 if os.fork():
     its.close()
@@ -76,7 +79,8 @@ def test_when_the_supervisor_is_gone_the_task_is_told_and_soon_ended(
     told.result()
     *looks, grace = sleeps
     assert len(looks) == 3
-    assert looks[-1] + grace < 5, "a supervisor that lives waits as long before it kills"
+    assert grace >= 15, "a destination may be seconds behind"
+    assert looks[-1] + grace < delay_after(1).total_seconds(), "the next try finds it gone"
 
 
 def test_a_task_that_can_not_be_told_is_ended_all_the_same(link: tuple[socket.socket, socket.socket]) -> None:
@@ -122,7 +126,7 @@ def test_a_task_without_a_supervisor_is_not_watched(monkeypatch: pytest.MonkeyPa
     assert "orphan" not in {thread.name for thread in threading.enumerate()}
 
 
-def test_a_process_whose_supervisor_is_killed_is_gone_within_five_seconds() -> None:
+def test_a_process_whose_supervisor_is_killed_is_gone_after_its_grace() -> None:
     environment = {**os.environ, "PYTHONPATH": f"{PYTHONPATH}:{ROOT / 'plugins'}"}
     with subprocess.Popen(
         [sys.executable, "-c", FAMILY], env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
