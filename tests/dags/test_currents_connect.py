@@ -14,6 +14,8 @@ import yaml
 from tests.dags.conftest import Airflow
 from tests.tools.sample import make_files
 
+pytestmark = pytest.mark.slow
+
 HOUR, ACCOUNT = "2026-06-02-08", "123456789012"
 TYPES = ["users.behaviors.Purchase"]
 

@@ -73,7 +73,7 @@ def of(connector: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("export", [connector], indirect=True, ids=[""])
 
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 
 def test_the_last_hour_runs_by_itself_after_its_delay_and_delivers_what_had_no_run(stage: Stage) -> None:

@@ -21,6 +21,8 @@ from tests.tools.awaiting import wait_for
 from tests.tools.processes import family_of, living
 from tests.tools.up import free_port
 
+pytestmark = pytest.mark.slow
+
 START = "import sys; from pathlib import Path; from tests.tools.up import main; sys.exit(main({port}, Path({home!r})))"
 DAG = "/api/v2/dags/currents_export_demo"
 
