@@ -67,10 +67,6 @@ class Tries:
         """The runs that failed."""
         return [run["dag_run_id"] for run in self._ask("dags/~/dagRuns?state=failed&limit=100")["dag_runs"]]
 
-    def failed_probes(self) -> list[str]:
-        """The probes that failed: the only runs by hand."""
-        return [run for run in self.failed_runs() if run.startswith("manual")]
-
     def worker(self, one: Try) -> Part | None:
         """The worker that a try runs on."""
         with suppress(psutil.Error):

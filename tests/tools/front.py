@@ -139,9 +139,9 @@ class Front:
 
     def _skew(self, request: Request, target: str | None) -> Response | None:
         """The answer to a request of S3 or of AWS JSON that was signed at a time that is too far off."""
-        told = AUTHORIZATION.match(request.headers.get("authorization", ""))
-        wrong = skew(request, datetime.now(UTC)) if target or (told and told["service"] == "s3") else None
-        if not wrong:
+        told = None if target else AUTHORIZATION.match(request.headers.get("authorization", ""))
+        is_asked = target or (told and told["service"] == "s3")
+        if not is_asked or not (wrong := skew(request, datetime.now(UTC))):
             return None
         self._puts.record.faults["clock_skew"] += 1
         if target:
