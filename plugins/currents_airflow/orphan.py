@@ -20,8 +20,8 @@ _LOOK_SECONDS = 0.5
 _GRACE_SECONDS = 20.0
 
 
-def end_with_supervisor(on_kill: Callable[[], None]) -> None:
-    """From now on, if the supervisor of this process dies, calls ``on_kill``, and ends the process if it goes on.
+def end_with_supervisor(end_within: Callable[[float], None]) -> None:
+    """From now on, if the supervisor of this process dies, has it end within some seconds, and ends it after these.
 
     Where there is no supervisor in another process, as under `airflow dags test`, it does nothing.
     """
@@ -31,12 +31,12 @@ def end_with_supervisor(on_kill: Callable[[], None]) -> None:
     # parent: with `run_as_user` that is sudo, and who tests a DAG in a shell may well close that.
     link = getattr(getattr(task_runner, "SUPERVISOR_COMMS", None), "socket", None)
     if isinstance(link, socket.socket):
-        Thread(target=watch, args=[link, on_kill], name="orphan", daemon=True).start()
+        Thread(target=watch, args=[link, end_within], name="orphan", daemon=True).start()
 
 
 def watch(
     link: socket.socket,
-    on_kill: Callable[[], None],
+    end_within: Callable[[float], None],
     *,
     sleep: Callable[[float], None] = time.sleep,
     end: Callable[[int], object] = os._exit,
@@ -47,7 +47,7 @@ def watch(
     if link.fileno() < 0:
         return
     # Beside this thread, for it may wait, or fail: whatever it logs has nowhere to go.
-    Thread(target=on_kill, daemon=True).start()
+    Thread(target=end_within, args=[_GRACE_SECONDS], daemon=True).start()
     sleep(_GRACE_SECONDS)
     end(1)
 

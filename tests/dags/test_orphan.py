@@ -11,6 +11,7 @@ import pytest
 
 from tests.dags.stage import HOUR, TYPES, Export, Stage, set_up
 from tests.tools.awaiting import wait_for
+from tests.tools.fault_plan import FaultPlan
 from tests.tools.local_aws import local_aws
 from tests.tools.processes import is_alive
 from tests.tools.sample import make_files
@@ -26,9 +27,11 @@ SOON_DEAD = {
 ROWS = 1_500
 
 
+@pytest.mark.parametrize("behind", [0.0, 6.0], ids=["", "of a busy destination"])
 def test_a_task_whose_supervisor_is_killed_sends_no_more_and_its_next_try_sends_the_rest(
-    migrated: Path, tmp_path: Path
+    migrated: Path, tmp_path: Path, behind: float
 ) -> None:
+    """``behind`` is how many seconds late the destination answers; it accepts at once."""
     shutil.copy(migrated, tmp_path / "airflow.db")
     with local_aws() as aws:
         bucket, connectors = set_up(aws, {"orphaned": {"budget": {"requests_per_second": 6}}})
@@ -38,13 +41,15 @@ def test_a_task_whose_supervisor_is_killed_sends_no_more_and_its_next_try_sends_
                 export.put_object(file.key, file.body)
             export.dag.switch_on()
             run = export.dag.trigger(hour=HOUR)
+            aws.set_faults(FaultPlan(slow=1.0 if behind else 0.0, slow_seconds=behind))
             wait_for(150, lambda: len(export.accepted()) > 100)
             [shard] = export.dag.shards(run)
             task = int(shard["pid"])
             psutil.Process(psutil.Process(task).ppid()).kill()
             killed = time.monotonic()
-            wait_for(5, lambda: not is_alive(task))
+            wait_for(5 + behind, lambda: not is_alive(task))
             time.sleep(max(0.0, killed + 3 - time.monotonic()))
+            aws.set_faults(FaultPlan())
             sent = len(export.accepted())
             assert sent < ROWS
             time.sleep(5)

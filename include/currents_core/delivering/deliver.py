@@ -55,6 +55,8 @@ _BEATS_PER_LINE = 5
 _LOOKS_PER_SECOND = 10
 # Longer than any wait that ends by itself: for the circuit, or for a slice that another task has.
 _STILL_SECONDS = 1_200.0
+# Which part of the time to end in is for the answers to requests in flight; the rest is to save what they say.
+_FOR_ANSWERS = 0.6
 
 
 class _EnoughError(Exception):
@@ -187,9 +189,10 @@ class Delivery:
         """The figures of sending so far."""
         return self._sender.figures
 
-    def stop(self) -> None:
-        """Asks the delivery to end as soon as it can, in good order. Not for signal handlers: it takes a lock."""
+    def stop(self, within: float = 5.0) -> None:
+        """Asks the delivery to end in good order ``within`` seconds. Not for signal handlers: it takes a lock."""
         self._keeper.hurry()
+        self._sender.hurry(within * _FOR_ANSWERS)
         self._end()
 
     def _end(self) -> None:

@@ -39,8 +39,9 @@ _LINGER = 0.1
 # The longest and the shortest wait of the caller, in seconds. Each time it wakes up, the thread that sends must hand it
 # Python's lock: doing so every 10 ms makes sending a tenth more expensive.
 _LONGEST, _SHORTEST = 1.0, 0.001
-# How long to wait for requests in flight when sending stops, in seconds. Airflow kills the task soon after.
-_GRACE = 3.0
+# How long to wait for requests in flight when sending stops, in seconds, unless somebody is in a hurry. What is
+# answered later goes again, and a destination, or a machine, that is busy may be seconds behind.
+_GRACE = 15.0
 
 
 class _Answered(NamedTuple):
@@ -97,6 +98,8 @@ class Sender:
         # The caller is woken up when at most this many bytes of entries wait.
         self._enough = -1
         self._ended = False
+        # Nobody waits for answers for longer than that.
+        self._hurried_until = inf
 
     def __enter__(self) -> Self:
         return self
@@ -147,11 +150,16 @@ class Sender:
         if self._error:
             raise self._error
 
+    def hurry(self, seconds: float) -> None:
+        """Has answers waited for no longer than ``seconds`` from now, from any thread, once the sending is ended."""
+        self._hurried_until = self._clock() + seconds
+        self._woken.set()
+
     def stop(self) -> None:
-        """Starts no more requests, and waits a few seconds for the answers to those in flight."""
+        """Starts no more requests, and waits some seconds for the answers to those in flight."""
         self.fail(TransientError("sending was stopped"))
         deadline = self._clock() + _GRACE
-        while self._in_flight and self._clock() < deadline:
+        while self._in_flight and self._clock() < min(deadline, self._hurried_until):
             self._woken.clear()
             self._turn.bring(None)
             if self._in_flight:
@@ -233,9 +241,10 @@ class Sender:
         return chunk, 0.0
 
     def _start(self, chunk: list[Span]) -> None:
+        self._target.send(chunk, lambda results: self._turn.bring(_Answered(chunk, results)))
+        # An answer that is there already waits for this turn to end; a request that could not be made has none.
         self._in_flight += 1
         self.figures.requests += 1
-        self._target.send(chunk, lambda results: self._turn.bring(_Answered(chunk, results)))
 
     def _judge(self, answer: _Answered) -> None:
         chunk, results = answer

@@ -28,6 +28,8 @@ Kind = Literal["export", "redrive", "automatic redrive"]
 
 # They say of every client where its credentials and its endpoint come from.
 _WORDY = ("botocore.credentials", "botocore.configprovider")
+# Airflow's supervisor sends SIGTERM, and SIGKILL so much later: `ActivitySubprocess.kill` of Airflow 3.
+_KILLED_AFTER_SECONDS = 5.0
 # For tasks that plan or account. Deliveries take as long as it takes, and end by themselves where nothing moves.
 SHORT_TASK = timedelta(hours=1)
 
@@ -66,7 +68,7 @@ class ConnectorOperator(BaseOperator):
 
     def execute(self, context: Context) -> Any:
         """Runs the task, as long as its supervisor lives."""
-        end_with_supervisor(self.on_kill)
+        end_with_supervisor(self.end_within)
         for name in _WORDY:
             getLogger(name).setLevel(WARNING)
         try:
@@ -76,6 +78,16 @@ class ConnectorOperator(BaseOperator):
             # would bury it.
             self.log.error("%s", error)
             raise error.with_traceback(None) from None
+
+    def on_kill(self) -> None:
+        """Airflow calls this when it ends the task."""
+        self.end_within(_KILLED_AFTER_SECONDS)
+
+    def end_within(self, seconds: float) -> None:
+        """Asks the task to end in good order within so many seconds, from a signal handler or any thread.
+
+        Most tasks have nothing to save, and are simply ended.
+        """
 
     def settings(self) -> Connector:
         """The connector's settings, with the overrides that this task was given for its destination."""

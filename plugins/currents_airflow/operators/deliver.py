@@ -48,7 +48,7 @@ class CurrentsToEventBridgeOperator(CurrentsOperator):
         self.shard = shard
         self.approved = approved
         self._delivery: Delivery | None = None
-        self._is_killed = False
+        self._ends_within: float | None = None
         self._datasets: list[str] = []
 
     def run_step(self, context: Context, parts: RunParts, /) -> dict[str, Any] | None:
@@ -91,8 +91,8 @@ class CurrentsToEventBridgeOperator(CurrentsOperator):
             max_events=request.max_events,
             wants_letter=request.wants_letter if request.is_redrive else None,
         )
-        if self._is_killed:
-            self._delivery.stop()
+        if self._ends_within is not None:
+            self._delivery.stop(self._ends_within)
         began = time.time()
         try:
             account = self._delivery.deliver(shard.work, shard.new)
@@ -135,12 +135,12 @@ class CurrentsToEventBridgeOperator(CurrentsOperator):
             outputs=[Dataset(namespace=f"eventbridge://{region}", name=_dataset(connector.destination_name))],
         )
 
-    def on_kill(self) -> None:
+    def end_within(self, seconds: float) -> None:
         """Ends the delivery in good order: waits for the requests under way, and saves what was accepted."""
-        self._is_killed = True
+        self._ends_within = seconds
         if self._delivery:
-            # A signal handler, in a thread that may hold the very lock that stopping takes.
-            start_new_thread(self._delivery.stop, ())
+            # A signal handler may be in a thread that holds the very lock that stopping takes.
+            start_new_thread(self._delivery.stop, (seconds,))
 
 
 def _paced(

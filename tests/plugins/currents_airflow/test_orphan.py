@@ -35,7 +35,7 @@ if os.fork():
     time.sleep(60)
 mine.close()
 task_runner.SUPERVISOR_COMMS = SimpleNamespace(socket=its)
-end_with_supervisor(lambda: (print("told", flush=True), time.sleep(60)))
+end_with_supervisor(lambda seconds: (print("told", seconds, flush=True), time.sleep(60)))
 print(os.getpid(), flush=True)
 time.sleep(60)
 """
@@ -50,10 +50,12 @@ def link() -> Iterator[tuple[socket.socket, socket.socket]]:
         end.close()
 
 
-def watched(end_of_task: socket.socket, on_kill: Callable[[], None], sleeps: Callable[[float], None]) -> list[int]:
+def watched(
+    end_of_task: socket.socket, end_within: Callable[[float], None], sleeps: Callable[[float], None]
+) -> list[int]:
     """The codes with which a process is ended."""
     ended: list[int] = []
-    watch(end_of_task, on_kill, sleep=sleeps, end=ended.append)
+    watch(end_of_task, end_within, sleep=sleeps, end=ended.append)
     return ended
 
 
@@ -74,10 +76,10 @@ def test_when_the_supervisor_is_gone_the_task_is_told_and_soon_ended(
 ) -> None:
     supervisor, task = link
     task.sendall(unread)
-    told, sleeps = Awaited[None](), list[float]()
-    assert watched(task, lambda: told(None), closing(supervisor, sleeps)) == [1]
-    told.result()
+    told, sleeps = Awaited[float](), list[float]()
+    assert watched(task, told, closing(supervisor, sleeps)) == [1]
     *looks, grace = sleeps
+    assert told.result() == grace
     assert len(looks) == 3
     assert grace >= 15, "a destination may be seconds behind"
     assert looks[-1] + grace < delay_after(1).total_seconds(), "the next try finds it gone"
@@ -88,7 +90,7 @@ def test_a_task_that_can_not_be_told_is_ended_all_the_same(link: tuple[socket.so
     supervisor.close()
     released = threading.Event()
 
-    def hang() -> None:
+    def hang(_: float) -> None:
         released.wait()
 
     assert watched(task, hang, lambda _: None) == [1]
@@ -98,7 +100,7 @@ def test_a_task_that_can_not_be_told_is_ended_all_the_same(link: tuple[socket.so
 def test_a_task_that_has_ended_is_left_alone(link: tuple[socket.socket, socket.socket]) -> None:
     _, task = link
     told = list[str]()
-    assert watched(task, lambda: told.append("told"), closing(task, [])) == []
+    assert watched(task, lambda seconds: told.append(f"{seconds}"), closing(task, [])) == []
     assert told == []
 
 
@@ -112,7 +114,7 @@ def test_answers_of_the_supervisor_are_left_to_the_task(link: tuple[socket.socke
             read.append(task.recv(100))
             supervisor.close()
 
-    assert watched(task, lambda: None, sleep) == [1]
+    assert watched(task, lambda _: None, sleep) == [1]
     assert read == [b"an answer"]
 
 
@@ -122,7 +124,7 @@ def test_a_task_without_a_supervisor_is_not_watched(monkeypatch: pytest.MonkeyPa
         monkeypatch.delattr(task_runner, "SUPERVISOR_COMMS", raising=False)
     else:
         monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", comms, raising=False)
-    end_with_supervisor(lambda: None)
+    end_with_supervisor(lambda _: None)
     assert "orphan" not in {thread.name for thread in threading.enumerate()}
 
 
@@ -137,7 +139,7 @@ def test_a_process_whose_supervisor_is_killed_is_gone_after_its_grace() -> None:
         assert is_alive(pid)
         supervisor.send_signal(signal.SIGKILL)
         try:
-            assert supervisor.stdout.readline() == "told\n"
+            assert supervisor.stdout.readline() == "told 2\n"
             wait_for(5, lambda: not is_alive(pid))
         finally:
             with suppress(ProcessLookupError):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from currents_aws.memory import MemoryTarget
-from currents_core.crew import Threads
+from currents_core.crew import Signal, Threads
 from currents_core.entry import Entry, Span
 from currents_core.errors import SetupError, StoppedError, TransientError
 from currents_core.ports import Completion, Failed, Invalid, Result, Sent
@@ -245,20 +246,43 @@ def test_stopping_waits_for_what_is_under_way_and_starts_nothing_more() -> None:
         sending.drain()
 
 
-def test_stopping_waits_only_so_long() -> None:
-    class Quick(Threads):
-        """A crew for which a second passes with each look at the clock."""
+class Quick(Threads):
+    """A crew for which a second passes with each look at the clock, and none with waiting."""
 
-        looks = 0
+    looks = 0
 
-        def seconds(self) -> float:
-            self.looks += 1
-            return float(self.looks)
+    def seconds(self) -> float:
+        self.looks += 1
+        return float(self.looks)
 
-    crew = Quick()
-    with Sender(Slow(), Pacer(None, None), acknowledge=print, refuse=print, crew=crew) as sending:
+    def signal(self) -> Signal:
+        signal = super().signal()
+        signal.set()
+        signal.clear = lambda: None  # type: ignore[method-assign]
+        return signal
+
+
+def test_stopping_waits_only_so_long_and_less_for_who_is_in_a_hurry() -> None:
+    def looks(hurry: float | None) -> int:
+        crew = Quick()
+        with Sender(Slow(), Pacer(None, None), acknowledge=print, refuse=print, crew=crew) as sending:
+            sending.put(make_entries(100))
+            if hurry is not None:
+                sending.hurry(hurry)
+            before = crew.looks
+        return crew.looks - before
+
+    assert looks(3) < looks(6) < looks(None) < 30
+    assert looks(None) > 10, "a busy destination may be seconds behind"
+
+
+def test_who_gets_in_a_hurry_while_answers_are_waited_for_waits_no_longer() -> None:
+    sending = sender(Slow(), Told())
+    began = time.monotonic()
+    with sending:
         sending.put(make_entries(100))
-    assert crew.looks < 30
+        Timer(0.3, sending.hurry, [0.1]).start()
+    assert time.monotonic() - began < 5
 
 
 def test_nothing_is_sent_while_the_sender_is_held() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import gc
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from threading import Timer
 from types import SimpleNamespace
@@ -17,13 +17,13 @@ from currents_aws.dry_run import DryRunTarget
 from currents_aws.memory import MemoryTarget
 from currents_core.books.index import IndexObject
 from currents_core.books.layout import Layout
-from currents_core.entry import Entry
+from currents_core.entry import Entry, Span
 from currents_core.errors import CurrentsError, DeliveryError, SetupError, StoppedError
 from currents_core.file_key import by_slice
 from currents_core.finding.shard import Shard
 from currents_core.limits import EVENT_BUS
 from currents_core.mode import Mode
-from currents_core.ports import SENT, Result
+from currents_core.ports import SENT, Completion, Result
 from currents_core.setup.run_request import run_request
 from tests.tools.house import HOUR, OPEN, House, table
 
@@ -176,6 +176,26 @@ def test_killing_the_task_ends_the_delivery_in_good_order_and_a_rerun_completes_
     house.connector = House().connector
     operator(house, file).run()
     assert house.ids().total() == len(house.ids()) == 2_000
+
+
+@pytest.mark.parametrize(("within", "is_saved"), [(1.0, False), (20.0, True)])
+def test_a_task_that_has_to_end_waits_for_answers_as_long_as_it_may(
+    monkeypatch: pytest.MonkeyPatch, within: float, is_saved: bool
+) -> None:
+    house = House()
+    file = house.put(OPEN, "a.parquet", table(["x"]))
+    ending, send = operator(house, file), house.target.send
+
+    def send_and_answer_late(chunk: Sequence[Span], complete: Completion) -> None:
+        send(chunk, lambda results: Timer(2, complete, [results]).start())
+        ending.operator.end_within(within)
+
+    monkeypatch.setattr(house.target, "send", send_and_answer_late)
+    with pytest.raises(StoppedError, match="told to stop"):
+        ending.run()
+    monkeypatch.undo()
+    operator(house, file).run()
+    assert house.ids()["x"] == (1 if is_saved else 2)
 
 
 def test_a_task_that_is_killed_before_it_has_begun_sends_nothing() -> None:
