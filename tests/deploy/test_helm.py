@@ -21,8 +21,8 @@ TEXT = PATH.read_text("utf-8")
 VALUES: dict[str, Any] = yaml.safe_load(TEXT)
 CHART = "1.22.0"
 KUBERNETES_EXECUTOR = "--set executor=KubernetesExecutor --set cleanup.enabled=true"
-INSTALL = (ROOT / "docs" / "install.md").read_text("utf-8")
-(DOCKERFILE,) = re.findall(r"```dockerfile\n(\s*FROM apache/airflow.*?)```", INSTALL, re.DOTALL)
+INSTALL, KUBERNETES = ((ROOT / "docs" / page).read_text("utf-8") for page in ("install.md", "kubernetes.md"))
+(DOCKERFILE,) = re.findall(r"```dockerfile\n(\s*FROM apache/airflow.*?)```", KUBERNETES, re.DOTALL)
 
 # What the chart makes pods of under these values.
 PODS = ["workers.celery", "workers.kubernetes", "scheduler", "apiServer", "dagProcessor", "triggerer", "statsd"]
@@ -204,16 +204,16 @@ def test_logs_outlive_the_pods() -> None:
 def test_the_connection_of_the_cloudformation_stack_reaches_every_pod() -> None:
     (source,) = yaml.safe_load(VALUES["extraEnvFrom"])
     secret = source["secretRef"]["name"]
-    created = re.findall(rf"secret generic {secret} --from-file=(AIRFLOW_CONN_\w+)=", INSTALL)
+    created = re.findall(rf"secret generic {secret} --from-file=(AIRFLOW_CONN_\w+)=", KUBERNETES)
     stack = (ROOT / "docs" / "cloudformation.yaml").read_text("utf-8")
     assert {f"AIRFLOW_CONN_{name.upper()}" for name in re.findall(r"aws_conn_id: (\w+)", stack)} == set(created)
 
 
 def test_logs_have_credentials_outside_eks_or_stay_off_the_bucket() -> None:
     name = VALUES["config"]["logging"]["remote_log_conn_id"].upper()
-    assert f"--from-file=AIRFLOW_CONN_{name}=" in INSTALL
+    assert f"--from-file=AIRFLOW_CONN_{name}=" in KUBERNETES
     # With the CeleryExecutor, and with the KubernetesExecutor, whose pods take their logs with them.
-    assert len(re.findall(r"`config\.logging\.remote_logging` to `\"False\"`", INSTALL)) == 2
+    assert len(re.findall(r"`config\.logging\.remote_logging` to `\"False\"`", KUBERNETES)) == 2
 
 
 def test_the_checks_have_a_pod_with_each_executor() -> None:

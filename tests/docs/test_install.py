@@ -1,4 +1,4 @@
-"""The commands of docs/install.md are those of each installation."""
+"""The commands of docs/install.md and docs/maintenance.md are those of each installation."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from tests.tools.airflow_env import ROOT
 from tests.tools.compose import RAW
 
 # Line breaks of the prose taken out, so that a command is found wherever its line ends.
-INSTALL, DELIVERIES = (
-    " ".join((ROOT / "docs" / page).read_text("utf-8").split()) for page in ("install.md", "deliveries.md")
-)
+PAGES = ("install.md", "maintenance.md", "deliveries.md")
+INSTALL, MAINTENANCE, DELIVERIES = (" ".join((ROOT / "docs" / page).read_text("utf-8").split()) for page in PAGES)
 
 
 @pytest.mark.parametrize("page", [INSTALL, DELIVERIES], ids=["install", "deliveries"])
@@ -25,6 +24,6 @@ def test_compose_which_has_no_wheel_is_asked_for_the_module(page: str) -> None:
 def test_an_upgrade_under_compose_changes_no_code_under_running_tasks() -> None:
     mounted = {mount.partition(":")[0] for mount in RAW["x-airflow"]["volumes"]}
     assert {"./dags", "./plugins", "./include"} <= mounted
-    upgrade = INSTALL[INSTALL.index("## Upgrade") :]
+    upgrade = MAINTENANCE[MAINTENANCE.index("## Upgrade") :]
     commands = ("`docker compose stop`", "`git pull`", "`docker compose up --detach`")
     assert sorted(commands, key=upgrade.index) == list(commands)
