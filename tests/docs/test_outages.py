@@ -6,6 +6,7 @@ import re
 
 from tests.chaos.faults import FAULTS
 from tests.tools.airflow_env import ROOT
+from tests.tools.compose import RAW, interpolate
 
 
 def seconds(value: float | None) -> str:
@@ -28,6 +29,34 @@ def test_what_governs_a_recovery_is_explained() -> None:
     assert {
         name for text in governing.values() for name in re.findall(r"`(.*?)`", text) if name not in SETTINGS
     } == set()
+
+
+def recovery_of_compose() -> dict[str, str]:
+    """What compose sets of Airflow's engine where nothing is chosen in .env, by the name in Airflow's configuration."""
+    environment: dict[str, str] = interpolate(RAW["x-airflow"]["environment"], {}, {})
+    split = [(name.lower().split("__"), value) for name, value in environment.items() if name.startswith("AIRFLOW__")]
+    engine = ("scheduler", "workers", "celery", "celery_broker_transport_options")
+    of_engine = {words[2]: value for words, value in split if words[1] in engine}
+    of_core = {words[2]: value for words, value in split if words[2] in ("parallelism", "dags_are_paused_at_creation")}
+    return of_engine | of_core
+
+
+def test_the_reason_is_given_for_each_setting_of_compose() -> None:
+    # Addresses, and the server that the health check of the scheduler asks.
+    others = {"broker_url", "result_backend", "enable_health_check"}
+    assert recovery_of_compose().keys() - set(re.findall(r"\w+", SETTINGS)) == others
+
+
+def test_the_settings_are_those_of_compose() -> None:
+    rows = [re.split(r" *\| *", line.strip("| ")) for line in SETTINGS.splitlines() if line.startswith("| `[")]
+    told: dict[str, str] = {}
+    for names, _, here, *_ in rows:
+        of_one = [name.rpartition("] ")[2] for name in re.findall(r"`(.*?)`", names)]
+        told |= dict(zip(of_one, here.split(", "), strict=False))
+    numbers = {name: value for name, value in told.items() if re.fullmatch(r"\d+|true|false", value)}
+    composed = recovery_of_compose()
+    assert numbers == {name: composed[name] for name in numbers}
+    assert len(numbers) > 10
 
 
 def test_no_page_asks_to_clear_what_is_tried_again() -> None:
