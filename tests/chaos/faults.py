@@ -276,10 +276,10 @@ FAULTS = [
     ),
     Fault("scheduler killed", _scheduler_killed, recovered=90, spares=True, halts=True),
     # What was lost is sent again after 120 s, for which someone looks every 15 s; so is what waits behind a delivery: a
-    # worker that lost its connection forgets which of its processes are busy.
+    # worker that lost its connection forgets which of its processes are busy. A message may meet with both.
     Fault("queue stopped 20 s", _queue_stopped, lasts=20, recovered=180, spares=True, halts=True),
     Fault("queue killed", _queue_killed, lasts=5, recovered=180, spares=True, halts=True),
-    Fault("queue lost", partial(_queue_killed, loses=True), lasts=5, recovered=180, spares=True, halts=True),
+    Fault("queue lost", partial(_queue_killed, loses=True), lasts=5, recovered=300, spares=True, halts=True),
     Fault("database down 20 s", _database_down, lasts=20, recovered=120, spares=True, halts=True),
     Fault("database down 60 s", _database_down, lasts=60, recovered=150, halts=True, raises=True),
     Fault("disk full", _disk_full, lasts=30, recovered=120, raises=True),
