@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from math import inf
 from threading import Lock
 from types import TracebackType
 from typing import Self
@@ -26,9 +27,9 @@ _STALE_SECONDS = 15.0
 # delivery ends.
 _APART_SECONDS = 60.0
 _PAUSE = 0.5
-# How long the end of a delivery waits for looks, in seconds. Airflow kills a task that does not end within five, and
-# the answers to what is under way may take three of them.
-_LAST_SECONDS = 1.5
+# How long the end of a delivery waits for looks, in seconds, unless somebody is in a hurry. What none of them confirms
+# goes again.
+_LAST_SECONDS = 15.0
 _GLANCE = 0.01
 
 Accept = Callable[[Span, Sent], None]
@@ -68,6 +69,8 @@ class Confirmer:
         self._looked_at = self._seen_at = 0.0
         self._fault: CurrentsError | None = None
         self._is_over = False
+        # Nobody waits for looks for longer than that.
+        self._hurried_until = inf
 
     def __enter__(self) -> Self:
         if self._look:
@@ -76,17 +79,21 @@ class Confirmer:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        until = self._crew.seconds() + _LAST_SECONDS
+        deadline = self._crew.seconds() + _LAST_SECONDS
         for _ in range(2):
             # A look that is under way does not see the last answers.
             if self._waits and not self._is_over:
-                self._wait_for(self._begin(), until)
+                self._wait_for(self._begin(), deadline)
         waits = self._waits
         with self._passing:
             self._is_over = True
         if waits and error is None:
             # What can't be confirmed is not saved, so the delivery is not through.
             raise self._fault or TransientError("the last look took too long; clear the task to resume")
+
+    def hurry(self, seconds: float) -> None:
+        """Has looks waited for no longer than ``seconds`` from now, from any thread, once the delivery ends."""
+        self._hurried_until = self._crew.seconds() + seconds
 
     def hold(self) -> float:
         """Seconds to wait before anything may be sent: 0 unless the last look is too long ago."""
@@ -138,9 +145,9 @@ class Confirmer:
                 self._looking = self._crew.start(self._look_now)
             return self._looking
 
-    def _wait_for(self, looking: Job[None], until: float) -> None:
+    def _wait_for(self, looking: Job[None], deadline: float) -> None:
         """Returns when a look has ended, or when it is late."""
-        while not looking.done() and self._crew.seconds() < until:
+        while not looking.done() and self._crew.seconds() < min(deadline, self._hurried_until):
             self._crew.sleep(_GLANCE)
 
     def _look_now(self) -> None:

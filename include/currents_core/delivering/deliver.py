@@ -55,8 +55,9 @@ _BEATS_PER_LINE = 5
 _LOOKS_PER_SECOND = 10
 # Longer than any wait that ends by itself: for the circuit, or for a slice that another task has.
 _STILL_SECONDS = 1_200.0
-# Which part of the time to end in is for the answers to requests in flight; the rest is to save what they say.
-_FOR_ANSWERS = 0.6
+# After which parts of the time to end in nobody waits for answers any more, and for looks that confirm them; the rest
+# is to save what is known then.
+_FOR_ANSWERS, _FOR_LOOKS = 0.6, 0.85
 
 
 class _EnoughError(Exception):
@@ -193,6 +194,7 @@ class Delivery:
         """Asks the delivery to end in good order ``within`` seconds. Not for signal handlers: it takes a lock."""
         self._keeper.hurry()
         self._sender.hurry(within * _FOR_ANSWERS)
+        self._confirmer.hurry(within * _FOR_LOOKS)
         self._end()
 
     def _end(self) -> None:

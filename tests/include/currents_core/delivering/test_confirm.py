@@ -223,7 +223,7 @@ def test_a_look_that_hangs_does_not_keep_a_task_that_is_told_to_stop(is_drained:
     Thread(target=stop, daemon=True).start()
     with pytest.raises(StoppedError):
         delivery.deliver({file.slice: [file]})
-    assert time.monotonic() - stopped_at[0] < 4
+    assert time.monotonic() - stopped_at[0] < 4.8
     claim = one.ledger.claim(file.slice, "the next try")
     assert isinstance(claim, Claim), "it was given back"
     claim.swap(release=True)
@@ -232,6 +232,29 @@ def test_a_look_that_hangs_does_not_keep_a_task_that_is_told_to_stop(is_drained:
     assert one.account().totals == Counts(), "a look that ends too late passes nothing on"
     looks.meanwhile = lambda: None
     assert one.deliver(file) == Counts(read=2, sent=2)
+
+
+@pytest.mark.parametrize(("hurry", "is_saved"), [(None, True), (1.0, False)])
+def test_a_delivery_that_ends_by_a_fault_waits_for_a_slow_look_unless_somebody_is_in_a_hurry(
+    hurry: float | None, is_saved: bool
+) -> None:
+    looks, ended = Looks(), Event()
+    looks.meanwhile = lambda: ended.wait(3) if looks.count > 1 else None
+    one = house(looks)
+    file = one.put(OPEN, "a.parquet", table(["x", "y"]))
+    delivery = one.delivery()
+
+    def break_off(_: object) -> None:
+        delivery._sender.fail(TransientError("the network is down"))
+        if hurry is not None:
+            delivery.stop(hurry)
+        delivery._sender.check()
+
+    delivery._confirmer.drain = break_off  # type: ignore[method-assign, assignment]
+    with pytest.raises(TransientError, match="the network is down"):
+        delivery.deliver({file.slice: [file]})
+    ended.set()
+    assert one.account().totals == (Counts(read=2, sent=2) if is_saved else Counts())
 
 
 def test_a_delivery_that_is_to_end_ends_whether_something_waits_for_a_look_or_not() -> None:
