@@ -42,6 +42,8 @@ class World:
     connector: str = ""
     # The runs that waited in the queue when the fault struck.
     probes: list[str] = field(default_factory=list)
+    # Whether workers have lost their connection to the queue in an earlier fault.
+    is_cut: bool = False
 
     def running(self) -> list[Try]:
         """The tries that deliver; waits for some."""
@@ -77,6 +79,7 @@ class Fault:
     - spares: no try is lost by it
     - halts: it keeps tasks from starting
     - outlasts: next tries may come later than the five minutes for which a custom bus knows what it had
+    - cuts: workers lose their connection to the queue
     - is_of_task: it strikes a single task, so it is played for each kind of bus
     - raises: tries end by an error, after each of which the next waits longer
     """
@@ -90,6 +93,7 @@ class Fault:
     spares: bool = False
     halts: bool = False
     outlasts: bool = False
+    cuts: bool = False
     is_of_task: bool = False
     raises: bool = False
 
@@ -257,6 +261,9 @@ def _storage_away(world: World) -> Iterator[list[Try]]:
 SILENT = 90
 # A first retry waits 30 s, and a task takes some seconds to start.
 RETRIED = 90
+# From when it lost its connection to the queue, a worker does not know any more which of its processes are busy: what
+# it takes may wait behind a delivery until it is sent again after 120 s, for which someone looks every 15 s.
+RESENT = 135
 
 FAULTS = [
     Fault("task killed", _task_killed, noticed=30, recovered=120, kills=True, is_of_task=True),
@@ -275,11 +282,11 @@ FAULTS = [
         outlasts=True,
     ),
     Fault("scheduler killed", _scheduler_killed, recovered=90, spares=True, halts=True),
-    # What was lost is sent again after 120 s, for which someone looks every 15 s; so is what waits behind a delivery: a
-    # worker that lost its connection forgets which of its processes are busy. A message may meet with both.
-    Fault("queue stopped 20 s", _queue_stopped, lasts=20, recovered=180, spares=True, halts=True),
-    Fault("queue killed", _queue_killed, lasts=5, recovered=180, spares=True, halts=True),
-    Fault("queue lost", partial(_queue_killed, loses=True), lasts=5, recovered=300, spares=True, halts=True),
+    # What was lost is sent again after 120 s, for which someone looks every 15 s; so is what waits behind a delivery. A
+    # message may meet with both.
+    Fault("queue stopped 20 s", _queue_stopped, lasts=20, recovered=180, spares=True, halts=True, cuts=True),
+    Fault("queue killed", _queue_killed, lasts=5, recovered=180, spares=True, halts=True, cuts=True),
+    Fault("queue lost", partial(_queue_killed, loses=True), lasts=5, recovered=300, spares=True, halts=True, cuts=True),
     Fault("database down 20 s", _database_down, lasts=20, recovered=120, spares=True, halts=True),
     Fault("database down 60 s", _database_down, lasts=60, recovered=150, halts=True, raises=True),
     Fault("disk full", _disk_full, lasts=30, recovered=120, raises=True),

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from tests.chaos.faults import SILENT, Fault, World
+from tests.chaos.faults import RESENT, SILENT, Fault, World
 from tests.chaos.stage import CUSTOM
 from tests.chaos.tries import Try
 
@@ -24,6 +24,7 @@ class Outcome:
     - accepted: how many entries the destinations had accepted when all went on
     - hit, lost: the tries that ran, and those of them that it cost
     - repeats, again: how many events of each connector went again that were accepted in its time, and at which fault
+    - queued: how long something that it waited for was with a worker that had lost its connection before
     - connector: the one whose task it struck; "" if it strikes more than a task
     - skipped: why it was not played; "" if it was
     """
@@ -36,6 +37,7 @@ class Outcome:
     lost: list[Try] = field(default_factory=list)
     repeats: Counter[str] = field(default_factory=Counter)
     again: list[str] = field(default_factory=list)
+    queued: float = 0.0
     connector: str = ""
     skipped: str = ""
 
@@ -51,7 +53,7 @@ class Outcome:
         name, fault = self.name, self.fault
         # The bounds are for first tries.
         last = max((each.number for each in self.lost), default=1) if fault.raises else 1
-        allowed = fault.recovered + delay(last) - delay(1)
+        allowed = fault.recovered + delay(last) - delay(1) + min(self.queued, RESENT)
         if self.recovered is None or self.recovered > allowed:
             yield f"{name}: recovered after {self.recovered} s, allowed are {allowed:.0f}"
         if fault.noticed is not None and (self.noticed is None or self.noticed > fault.noticed):
@@ -82,10 +84,12 @@ class Observer:
 
     def __init__(self, world: World, fault: Fault) -> None:
         self._world, self._fault = world, fault
+        world.probes.clear()
         self.outcome = Outcome(fault, connector=world.connector)
         self._ended = False
         self._accepted_at_end: Mapping[str, int] = {}
         self._probe = ""
+        self._looked_at = 0.0
 
     def watch(self) -> Outcome:
         """Has the fault strike, and returns what became of it."""
@@ -105,6 +109,7 @@ class Observer:
                 break
             time.sleep(1)
         self.outcome.accepted = sum(self._accepted().values())
+        self._world.is_cut |= self._fault.cuts
         return self.outcome
 
     def _look(self, seconds: float) -> None:
@@ -113,6 +118,9 @@ class Observer:
         pairs = list(zip(told.hit, now, strict=True))
         if told.noticed is None and told.hit and all(_is_over(before, after) for before, after in pairs):
             told.noticed = seconds
+        if self._world.is_cut and told.recovered is None and self._waits_in_queue(now):
+            told.queued = round(told.queued + seconds - self._looked_at, 1)
+        self._looked_at = seconds
         lost = [before for before, after in pairs if _is_lost(before, after)]
         if len(lost) > len(told.lost):
             told.lost, told.recovered = lost, None
@@ -133,7 +141,15 @@ class Observer:
         if not self._fault.halts:
             return True
         self._probe = self._probe or self._world.tries.begin_probe()
-        return all(self._world.tries.has_begun(each) for each in (*self._world.probes, self._probe))
+        return all(self._world.tries.has_begun(each) for each in self._probes)
+
+    @property
+    def _probes(self) -> list[str]:
+        return [*self._world.probes, *([self._probe] if self._probe else [])]
+
+    def _waits_in_queue(self, tries: Iterable[Try]) -> bool:
+        """Whether one of these tries, or a probe, was sent to a worker and has not begun."""
+        return any(each.state == "queued" for each in tries) or any(map(self._world.tries.is_queued, self._probes))
 
     def _accepted(self) -> Counter[str]:
         """How many entries of each connector were accepted, what a bus had before among them."""

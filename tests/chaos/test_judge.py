@@ -97,6 +97,10 @@ GOOD: dict[str, Any] = {"noticed": 5, "recovered": 50}
         (outcome("disk full", recovered=149, lost=[FIRST, replace(FIRST, number=2)]), None),
         (outcome("disk full", recovered=151, lost=[FIRST, replace(FIRST, number=2)]), "allowed are 150"),
         (outcome("disk full", recovered=121, hit=[replace(FIRST, number=2)], lost=[FIRST]), "allowed are 120"),
+        # What waits behind a delivery, since a worker lost its connection before, is sent again.
+        (outcome("task killed", noticed=5, recovered=160, queued=40, lost=[FIRST]), None),
+        (outcome("task killed", noticed=5, recovered=161, queued=40, lost=[FIRST]), "allowed are 160"),
+        (outcome("task killed", noticed=5, recovered=256, queued=200, lost=[FIRST]), "allowed are 255"),
         (outcome("task killed", skipped="not here"), None),
     ],
 )

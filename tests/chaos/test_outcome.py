@@ -28,6 +28,9 @@ class Told:
         self.accepted += 1
         return {"by_bus": {FIRST.connector: self.accepted}, "deduplicated": 0}
 
+    def is_queued(self, _probe: str) -> bool:
+        return False
+
     def now(self, before: Try) -> Try:
         self.last = next(self.states)
         return self.last
@@ -38,14 +41,23 @@ def strike(_world: World) -> Iterator[list[Try]]:
     yield []
 
 
-def watch(monkeypatch: pytest.MonkeyPatch, fault: Fault, *states: Try, zombies: Sequence[Try] = ()) -> Any:
-    """What becomes of a fault, where each look takes a second. The processes of ``zombies`` never end."""
+def watch(
+    monkeypatch: pytest.MonkeyPatch,
+    fault: Fault,
+    *states: Try,
+    zombies: Sequence[Try] = (),
+    is_cut: bool = False,
+) -> Any:
+    """What becomes of a fault, where each look takes a second. The processes of ``zombies`` never end.
+
+    ``is_cut`` if workers had lost their connection to the queue before.
+    """
     seconds = iter(range(100_000))
     monkeypatch.setattr("tests.chaos.outcome.time.monotonic", lambda: float(next(seconds)) / 3)
     monkeypatch.setattr("tests.chaos.outcome.time.sleep", lambda _seconds: None)
     told = Told(chain(states, repeat(states[-1])))
     monkeypatch.setattr("tests.chaos.tries.Try.is_alive", property(lambda each: each is told.last or each in zombies))
-    return Observer(World(told, None, told, None, {}), fault).watch()  # type: ignore[arg-type]
+    return Observer(World(told, None, told, None, {}, is_cut=is_cut), fault).watch()  # type: ignore[arg-type]
 
 
 def test_a_try_that_only_seems_to_go_on_is_not_recovered_before_it_was_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,6 +84,15 @@ def test_a_new_try_beside_whose_old_one_runs_on_has_not_recovered(monkeypatch: p
     again = replace(FIRST, number=2, id="next")
     assert watch(monkeypatch, Fault("killed", strike, recovered=90), again).recovered is not None
     assert watch(monkeypatch, Fault("killed", strike, recovered=90), again, zombies=[FIRST]).recovered is None
+
+
+def test_only_where_a_worker_lost_its_connection_before_the_time_in_the_queue_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fault, queued, again = Fault("killed", strike, recovered=90), replace(FIRST, number=2), replace(FIRST, number=2)
+    states = [FIRST, *[replace(queued, state="queued")] * 5, again]
+    assert watch(monkeypatch, fault, *states).queued == 0
+    assert 2 < watch(monkeypatch, fault, *states, is_cut=True).queued < 4
 
 
 def test_a_try_that_is_lost_after_all_seemed_well_is_lost_and_what_goes_on_counts_from_then(

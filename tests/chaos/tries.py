@@ -59,6 +59,10 @@ class Tries:
         """Whether the first task of a probe has started."""
         return bool(self._ask(f"{probe}/taskInstances/discover")["start_date"])
 
+    def is_queued(self, probe: str) -> bool:
+        """Whether the first task of a probe was sent to a worker, and has not started."""
+        return bool(self._ask(f"{probe}/taskInstances/discover")["state"] == "queued")
+
     def under_way(self) -> bool:
         """Whether a run is queued or running."""
         return bool(self._ask("dags/~/dagRuns?state=queued&state=running&limit=1")["dag_runs"])
