@@ -20,6 +20,7 @@ from currents_core.books.ledger import Ledger
 from currents_core.books.manifest import Manifests
 from tests.chaos.outcome import Outcome
 from tests.chaos.stage import BUCKET, CLASSIC, CUSTOM, Stage
+from tests.tools.cluster import Cluster, leftovers
 
 
 @dataclass
@@ -126,12 +127,16 @@ def of_scheduled(connector: str, runs: Sequence[dict[str, Any]], since: datetime
         yield f"{connector}: no scheduled run began after late files were put, and succeeded"
 
 
+def of_health(cluster: Cluster) -> Iterator[str]:
+    """The parts whose own health checks fail, as often as has compose call them unhealthy."""
+    for name in cluster.checks:
+        if not any(cluster.check(name) for _ in range(3)):
+            yield f"{name} is unhealthy, though nothing has failed yet"
+
+
 def of_leftovers(disks: Iterable[Path], orphans: Sequence[str]) -> Iterator[str]:
     """What was left on disks, and processes whose parents are gone."""
     for disk in disks:
-        for path in disk.rglob("*"):
-            # A Celery worker that is killed leaves a folder of Python's multiprocessing, which nothing is in.
-            if not path.name.startswith("pymp-") or any(path.iterdir()):
-                yield f"left: {path}"
+        yield from (f"left: {path}" for path in leftovers(disk))
     for orphan in orphans:
         yield f"an orphan runs: {orphan}"

@@ -19,7 +19,7 @@ from currents_core.errors import shown
 from tests.chaos.disks import disks
 from tests.chaos.faults import FAKETIME, FAULTS, Fault, World
 from tests.chaos.form import Form
-from tests.chaos.judge import arrived, of_books, of_events, of_leftovers, of_repeats, of_scheduled
+from tests.chaos.judge import arrived, of_books, of_events, of_health, of_leftovers, of_repeats, of_scheduled
 from tests.chaos.outcome import Observer, Outcome
 from tests.chaos.stage import CLASSIC, CUSTOM, Stage
 from tests.chaos.tries import Tries
@@ -32,6 +32,8 @@ from tests.tools.scheduler import RunningDag
 
 CONNECTORS = (CLASSIC, CUSTOM)
 WORKERS = 2
+# So many deliveries at a time take all that the machine has.
+BUSY = 3
 # After the last fault, until everything has arrived.
 END_SECONDS = 25 * 60
 # So long after its last checkpoint a delivery sends no more: keep.py.
@@ -78,8 +80,10 @@ def _play(world: World, stage: Stage, form: Form) -> tuple[list[Outcome], list[s
     for dag in dags:
         dag.switch_on()
         dag.start_backfill(*stage.bounds)
+    wait_for(END_SECONDS, lambda: len(world.tries.running()) >= BUSY)
+    complaints = list(of_health(world.cluster))
     outcomes = list(_strike(world, stage, form))
-    complaints = _settle(world, stage, dags)
+    complaints += _settle(world, stage, dags)
     _tell("looking at what arrived")
     found = arrived(world.aws.each_accepted_line())
     complaints += of_repeats(found, outcomes)
@@ -120,7 +124,8 @@ def _strike(world: World, stage: Stage, form: Form) -> Iterator[Outcome]:
         outcome = observer.watch()
         _tell(
             f"{outcome.name}: {len(outcome.hit)} tries hit, {len(outcome.lost)} lost, "
-            f"noticed after {outcome.noticed} s, recovered after {outcome.recovered} s"
+            f"noticed after {outcome.noticed} s, recovered after {outcome.recovered} s, "
+            f"{outcome.queued} of them queued behind others"
         )
         for each in outcome.hit:
             _tell(f"  {each.path}, try {each.number}")

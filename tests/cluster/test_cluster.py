@@ -11,6 +11,7 @@ import signal
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
+from urllib.parse import quote
 
 import psutil
 import pytest
@@ -133,6 +134,23 @@ def test_a_restart_of_the_queue_hands_out_no_running_task_again(stage: Stage, ru
     assert export.dag.ended(run) == "success"
     taken = Counter(re.findall(r"Task execute_workload\[(\S+)\] received", "".join(_logs(running))))
     assert set(taken.values()) == {1}
+
+
+def test_the_delivery_page_reads_runs_from_postgres(stage: Stage, running: Cluster) -> None:
+    name, hour = BUSY[1], "2025-06-01-10"
+    export = Export(stage, name)
+    export.put(hour, rows=300)
+    export.dag.switch_on()
+    run = export.dag.trigger(hour=hour)
+    with running.client() as client:
+
+        def page(path: str) -> str:
+            return client.get(f"http://127.0.0.1:{running.port}/currents/{path}").raise_for_status().text
+
+        wait_for(60, lambda: run in page(f"c/{name}/now"))
+        assert export.dag.ended(run) == "success"
+        assert hour in page(f"dag/{export.dag.name}/runs/{quote(run)}")
+        assert "complete" in page(f"c/{name}/hours/{hour}")
 
 
 def test_it_listens_on_the_loopback_alone(running: Cluster) -> None:

@@ -37,6 +37,8 @@ AIRFLOW = ("airflow-apiserver", "airflow-scheduler", "airflow-dag-processor", "a
 # Compose's own default: https://docs.docker.com/reference/compose-file/services/#stop_grace_period
 GRACE_SECONDS = 10.0
 START_SECONDS = 240.0
+# Each part has its own folder for temporary files, in this one of the cluster's.
+TEMPORARY = "tmp"
 
 
 @dataclass
@@ -52,6 +54,8 @@ class Part:
     process: subprocess.Popen[bytes] | None = None
     is_wanted: bool = False
     restarts: int = 0
+    # Whether it ever took longer to stop than its grace period, and was killed.
+    was_overdue: bool = False
 
     def start(self) -> None:
         """Starts it, in a session of its own, as in a container."""
@@ -78,8 +82,10 @@ class Part:
         self.is_wanted = False
         with suppress(ProcessLookupError):
             os.killpg(self._running.pid, signal.SIGTERM)
-        with suppress(subprocess.TimeoutExpired):
+        try:
             self._running.wait(self.grace)
+        except subprocess.TimeoutExpired:
+            self.was_overdue = True
         self._end()
 
     def kill(self) -> None:
@@ -157,6 +163,14 @@ class Cluster:
             part.revive()
 
 
+def leftovers(folder: Path) -> list[Path]:
+    """What nobody has removed from a folder for temporary files.
+
+    But for folders of Python's multiprocessing, which nothing is in: a Celery worker that is killed leaves one.
+    """
+    return [path for path in folder.rglob("*") if not path.name.startswith("pymp-") or any(path.iterdir())]
+
+
 @contextmanager
 def cluster(
     environment: Mapping[str, str],
@@ -186,7 +200,11 @@ def cluster(
                 yield running
         finally:
             left = running.sessions.end_all()
+        overdue = [part.name for part in running.parts.values() if part.was_overdue]
         assert not left, f"the cluster left {left}"
+        assert not overdue, f"{overdue} did not stop in time"
+        files = [path for part in running.parts for path in leftovers(home / TEMPORARY / part)]
+        assert not files, f"the cluster left {files}"
 
 
 @contextmanager
@@ -270,6 +288,7 @@ class _Maker:
         names |= {f"airflow-worker-{number}": "airflow-worker" for number in range(1, workers + 1)}
         (home / "airflow").mkdir()
         for name, service in names.items():
+            (home / TEMPORARY / name).mkdir(parents=True)
             self.cluster.parts[name] = self._part(name, service)
             if name != "airflow-init":
                 self.cluster.checks[name] = self._check(service)
@@ -286,7 +305,7 @@ class _Maker:
             # compose, so nobody asks that server.
             command += ["--skip-serve-logs"]
         log = self.home / f"{name}.log"
-        environment = self._environment(service) | {"HOSTNAME": name}
+        environment = self._environment(name, service) | {"HOSTNAME": name}
         return Part(name, command, environment, log, self.sessions, grace)
 
     def _command(self, service: str) -> list[str]:
@@ -299,7 +318,7 @@ class _Maker:
         text = self._here(words[0] if kind == "CMD-SHELL" else " ".join(words))
         return ["timeout", "--kill-after=1", f"{_seconds(check['timeout']):g}", "sh", "-c", text]
 
-    def _environment(self, service: str) -> dict[str, str]:
+    def _environment(self, name: str, service: str) -> dict[str, str]:
         """What the service says, with the addresses and folders of this machine."""
         given = self.services[service]["environment"]
         # One without a value is handed on as it is, if it is set.
@@ -311,6 +330,7 @@ class _Maker:
             "PATH": PATH,
             **{name: value for name, value in self.told.items() if name.startswith("AIRFLOW__")},
             "AIRFLOW_HOME": str(self.home / "airflow"),
+            "TMPDIR": str(self.home / TEMPORARY / name),
             # Everything listens on the loopback alone, and beside other clusters.
             "AIRFLOW__API__HOST": "127.0.0.1",
             "AIRFLOW__API__PORT": port,
