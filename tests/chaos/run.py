@@ -122,10 +122,10 @@ def _strike(world: World, stage: Stage, form: Form) -> Iterator[Outcome]:
         observer = Observer(world, fault)
         _tell(f"{observer.outcome.name} …")
         outcome = observer.watch()
+        queued = f", {outcome.queued} s of them behind others in a worker" if outcome.queued else ""
         _tell(
             f"{outcome.name}: {len(outcome.hit)} tries hit, {len(outcome.lost)} lost, "
-            f"noticed after {outcome.noticed} s, recovered after {outcome.recovered} s, "
-            f"{outcome.queued} of them queued behind others"
+            f"noticed after {outcome.noticed} s, recovered after {outcome.recovered} s{queued}"
         )
         for each in outcome.hit:
             _tell(f"  {each.path}, try {each.number}")
