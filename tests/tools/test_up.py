@@ -149,10 +149,12 @@ def test_an_hour_is_triggered_without_a_login_and_one_signal_ends_everything(
     assert processes_of(tmp_path) == []
 
 
-# Stops a process that takes no notice of SIGINT, other than saying "asked".
+# Stops a process that takes no notice of SIGINT, other than saying "asked". It could not do so if the tests were
+# started in the background of a shell, which has them ignore the signal.
 STOP_A_STUBBORN_ONE = """
-import subprocess
+import signal, subprocess
 from tests.tools.up import _stop
+signal.signal(signal.SIGINT, signal.default_int_handler)
 stubborn = "trap 'echo asked >&2' INT; echo ready; while true; do sleep 0.1; done"
 process = subprocess.Popen(["sh", "-c", stubborn], stdout=subprocess.PIPE, start_new_session=True)
 process.stdout.readline()
