@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from tests.tools.airflow_env import ROOT
-from tests.tools.compose import RAW, interpolate
+from tests.tools.compose import RAW, airflow_settings
 
 PATH = ROOT / "deploy" / "helm" / "values.yaml"
 TEXT = PATH.read_text("utf-8")
@@ -146,22 +146,16 @@ def test_temporary_files_have_a_place_with_a_limit(kind: str) -> None:
     assert mebibytes(volume["emptyDir"]["sizeLimit"]) >= tasks * 3 * 256
 
 
-def settings_of_compose() -> dict[str, str]:
-    """What compose sets in Airflow's configuration where nothing is chosen in .env."""
-    environment: dict[str, str] = interpolate(RAW["x-airflow"]["environment"], {}, {})
-    return {name: text for name, text in environment.items() if name.startswith("AIRFLOW__")}
-
-
-@pytest.mark.parametrize("name", sorted(settings_of_compose().keys() - DIFFERENT))
+@pytest.mark.parametrize("name", sorted(airflow_settings().keys() - DIFFERENT))
 def test_airflow_recovers_as_it_does_in_compose(name: str) -> None:
     _, section, key = name.lower().split("__")
-    assert str(value(f"config.{section}.{key}")) == settings_of_compose()[name]
+    assert str(value(f"config.{section}.{key}")) == airflow_settings()[name]
 
 
 @pytest.mark.parametrize("name", DIFFERENT)
 def test_what_differs_from_compose_is_there_and_does_differ(name: str) -> None:
     _, section, key = name.lower().split("__")
-    assert VALUES["config"].get(section, {}).get(key) != settings_of_compose()[name]
+    assert VALUES["config"].get(section, {}).get(key) != airflow_settings()[name]
 
 
 def test_the_schedulers_hand_out_as_many_tasks_as_the_workers_have_slots_for() -> None:

@@ -6,7 +6,7 @@ import re
 
 from tests.chaos.faults import FAULTS
 from tests.tools.airflow_env import ROOT
-from tests.tools.compose import RAW, interpolate
+from tests.tools.compose import airflow_settings
 
 
 def seconds(value: float | None) -> str:
@@ -33,8 +33,7 @@ def test_what_governs_a_recovery_is_explained() -> None:
 
 def recovery_of_compose() -> dict[str, str]:
     """What compose sets of Airflow's engine where nothing is chosen in .env, by the name in Airflow's configuration."""
-    environment: dict[str, str] = interpolate(RAW["x-airflow"]["environment"], {}, {})
-    split = [(name.lower().split("__"), value) for name, value in environment.items() if name.startswith("AIRFLOW__")]
+    split = [(name.lower().split("__"), value) for name, value in airflow_settings().items()]
     engine = ("scheduler", "workers", "celery", "celery_broker_transport_options")
     of_engine = {words[2]: value for words, value in split if words[1] in engine}
     of_core = {words[2]: value for words, value in split if words[2] in ("parallelism", "dags_are_paused_at_creation")}

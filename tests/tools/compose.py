@@ -37,6 +37,12 @@ def interpolate(value: Any, environment: Mapping[str, str], missing: dict[str, s
     return EXPRESSION.sub(replace, value)
 
 
+def airflow_settings() -> dict[str, str]:
+    """What the file sets in Airflow's configuration, by its variables, where nothing is chosen in .env."""
+    environment: dict[str, str] = interpolate(RAW["x-airflow"]["environment"], {}, {})
+    return {name: text for name, text in environment.items() if name.startswith("AIRFLOW__")}
+
+
 def services(environment: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     """The services with an environment filled in. Raises ValueError where something is missing that must be given."""
     missing: dict[str, str] = {}
