@@ -203,7 +203,7 @@ def cluster(
         overdue = [part.name for part in running.parts.values() if part.was_overdue]
         assert not left, f"the cluster left {left}"
         assert not overdue, f"{overdue} did not stop in time"
-        files = [path for part in running.parts for path in leftovers(home / TEMPORARY / part)]
+        files = [path for folder in (home / TEMPORARY).iterdir() for path in leftovers(folder)]
         assert not files, f"the cluster left {files}"
 
 
