@@ -12,9 +12,10 @@ import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,8 @@ class Part:
     log: Path
     sessions: Sessions
     grace: float = GRACE_SECONDS
+    # The services that it depends on.
+    needs: Collection[str] = ()
     process: subprocess.Popen[bytes] | None = None
     is_wanted: bool = False
     restarts: int = 0
@@ -200,9 +203,9 @@ def cluster(
                 yield running
         finally:
             left = running.sessions.end_all()
-        overdue = [part.name for part in running.parts.values() if part.was_overdue]
+        overdue = {name: part.log.read_text()[-2000:] for name, part in running.parts.items() if part.was_overdue}
         assert not left, f"the cluster left {left}"
-        assert not overdue, f"{overdue} did not stop in time"
+        assert not overdue, f"did not stop in time, and how their logs end: {overdue}"
         files = [path for folder in (home / TEMPORARY).iterdir() for path in leftovers(folder)]
         assert not files, f"the cluster left {files}"
 
@@ -220,13 +223,22 @@ def _started(running: Cluster) -> Iterator[None]:
             part.start()
         yield
     finally:
-        stopping = [threading.Thread(target=part.stop) for part in running.parts.values() if part.process]
+        stop({name: part for name, part in running.parts.items() if part.process})
+        for store in reversed(stores):
+            store.stop()
+
+
+def stop(parts: Mapping[str, Part]) -> None:
+    """Stops parts as compose does: none before those that depend on it, and together those that wait for nobody."""
+    order = TopologicalSorter({name: [other for other, part in parts.items() if name in part.needs] for name in parts})
+    order.prepare()
+    while names := order.get_ready():
+        stopping = [threading.Thread(target=parts[name].stop) for name in names]
         for thread in stopping:
             thread.start()
         for thread in stopping:
             thread.join()
-        for store in reversed(stores):
-            store.stop()
+        order.done(*names)
 
 
 @contextmanager
@@ -306,7 +318,8 @@ class _Maker:
             command += ["--skip-serve-logs"]
         log = self.home / f"{name}.log"
         environment = self._environment(name, service) | {"HOSTNAME": name}
-        return Part(name, command, environment, log, self.sessions, grace)
+        needs = self.services[service].get("depends_on", ())
+        return Part(name, command, environment, log, self.sessions, grace, needs)
 
     def _command(self, service: str) -> list[str]:
         command = self.services[service]["command"]
