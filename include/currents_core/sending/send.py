@@ -152,20 +152,21 @@ class Sender:
 
     def hurry(self, seconds: float) -> None:
         """Has answers waited for no longer than ``seconds`` from now, from any thread, once the sending is ended."""
-        self._hurried_until = self._clock() + seconds
+        self._hurried_until = min(self._hurried_until, self._clock() + seconds)
         self._woken.set()
 
     def stop(self) -> None:
         """Starts no more requests, and waits some seconds for the answers to those in flight."""
         self.fail(TransientError("sending was stopped"))
         deadline = self._clock() + _GRACE
-        while self._in_flight and self._clock() < min(deadline, self._hurried_until):
+        self._turn.bring(None)
+        while not self._ended and (left := min(deadline, self._hurried_until) - self._clock()) > 0:
             self._woken.clear()
             self._turn.bring(None)
-            if self._in_flight:
-                self._woken.wait(_LONGEST)
-        with self._turn.held():
-            self._ended = True
+            if not self._ended:
+                self._woken.wait(min(_LONGEST, left))
+        # Without the lock: whoever has it may hang, such as in the renewal of credentials.
+        self._ended = True
 
     def _work_off(self, enough: int) -> None:
         """Pumps until at most ``enough`` bytes of entries wait."""
@@ -192,6 +193,8 @@ class Sender:
                     self._judge(answer)
             if not self._error:
                 self._look_at = self._clock() + self._send_what_may_go()
+            # Only in a turn it is certain that none is just being started.
+            self._ended |= bool(self._error) and not self._in_flight
         except Exception as error:
             # In a thread of the transport, nobody would see the exception.
             log.exception("unexpected failure while sending")
@@ -202,7 +205,7 @@ class Sender:
 
     def _send_what_may_go(self) -> float:
         """Starts as many requests as may start. Returns the seconds after which to look again if there is no news."""
-        while self._in_flight < self._target.in_flight:
+        while self._in_flight < self._target.in_flight and not self._error:
             wait = self._hold() or self._circuit.wait(self._in_flight)
             if wait > 0:
                 return self._blocked(wait)

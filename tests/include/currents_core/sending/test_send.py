@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from threading import Timer
+from threading import Event, Thread, Timer
 
 import pytest
 from hypothesis import given, settings
@@ -246,6 +246,52 @@ def test_stopping_waits_for_what_is_under_way_and_starts_nothing_more() -> None:
         sending.drain()
 
 
+class Making(Slow):
+    """Takes one request at a time. Making the second one takes until ``go``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.in_flight = 1
+        self.makes, self.go = Event(), Event()
+
+    def send(self, chunk: Sequence[Span], complete: Completion) -> None:
+        super().send(chunk, complete)
+        if len(self.held) == 2:
+            self.makes.set()
+            self.go.wait(10)
+
+    def begin(self) -> None:
+        """Has another thread bring the first answer, and make the second request thereupon."""
+        Thread(target=self.held[0]).start()
+        assert self.makes.wait(10)
+
+
+def test_the_answer_to_a_request_that_is_being_made_when_sending_stops_is_waited_for() -> None:
+    target, told = Making(), Told()
+    with sender(target, told) as sending:
+        sending.put(make_entries(20))
+        target.begin()
+        Timer(0.1, target.go.set).start()
+        Timer(0.2, target.held[1]).start()
+    assert told.accepted == target_rows(target) == list(range(20))
+
+
+def target_rows(target: MemoryTarget) -> list[int]:
+    """The rows that a target has accepted."""
+    return [entry.row for entry in target.accepted]
+
+
+def test_stopping_does_not_wait_for_a_request_that_is_never_made() -> None:
+    target = Making()
+    with sender(target) as sending:
+        sending.put(make_entries(20))
+        target.begin()
+        sending.hurry(0.1)
+        began = time.monotonic()
+    assert time.monotonic() - began < 5
+    target.go.set()
+
+
 class Quick(Threads):
     """A crew for which a second passes with each look at the clock, and none with waiting."""
 
@@ -274,6 +320,41 @@ def test_stopping_waits_only_so_long_and_less_for_who_is_in_a_hurry() -> None:
 
     assert looks(3) < looks(6) < looks(None) < 30
     assert looks(None) > 10, "a busy destination may be seconds behind"
+
+
+def test_who_is_in_a_hurry_twice_gets_no_more_time() -> None:
+    def looks(*hurries: float) -> int:
+        crew = Quick()
+        with Sender(Slow(), Pacer(None, None), acknowledge=print, refuse=print, crew=crew) as sending:
+            sending.put(make_entries(100))
+            for seconds in hurries:
+                sending.hurry(seconds)
+            before = crew.looks
+        return crew.looks - before
+
+    assert looks(3, 9) <= looks(3) < looks(9)
+
+
+def test_no_wait_for_answers_goes_beyond_the_time_that_is_left() -> None:
+    waits: list[float | None] = []
+
+    class Recorded(Quick):
+        def signal(self) -> Signal:
+            signal = super().signal()
+
+            def wait(timeout: float | None = None) -> bool:
+                waits.append(timeout)
+                return True
+
+            signal.wait = wait  # type: ignore[method-assign]
+            return signal
+
+    with Sender(Slow(), Pacer(None, None), acknowledge=print, refuse=print, crew=Recorded()) as sending:
+        sending.put(make_entries(100))
+        waits.clear()
+        sending.hurry(4.5)
+    assert waits[-1] == 0.5
+    assert max(each or 0 for each in waits) == 1
 
 
 def test_who_gets_in_a_hurry_while_answers_are_waited_for_waits_no_longer() -> None:
