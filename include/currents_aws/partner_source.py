@@ -18,7 +18,7 @@ from currents_aws.put_target import PutTarget
 from currents_aws.transport import Answer, NoAnswer, Transport
 from currents_core.connecting.source_life import Offer
 from currents_core.entry import Span
-from currents_core.errors import CurrentsError, DroppedError, SetupError
+from currents_core.errors import CurrentsError, DroppedError, SetupError, TransientError
 from currents_core.limits import PARTNER_SOURCE, Limits
 from currents_core.ports import Finding, Invalid, Result
 
@@ -45,12 +45,15 @@ def offered(client: EventBridgeClient, name: str, account: str) -> Offer | None:
     Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_ListPartnerEventSourceAccounts.html
     """
     try:
-        told = client.list_partner_event_source_accounts(EventSourceName=name)["PartnerEventSourceAccounts"]
+        answer = client.list_partner_event_source_accounts(EventSourceName=name)
     except (ClientError, BotoCoreError) as error:
         if isinstance(error, ClientError) and code_of(error) == "ResourceNotFoundException":
             return None
         raise partner_fault(error, "lookup failed", f"partner event source {name}") from error
-    found = next((each for each in told if each.get("Account") == account), None)
+    # What botocore can't read is an empty answer to it.
+    if "PartnerEventSourceAccounts" not in answer:
+        raise TransientError("lookup failed: the answer can't be read", uri=f"partner event source {name}")
+    found = next((each for each in answer["PartnerEventSourceAccounts"] if each.get("Account") == account), None)
     if found is None:
         return None
     return Offer(name, found.get("State", "PENDING"), found["CreationTime"], found.get("ExpirationTime"))

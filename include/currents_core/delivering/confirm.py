@@ -93,7 +93,7 @@ class Confirmer:
 
     def hurry(self, seconds: float) -> None:
         """Has looks waited for no longer than ``seconds`` from now, from any thread, once the delivery ends."""
-        self._hurried_until = self._crew.seconds() + seconds
+        self._hurried_until = min(self._hurried_until, self._crew.seconds() + seconds)
 
     def hold(self) -> float:
         """Seconds to wait before anything may be sent: 0 unless the last look is too long ago."""
@@ -161,10 +161,10 @@ class Confirmer:
         try:
             self._look()
             self._require_near()
-        except CurrentsError as error:
+        except Exception as error:  # noqa: BLE001 - what was held back must not be lost, whatever it is
             with self._guard:
                 self._held = held + self._held
-            self._not_seen(error)
+            self._not_seen(_fault_of(error))
             return
         self._pass_on(held, began)
 
@@ -193,3 +193,11 @@ class Confirmer:
             return
         self._is_over = True
         self._fail(error)
+
+
+def _fault_of(error: Exception) -> CurrentsError:
+    """The fault for whatever a look raised: what nobody has foreseen may pass as well."""
+    if isinstance(error, CurrentsError):
+        return error
+    log.error("unexpected failure of a look", exc_info=error)
+    return TransientError(f"unexpected failure of a look: {error!r}; please report this")

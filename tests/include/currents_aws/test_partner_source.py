@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from typing import Any
 
+import boto3
 import pytest
 
 from currents_aws.choose_transport import transport_for
-from currents_aws.partner_source import PartnerSource
+from currents_aws.partner_source import PartnerSource, offered
 from currents_core.entry import Common, Span
-from currents_core.errors import CurrentsError, DroppedError, SetupError
+from currents_core.errors import CurrentsError, DroppedError, SetupError, TransientError
 from currents_core.ports import SENT, Failed, Invalid, Result
 from tests.tools.awaiting import Awaited
 from tests.tools.entries import entries_of
@@ -155,3 +158,27 @@ def test_throttled_entries_may_be_sent_again(aws: LocalAws, events: Any, target:
     results = answer(target, source, "{}")
     assert not isinstance(results, CurrentsError)
     assert isinstance(results[0], Failed)
+
+
+def test_an_answer_to_a_look_that_nobody_can_read_passes_by_itself() -> None:
+    class Proxy(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"<html>Please log in</html>")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as server:
+        Thread(target=server.serve_forever, args=[0.01]).start()
+        client: Any = boto3.client(
+            "events",
+            "us-east-1",
+            endpoint_url=f"http://127.0.0.1:{server.server_port}",
+            aws_access_key_id="a",
+            aws_secret_access_key="b",
+        )
+        with pytest.raises(TransientError, match=r"partner event source .*: lookup failed: the answer can't be read"):
+            offered(client, "aws.partner/example.com/x", ACCOUNT)
+        server.shutdown()

@@ -123,6 +123,16 @@ def test_a_look_that_fails_for_a_while_loses_nothing_and_repeats_nothing(caplog:
     assert "can't be confirmed yet: slow down" in caplog.text
 
 
+def test_a_look_that_fails_in_a_way_nobody_knows_of_loses_nothing_and_repeats_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    one = house(Looks(None, KeyError("Unknown")))
+    file = one.put(OPEN, "a.parquet", table(["x", "y"]))
+    assert one.deliver(file) == Counts(read=2, sent=2)
+    assert one.ids() == {"x": 1, "y": 1}
+    assert "unexpected failure of a look: KeyError('Unknown'); please report this" in caplog.text
+
+
 def test_a_minute_without_a_look_that_tells_anything_ends_the_delivery() -> None:
     looks = Looks(None, THROTTLED, THROTTLED)
     told = Told(looks)
