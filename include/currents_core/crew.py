@@ -92,10 +92,20 @@ class Threads:
         with self._lock:
             self._work.append(partial(_do, job, work, arguments))
             if self._threads < MOST_THREADS:
-                # A process that ends waits for none of them.
-                Thread(target=self._work_off, name="crew", daemon=True).start()
-                self._threads += 1
+                self._begin_thread()
         return job
+
+    def _begin_thread(self) -> None:
+        try:
+            # A process that ends waits for none of them.
+            Thread(target=self._work_off, name="crew", daemon=True).start()
+        except RuntimeError:
+            # The machine has no room for more. One that there is will get to it.
+            if not self._threads:
+                self._work.pop()
+                raise
+        else:
+            self._threads += 1
 
     def _work_off(self) -> None:
         while True:

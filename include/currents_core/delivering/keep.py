@@ -125,10 +125,15 @@ class Keeper:
 
     def _keep_saving(self) -> None:
         while not self._ended.wait(self._beat_seconds):
-            for opened in list(self._open):
-                opened.is_late = False
-                self._look_at(opened)
-            self._on_beat()
+            try:
+                for opened in list(self._open):
+                    opened.is_late = False
+                    self._look_at(opened)
+                self._on_beat()
+            except Exception as error:
+                # Without a beat nothing would be saved, and nobody would notice that nothing is sent.
+                log.exception("unexpected failure of the beat")
+                self._fail(CurrentsError(f"unexpected failure of the beat: {error!r}; please report this"))
 
     def _look_at(self, opened: OpenSlice) -> None:
         if opened.is_through and self.finish_soon(opened):
@@ -202,7 +207,7 @@ class Keeper:
             self._fail(error)
             raise
 
-    def _give_back(self, opened: OpenSlice) -> CurrentsError | None:
+    def _give_back(self, opened: OpenSlice) -> Exception | None:
         """Gives back a slice that is not through. Returns the fault if the last checkpoint failed."""
         began = self._crew.seconds()
         while True:
@@ -215,6 +220,10 @@ class Keeper:
                 if not may_pass or is_late or self._hurried.wait(self._beat_seconds):
                     log.warning("%s: the last checkpoint failed: %s", opened.place.name, error)
                     return error
+            except Exception as error:
+                # The others must be given back all the same.
+                log.exception("%s: unexpected failure of the last checkpoint", opened.place.name)
+                return error
 
     def _save_last(self, opened: OpenSlice) -> None:
         with opened.saving:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from threading import Event
 from typing import Any
 
 import pytest
@@ -7,11 +8,13 @@ import pytest
 from currents_aws.memory import MemoryObjects
 from currents_core.books.claim import Claim
 from currents_core.delivering import keep
+from currents_core.delivering.keep import Keeper
+from currents_core.delivering.open_slice import OpenSlice
 from currents_core.entry import Entry
-from currents_core.errors import TransientError
+from currents_core.errors import CurrentsError, TransientError
 from currents_core.ports import Failed, Result, Sent
 from tests.tools.awaiting import wait_for
-from tests.tools.house import OPEN, House, table
+from tests.tools.house import OPEN, PURCHASE, House, table
 
 
 @pytest.fixture
@@ -101,3 +104,47 @@ def test_a_delivery_that_ends_while_the_state_is_away_saves_what_it_sent_unless_
     house.deliver(file)
     assert house.ids().keys() == set(rows)
     assert (house.ids().total() > len(rows)) is by_stop, "what was not saved goes again"
+
+
+def test_a_beat_that_fails_ends_the_delivery_which_saves_what_was_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    house, rows, failed = House(), [str(row) for row in range(100)], Event()
+    file = house.put(OPEN, "a", table([*rows]))
+
+    def answer(_: Entry) -> Result:
+        if len(house.target.accepted) == 50:
+            assert failed.wait(10)
+        return Sent()
+
+    def fail() -> None:
+        if len(house.target.accepted) == 50:
+            failed.set()
+            raise RuntimeError("can't start new thread")
+
+    house.target.answer = answer
+    house.running = house.delivery(beat_seconds=0.01)
+    monkeypatch.setattr(house.running._confirmer, "on_beat", fail)
+    with pytest.raises(CurrentsError, match=r"the beat: RuntimeError\(.can't start new thread.\); please report this"):
+        house.running.deliver({file.slice: [file]})
+    house.target.answer = None
+    house.deliver(file)
+    assert house.ids() == dict.fromkeys(rows, 1)
+
+
+def test_a_last_checkpoint_that_fails_keeps_no_other_slice(monkeypatch: pytest.MonkeyPatch) -> None:
+    house = House()
+    files = [house.put(kind, "a", table(["x"])) for kind in (OPEN, PURCHASE)]
+    real = Keeper._save_last
+
+    def save_last(keeper: Keeper, opened: OpenSlice) -> None:
+        if opened.place == files[0].slice:
+            raise ValueError("a mistake")
+        real(keeper, opened)
+
+    monkeypatch.setattr(Keeper, "_save_last", save_last)
+    house.target.answer = lambda _: Failed("InternalFailure", "down", "outage")
+    with pytest.raises(TransientError, match="still refused"):
+        house.deliver(*files)
+    owners = [head.owner for file in files if (head := house.ledger.head(file.slice))]
+    assert len(owners) == 2
+    assert owners[0]
+    assert owners[1] is None
