@@ -172,10 +172,6 @@ class Delivery:
                 log.info("%s: reached the maximum of %s; a later run delivers the rest", self.connector.name, most)
                 self._sender.drain()
                 self._confirmer.drain(self._sender.check)
-            except BaseException:
-                # A thread that waits for a claim must notice that it waits for nothing.
-                self._end()
-                raise
         self._log_line()
         if self._failures:
             raise DeliveryError(

@@ -16,7 +16,7 @@ from currents_core.crew import Crew, Job, waited_for
 from currents_core.delivering.open_file import OpenFile
 from currents_core.delivering.open_slice import OpenSlice
 from currents_core.delivering.take import Taker
-from currents_core.errors import FileError, TransientError, is_of_the_machine, lack_of_machine
+from currents_core.errors import FileError, StoppedError, TransientError, is_of_the_machine, lack_of_machine
 from currents_core.file_key import Slice, SourceFile
 from currents_core.ports import ObjectStore
 
@@ -28,6 +28,8 @@ _AHEAD, _SLICES_AHEAD = 8, 8
 _AHEAD_BYTES = 256 << 20
 # What is left free on the disk, in bytes, for other tasks of the machine.
 _RESERVE = 256 << 20
+# The store tells the age of a claim in whole seconds.
+_MARGIN = 2.0
 # How long another task may hold a slice, showing that it is alive, before this task gives up waiting, in seconds.
 _PATIENCE = 900.0
 
@@ -70,14 +72,18 @@ class Fetcher:
     meanwhile: Callable[[float], None]
     check: Callable[[], None]
     left: dict[Slice, Held] = field(default_factory=dict)
+    # Whether nobody waits any more for what is under way.
+    _is_over: bool = field(default=False, init=False)
 
     def fetch(self, work: Iterable[Work], wait: Wait = "no") -> Generator[Fetched, None, None]:
         """Yields each file of the slices, and the end of each slice.
 
+        A slice that another task has is asked for once more before it is left to that task: as soon as it is free, if
+        that task has died. It may have sent rows that it did not save, and a custom bus knows them for five minutes.
         Only a task that has no other slice may wait until one is through. Raises TransientError if another task has a
         slice for too long.
         """
-        line = _Line(self, work, wait)
+        line, self._is_over = _Line(self, work, wait), False
         try:
             while line.is_busy:
                 line.take_ahead()
@@ -86,6 +92,7 @@ class Fetcher:
                 if fetched := line.next():
                     yield fetched
         finally:
+            self._is_over = True
             line.end()
 
     def wait_for(self, job: Job[Found]) -> Found:
@@ -97,7 +104,7 @@ class Fetcher:
         place, files = work
         began, first = self.crew.seconds(), None
         while True:
-            self.check()
+            self._require_wanted()
             found = self.taker.take(place, files)
             if isinstance(found, OpenSlice):
                 self.left.pop(place, None)
@@ -151,12 +158,18 @@ class Fetcher:
         # It has no name, so that nothing is left of it however the process ends.
         body = TemporaryFile()  # noqa: SIM115 - the caller closes it
         try:
-            self.source.download(file.key, file.etag, cast("IO[bytes]", _Checked(body, self.check)))
+            self.source.download(file.key, file.etag, cast("IO[bytes]", _Checked(body, self._require_wanted)))
             body.flush()
         except BaseException:
             body.close()
             raise
         return body
+
+    def _require_wanted(self) -> None:
+        """Raises an error if the work is to end."""
+        if self._is_over:
+            raise StoppedError("nobody waits for it any more")
+        self.check()
 
 
 class _Line:
@@ -166,7 +179,10 @@ class _Line:
         self._fetcher = fetcher
         self._wait = wait
         self._rest = deque(work)
-        self._taking = deque[Job[OpenSlice | None]]()
+        # When the claims of others have ended, by the clock of the crew, unless they show that they are alive.
+        self._again: list[tuple[float, Work]] = []
+        self._asked = set[Slice]()
+        self._taking = deque[tuple[Work, Job[OpenSlice | None]]]()
         self._files = deque[tuple[OpenSlice, OpenFile | None]]()
         self._fetching = deque[tuple[OpenSlice, OpenFile | None, Job[IO[bytes] | TransientError | None] | None]]()
 
@@ -177,20 +193,39 @@ class _Line:
 
     def take_ahead(self) -> None:
         """Starts to take slices, unless there are files enough."""
+        self._ask_again()
         while self._rest and len(self._taking) < _SLICES_AHEAD and len(self._files) < _AHEAD:
             work = self._rest.popleft()
-            self._taking.append(self._fetcher.crew.start(self._fetcher.take, work, self._wait))
+            self._taking.append((work, self._fetcher.crew.start(self._fetcher.take, work, self._wait)))
+
+    def _ask_again(self) -> None:
+        """Puts slices that may be free by now in front of the others."""
+        now = self._fetcher.crew.seconds()
+        due = [work for at, work in self._again if at < now]
+        if due:
+            self._again = [each for each in self._again if each[0] >= now]
+            self._rest.extendleft(reversed(due))
+
+    def _note_held(self, work: Work) -> None:
+        """Notes when to ask again for a slice that another task has."""
+        place, _ = work
+        if self._wait == "no" and place not in self._asked:
+            self._asked.add(place)
+            seconds = self._fetcher.left[place].seconds + _MARGIN
+            self._again.append((self._fetcher.crew.seconds() + seconds, work))
 
     def sort_out(self) -> None:
         """Lines up the files of slices that are taken. It waits for a slice only if there is nothing else to do."""
         while self._taking and len(self._files) < _AHEAD:
-            job = self._taking[0]
+            work, job = self._taking[0]
             if not job.done() and (self._files or self._fetching):
                 return
             found = self._fetcher.wait_for(job)
             self._taking.popleft()
             if found:
                 self._files.extend((found, file) for file in (*found.todo, None))
+            else:
+                self._note_held(work)
 
     def fetch_ahead(self) -> None:
         """Starts to download files for which there is room."""
@@ -210,7 +245,7 @@ class _Line:
 
     def end(self) -> None:
         """Waits for what is under way, which ends soon, and closes what nobody will read."""
-        for taken in self._taking:
+        for _, taken in self._taking:
             _ended(taken)
         for _, _, job in self._fetching:
             body = _ended(job) if job else None

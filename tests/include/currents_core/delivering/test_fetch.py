@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from shutil import _ntuple_diskusage
 from threading import Event
-from typing import IO
+from typing import IO, Any
 
 import pytest
 
 from currents_aws.memory import MemoryObjects
-from currents_core.books.ledger import Held
+from currents_core.books.ledger import LEASE_SECONDS, Held
 from currents_core.delivering import fetch as fetch_module
 from currents_core.delivering.fetch import Fetcher
 from currents_core.delivering.open_slice import OpenSlice
@@ -160,3 +160,82 @@ def test_a_download_ends_when_the_work_is_to_end() -> None:
     house.source = Slow("braze", house.source.contents)
     with pytest.raises(StoppedError), closing(fetcher(house, check).fetch(by_slice([file]).items())) as fetched:
         next(fetched)
+
+
+def test_who_waits_for_a_slice_stops_once_nobody_waits_for_it_any_more() -> None:
+    class Timeout(BaseException):
+        """What Airflow ends a task with, among others."""
+
+    house = House()
+    [file] = put(house, 1)
+    house.ledger.claim(file.slice, "another task")
+    one = fetcher(house)
+
+    def late(_: float) -> None:
+        raise Timeout
+
+    # In the time of the house, the other one is alive, and would be waited for until patience ends.
+    house.crew.meanwhile = lambda: house.ledger.claim(file.slice, "another task")
+    one.meanwhile = late
+    with pytest.raises(Timeout), closing(one.fetch([(file.slice, [file])], "until through")) as fetched:
+        next(fetched)
+    assert house.crew.slept < 10
+
+
+def held_by_another(house: House, count: int) -> list[tuple[Slice, list[SourceFile]]]:
+    """Slices with a file each, the first of which another task has, and whose claim ends while others are taken."""
+    house.source = Counted("braze")
+    kinds = [OPEN, *(f"users.custom.Type{number}" for number in range(count - 1))]
+    files = [house.put(kind, "a.parquet", table([kind])) for kind in kinds]
+    house.ledger.claim(files[0].slice, "another task")
+    return [(file.slice, [file]) for file in files]
+
+
+def taken(house: House, work: list[tuple[Slice, list[SourceFile]]], meanwhile: Callable[[int], object]) -> list[Slice]:
+    """The slices in the order in which their files came; ``meanwhile`` is called with the number of each file."""
+    order = []
+    with closing(fetcher(house).fetch(work)) as fetched:
+        for opened, file, body in fetched:
+            if file and body:
+                body.close()
+                order.append(opened.place)
+                meanwhile(len(order))
+    return order
+
+
+def test_a_slice_whose_task_died_is_taken_as_soon_as_its_claim_ends_and_not_after_all_others() -> None:
+    house = House()
+    work = held_by_another(house, 60)
+
+    def pass_by(number: int) -> None:
+        if number == 10:
+            house.crew.slept += LEASE_SECONDS + 3
+
+    order = taken(house, work, pass_by)
+    assert set(order) == {place for place, _ in work}
+    # What was fetched ahead by then comes first.
+    assert 10 <= order.index(work[0][0]) < 35
+
+
+def test_a_slice_whose_task_is_alive_is_asked_for_once_more_and_left_to_it() -> None:
+    house = House()
+    work = held_by_another(house, 60)
+    asked: list[Slice] = []
+    real = house.ledger.claim
+
+    def claim(place: Slice, owner: str, *, is_new: bool = False) -> Any:
+        asked.append(place)
+        return real(place, owner, is_new=is_new)
+
+    def pass_by(number: int) -> None:
+        if number in (10, 40):
+            house.crew.slept += LEASE_SECONDS + 3
+            # It has shown that it is alive.
+            stored = house.state.contents[house.ledger.layout.head(work[0][0])]
+            house.state.write(house.ledger.layout.head(work[0][0]), stored)
+
+    house.ledger.claim = claim  # type: ignore[method-assign]
+    order = taken(house, work, pass_by)
+    assert work[0][0] not in order
+    assert len(order) == 59
+    assert asked.count(work[0][0]) == 2
