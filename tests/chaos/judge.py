@@ -34,6 +34,7 @@ class Arrived:
 
     ids: dict[str, dict[str, int]] = field(default_factory=lambda: {CLASSIC: {}, CUSTOM: {}})
     repeats: dict[str, list[tuple[int, int]]] = field(default_factory=lambda: {CLASSIC: [], CUSTOM: []})
+    # Events of the classic bus, since only of these the sender can be unsure.
     _unsure: set[str] = field(default_factory=set)
 
     def add(self, number: int, line: dict[str, Any]) -> None:
@@ -44,13 +45,15 @@ class Arrived:
         connector = line["bus"]
         event = orjson.loads(line["entry"]["Detail"])["id"]
         known = self.ids[connector]
-        if event in known and event not in self._unsure:
+        is_unsure = connector == CLASSIC and event in self._unsure
+        if event in known and not is_unsure:
             self.repeats[connector].append((known[event], number))
         known[event] = number
-        self._unsure.discard(event)
         # A custom bus hands on what is sent anew after a cut once: nothing about it is unsure.
-        if connector == CLASSIC and (line.get("cut") or line.get("slow")):
-            self._unsure.add(event)
+        if connector == CLASSIC:
+            self._unsure.discard(event)
+            if line.get("cut") or line.get("slow"):
+                self._unsure.add(event)
 
 
 def arrived(lines: Iterable[dict[str, Any]]) -> Arrived:

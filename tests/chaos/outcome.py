@@ -26,6 +26,7 @@ class Outcome:
     - repeats, again: how many events of each connector went again that were accepted in its time, and at which fault
     - queued: how long something that it waited for was with a worker that had lost its connection before
     - connector: the one whose task it struck; "" if it strikes more than a task
+    - lost_again: the connectors of which the try after one that it cost was lost, too
     - skipped: why it was not played; "" if it was
     """
 
@@ -39,6 +40,7 @@ class Outcome:
     again: list[str] = field(default_factory=list)
     queued: float = 0.0
     connector: str = ""
+    lost_again: frozenset[str] = frozenset()
     skipped: str = ""
 
     @property
@@ -70,7 +72,8 @@ class Outcome:
 
     def _may_repeat(self, connector: str) -> bool:
         """Whether a second's worth may go again: all tasks of a connector that are killed at once send so much."""
-        knows_what_it_had = connector == CUSTOM and not self.fault.outlasts
+        is_soon = not self.fault.outlasts and connector not in self.lost_again
+        knows_what_it_had = connector == CUSTOM and is_soon
         return self.fault.kills and not knows_what_it_had and any(each.connector == connector for each in self.lost)
 
 

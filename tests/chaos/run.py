@@ -88,6 +88,8 @@ def _play(world: World, stage: Stage, form: Form) -> tuple[list[Outcome], list[s
     found = arrived(world.aws.each_accepted_line())
     complaints += of_repeats(found, outcomes)
     for outcome in outcomes:
+        lost = [each for each in outcome.lost if world.tries.now(each).number > each.number + 1]
+        outcome.lost_again = frozenset(each.connector for each in lost)
         if outcome.again:
             _tell(f"{outcome.name}: sent again were {'; '.join(outcome.again)}")
         complaints += outcome.complaints(form.rate)

@@ -37,6 +37,11 @@ def outcome(name: str, accepted: int = 0, **told: Any) -> Outcome:
     return found
 
 
+def test_buses_know_nothing_of_what_is_unsure_of_another() -> None:
+    found = arrived([line("a", cut=True), line("a", CUSTOM), line("a")])
+    assert found.repeats == {"classic": [], "custom": []}
+
+
 def test_every_event_that_comes_twice_is_a_repeat_of_the_fault_in_whose_time_it_was_accepted() -> None:
     found = arrived([line("a"), line("b"), line("c"), line("c"), line("b"), line("a"), line("a"), line("a")])
     outcomes = [outcome("task killed", 1), outcome("worker killed", 3), outcome("queue lost", 6)]
@@ -85,6 +90,16 @@ GOOD: dict[str, Any] = {"noticed": 5, "recovered": 50}
         # A custom bus knows what it had, but not for so long.
         (outcome("worker killed", **GOOD, lost=[FIRST, CUSTOM_TRY], repeats=Counter(custom=1)), "allowed are 0"),
         (outcome("workers down 5 min", **GOOD, lost=[CUSTOM_TRY], repeats=Counter(custom=100)), None),
+        (
+            outcome(
+                "worker killed",
+                **GOOD,
+                lost=[CUSTOM_TRY],
+                lost_again=frozenset({CUSTOM}),
+                repeats=Counter(custom=101),
+            ),
+            "allowed are 100",
+        ),
         (outcome("worker stopped", **GOOD, lost=[FIRST], repeats=Counter(classic=1)), "1 events of classic repeated"),
         (outcome("task killed", noticed=5, recovered=500, lost=[FIRST]), "recovered after 500 s"),
         (outcome("task killed", noticed=5, lost=[FIRST]), "recovered after None s"),
