@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from tests.chaos.faults import FAULTS
+from tests.chaos.form import LONG
 from tests.tools.airflow_env import ROOT
 from tests.tools.compose import airflow_settings
 
@@ -18,13 +19,29 @@ TABLE, SETTINGS = PAGE[PAGE.index("| event |") :].split("## Settings")
 ROWS = [re.split(r" *\| *", line.strip("| ").strip()) for line in TABLE.splitlines() if line.startswith("| ")][1:]
 
 
+def most(seen: str) -> int:
+    """The largest of the figures that were seen."""
+    return max((int(figure.replace(",", "")) for figure in re.findall(r"[\d,]+", seen)), default=0)
+
+
 def test_the_table_has_each_fault_with_its_bounds() -> None:
-    promised = {row[0]: (row[1], row[2], row[4] != "none") for row in ROWS}
+    promised = {name: (noticed, recovered, repeats != "none") for name, noticed, _, recovered, _, repeats, *_ in ROWS}
     assert promised == {fault.name: (seconds(fault.noticed), seconds(fault.recovered), fault.kills) for fault in FAULTS}
 
 
+def test_what_was_seen_is_within_the_bounds() -> None:
+    bounds = {fault.name: fault for fault in FAULTS}
+    for name, _, noticed, _, recovered, _, repeats, _ in ROWS:
+        fault = bounds[name]
+        assert bool(noticed) is (fault.noticed is not None), name
+        assert most(noticed) <= (fault.noticed or 0), name
+        assert 0 < most(recovered) <= fault.recovered, name
+        # All connectors together, each of which may repeat a second's worth.
+        assert most(repeats) <= (2 * LONG.rate if fault.kills else 0), name
+
+
 def test_what_governs_a_recovery_is_explained() -> None:
-    governing = {row[0]: row[6] for row in ROWS}
+    governing = {row[0]: row[-1] for row in ROWS}
     assert all(governing.values())
     assert {
         name for text in governing.values() for name in re.findall(r"`(.*?)`", text) if name not in SETTINGS
