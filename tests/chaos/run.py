@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -44,7 +44,26 @@ LOGS = ROOT / ".local" / "chaos"
 
 def run(form: Form, seed: int) -> tuple[list[Outcome], list[str]]:
     """Plays it, and returns what became of each fault, and everything that is wrong at the end."""
-    rng = random.Random(seed)
+    outcomes: list[Outcome] = []
+    complaints = ["it was not played to its end"]
+    try:
+        with _world(form, seed) as (world, stage):
+            try:
+                outcomes, complaints = _play(world, stage, form)
+            finally:
+                if complaints:
+                    _keep_logs(world.cluster.home)
+    except AssertionError as error:
+        if not outcomes:
+            raise
+        # Of the cluster, which did not end as it should.
+        complaints.append(str(error))
+    return outcomes, complaints
+
+
+@contextmanager
+def _world(form: Form, seed: int) -> Iterator[tuple[World, Stage]]:
+    """Starts everything that faults strike."""
     with ExitStack() as stack:
         aws = stack.enter_context(local_aws())
         stage = Stage(aws, form, datetime.now(UTC))
@@ -65,14 +84,7 @@ def run(form: Form, seed: int) -> tuple[list[Outcome], list[str]]:
             )
         )
         client = stack.enter_context(running.client())
-        world = World(aws, running, Tries(running, client), rng, of_workers)
-        complaints = ["it was not played to its end"]
-        try:
-            outcomes, complaints = _play(world, stage, form)
-        finally:
-            if complaints:
-                _keep_logs(running.home)
-        return outcomes, complaints
+        yield World(aws, running, Tries(running, client), random.Random(seed), of_workers), stage
 
 
 def _play(world: World, stage: Stage, form: Form) -> tuple[list[Outcome], list[str]]:
