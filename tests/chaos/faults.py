@@ -153,10 +153,11 @@ def _standing_still(workers: Iterable[Part]) -> Iterator[None]:
 @contextmanager
 def _queued(world: World) -> Iterator[None]:
     """Messages in the queue: nobody takes any meanwhile, since the workers stand still."""
-    with _standing_still(world.cluster.workers):
-        # One more than the workers that wait: what they are handed while they stand still is in the queue no longer.
-        world.probes += [world.tries.begin_probe() for _ in range(len(world.cluster.workers) + 1)]
-        wait_for(60, lambda: world.cluster.redis.length("default"))
+    workers = world.cluster.workers
+    with _standing_still(workers):
+        world.probes += [world.tries.begin_probe() for _ in range(QUEUED)]
+        # What a worker is handed while it stands still is in the queue no longer.
+        wait_for(120, lambda: world.cluster.redis.length("default") >= QUEUED - len(workers))
         yield
 
 
@@ -257,6 +258,8 @@ def _storage_away(world: World) -> Iterator[list[Try]]:
     world.aws.set_faults(FaultPlan(hold=True))
 
 
+# Messages in a full queue. Tasks beyond the slots of all workers wait in the scheduler, so it never has many.
+QUEUED = 12
 # Until a try that died without a word is noticed: 75 s without a heartbeat, and up to 15 s until someone looks.
 SILENT = 90
 # A first retry waits 30 s, and a task takes some seconds to start.

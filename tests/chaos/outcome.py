@@ -92,6 +92,8 @@ class Observer:
         self._ended = False
         self._accepted_at_end: Mapping[str, int] = {}
         self._probe = ""
+        # The probes that have started.
+        self._begun: set[str] = set()
         self._looked_at = 0.0
 
     def watch(self) -> Outcome:
@@ -117,6 +119,7 @@ class Observer:
 
     def _look(self, seconds: float) -> None:
         told = self.outcome
+        self._begun |= {each for each in self._waiting_probes if self._world.tries.has_begun(each)}
         now = [self._world.tries.now(each) for each in told.hit]
         pairs = list(zip(told.hit, now, strict=True))
         if told.noticed is None and told.hit and all(_is_over(before, after) for before, after in pairs):
@@ -144,15 +147,17 @@ class Observer:
         if not self._fault.halts:
             return True
         self._probe = self._probe or self._world.tries.begin_probe()
-        return all(self._world.tries.has_begun(each) for each in self._probes)
+        return not self._waiting_probes
 
     @property
-    def _probes(self) -> list[str]:
-        return [*self._world.probes, *([self._probe] if self._probe else [])]
+    def _waiting_probes(self) -> list[str]:
+        probes = [*self._world.probes, *([self._probe] if self._probe else [])]
+        return [each for each in probes if each not in self._begun]
 
     def _waits_in_queue(self, tries: Iterable[Try]) -> bool:
         """Whether one of these tries, or a probe, was sent to a worker and has not begun."""
-        return any(each.state == "queued" for each in tries) or any(map(self._world.tries.is_queued, self._probes))
+        is_queued = self._world.tries.is_queued
+        return any(each.state == "queued" for each in tries) or any(map(is_queued, self._waiting_probes))
 
     def _accepted(self) -> Counter[str]:
         """How many entries of each connector were accepted, what a bus had before among them."""

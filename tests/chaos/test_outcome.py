@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain, repeat
 from typing import Any
 
@@ -23,6 +24,7 @@ class Told:
     states: Iterator[Try]
     accepted: int = 0
     last: Try = FIRST
+    asked: Counter[str] = field(default_factory=Counter)
 
     def counts(self) -> dict[str, Any]:
         self.accepted += 1
@@ -30,6 +32,13 @@ class Told:
 
     def is_queued(self, _probe: str) -> bool:
         return False
+
+    def begin_probe(self) -> str:
+        return "its own"
+
+    def has_begun(self, probe: str) -> bool:
+        self.asked[probe] += 1
+        return self.asked[probe] > len(probe)
 
     def now(self, before: Try) -> Try:
         self.last = next(self.states)
@@ -47,15 +56,16 @@ def watch(
     *states: Try,
     zombies: Sequence[Try] = (),
     is_cut: bool = False,
+    asked: Counter[str] | None = None,
 ) -> Any:
     """What becomes of a fault, where each look takes a second. The processes of ``zombies`` never end.
 
-    ``is_cut`` if workers had lost their connection to the queue before.
+    ``is_cut`` if workers had lost their connection to the queue before. ``asked`` counts the looks at each probe.
     """
     seconds = iter(range(100_000))
     monkeypatch.setattr("tests.chaos.outcome.time.monotonic", lambda: float(next(seconds)) / 3)
     monkeypatch.setattr("tests.chaos.outcome.time.sleep", lambda _seconds: None)
-    told = Told(chain(states, repeat(states[-1])))
+    told = Told(chain(states, repeat(states[-1])), asked=Counter() if asked is None else asked)
     monkeypatch.setattr("tests.chaos.tries.Try.is_alive", property(lambda each: each is told.last or each in zombies))
     return Observer(World(told, None, told, None, {}, is_cut=is_cut), fault).watch()  # type: ignore[arg-type]
 
@@ -109,3 +119,15 @@ def test_a_try_that_is_lost_after_all_seemed_well_is_lost_and_what_goes_on_count
 def test_a_fault_has_not_recovered_where_what_it_struck_delivers_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     other = replace(FIRST, connector="custom")
     assert watch(monkeypatch, Fault("slow", strike, recovered=90), other).recovered is None
+
+
+def test_what_waited_in_the_queue_has_to_start_and_is_not_asked_for_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    def strike_queue(world: World) -> Iterator[list[Try]]:
+        yield [FIRST]
+        world.probes += ["a", "much later"]
+        yield []
+
+    fault, asked = Fault("queue killed", strike_queue, recovered=90, spares=True, halts=True), Counter[str]()
+    assert watch(monkeypatch, fault, FIRST, asked=asked).recovered is not None
+    # Each starts after as many looks as its name has letters.
+    assert asked == {"a": 2, "much later": 11, "its own": 8}
