@@ -191,9 +191,6 @@ class Delivery:
         self._keeper.hurry()
         self._sender.hurry(within * _FOR_ANSWERS)
         self._confirmer.hurry(within * _FOR_LOOKS)
-        self._end()
-
-    def _end(self) -> None:
         self._sender.fail(StoppedError(f"{self.connector.name}: told to stop; clear the task to resume"))
 
     def _pump(self, seconds: float) -> None:

@@ -161,10 +161,9 @@ class Sender:
         deadline = self._clock() + _GRACE
         self._turn.bring(None)
         while not self._ended and (left := min(deadline, self._hurried_until) - self._clock()) > 0:
+            self._woken.wait(min(_LONGEST, left))
             self._woken.clear()
             self._turn.bring(None)
-            if not self._ended:
-                self._woken.wait(min(_LONGEST, left))
         # Without the lock: whoever has it may hang, such as in the renewal of credentials.
         self._ended = True
 

@@ -273,12 +273,7 @@ def test_the_answer_to_a_request_that_is_being_made_when_sending_stops_is_waited
         target.begin()
         Timer(0.1, target.go.set).start()
         Timer(0.2, target.held[1]).start()
-    assert told.accepted == target_rows(target) == list(range(20))
-
-
-def target_rows(target: MemoryTarget) -> list[int]:
-    """The rows that a target has accepted."""
-    return [entry.row for entry in target.accepted]
+    assert told.accepted == [entry.row for entry in target.accepted] == list(range(20))
 
 
 def test_stopping_does_not_wait_for_a_request_that_is_never_made() -> None:
