@@ -34,8 +34,8 @@ class Arrived:
 
     ids: dict[str, dict[str, int]] = field(default_factory=lambda: {CLASSIC: {}, CUSTOM: {}})
     repeats: dict[str, list[tuple[int, int]]] = field(default_factory=lambda: {CLASSIC: [], CUSTOM: []})
-    # Events of the classic bus, since only of these the sender can be unsure.
-    _unsure: set[str] = field(default_factory=set)
+    # By connector, as all have the same events.
+    _unsure: set[tuple[str, str]] = field(default_factory=set)
 
     def add(self, number: int, line: dict[str, Any]) -> None:
         """Takes in the accepted entry of a number, as local AWS tells it."""
@@ -45,15 +45,13 @@ class Arrived:
         connector = line["bus"]
         event = orjson.loads(line["entry"]["Detail"])["id"]
         known = self.ids[connector]
-        is_unsure = connector == CLASSIC and event in self._unsure
-        if event in known and not is_unsure:
+        if event in known and (connector, event) not in self._unsure:
             self.repeats[connector].append((known[event], number))
         known[event] = number
+        self._unsure.discard((connector, event))
         # A custom bus hands on what is sent anew after a cut once: nothing about it is unsure.
-        if connector == CLASSIC:
-            self._unsure.discard(event)
-            if line.get("cut") or line.get("slow"):
-                self._unsure.add(event)
+        if connector == CLASSIC and (line.get("cut") or line.get("slow")):
+            self._unsure.add((connector, event))
 
 
 def arrived(lines: Iterable[dict[str, Any]]) -> Arrived:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,13 +21,9 @@ PLAYED = [Outcome(FAULTS[0])]
 def late(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A cluster of which a part does not stop in time. Returns what its logs are kept for."""
 
-    class World:
-        class cluster:  # noqa: N801 - it stands for an object
-            home = "home"
-
     @contextmanager
     def world(*_: Any) -> Iterator[tuple[Any, None]]:
-        yield World, None
+        yield SimpleNamespace(cluster=SimpleNamespace(home="home")), None
         raise AssertionError("the triggerer did not stop in time")
 
     kept: list[str] = []
