@@ -142,7 +142,7 @@ def test_event_types_and_days_have_grids_of_their_own(shown: FrameLocator) -> No
     shown.get_by_role("link", name="event type", exact=True).click()
     expect(shown.get_by_role("rowheader", name=TYPES[1])).to_be_visible()
     shown.get_by_role("link", name=f"{FAILED[:10]}: failed").click()
-    expect(shown.get_by_role("link", name=f"{DONE}: complete").first).to_be_visible()
+    expect(shown.get_by_role("link", name=f"{FAILED}: failed").first).to_be_visible()
 
 
 def test_a_failed_hour_names_its_file_and_leads_out_of_the_frame_to_the_dag(page: Page, shown: FrameLocator) -> None:
