@@ -25,7 +25,7 @@ from tests.tools.cluster import Cluster, cluster
 from tests.tools.fault_plan import FaultPlan
 from tests.tools.local_aws import LocalAws, local_aws
 from tests.tools.sample import make_files
-from tests.tools.scheduler import ENDED, RunningDag
+from tests.tools.scheduler import ENDED, RunningDag, quiet_schedule
 
 NAME, BUCKET, BUS = "scale", "braze", "events"
 TYPES = ("users.messages.email.Click", "users.messages.email.Open", "users.messages.email.Send")
@@ -163,6 +163,5 @@ def _connector(aws: LocalAws, hours: Sequence[str]) -> dict[str, Any]:
         "source": {"bucket": BUCKET, "prefix": "in/"},
         "destination": {"kind": "event_bus", "name": BUS, "region": "us-east-1"},
         "state": {"bucket": BUCKET, "prefix": "state/"},
-        # So that no further hour begins while something is measured.
-        "schedule": {"delay_minutes": (datetime.now(UTC).minute - 2) % 60 or 59},
+        "schedule": quiet_schedule(),
     }

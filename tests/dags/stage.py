@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.tools.local_aws import LocalAws
 from tests.tools.sample import make_files
-from tests.tools.scheduler import RunningDag, Scheduler
+from tests.tools.scheduler import RunningDag, Scheduler, quiet_schedule
 
 TYPES = ["users.behaviors.Purchase", "users.messages.email.Open"]
 BEFORE, HOUR, AFTER = "2026-06-01-07", "2026-06-01-08", "2026-06-01-09"
@@ -31,6 +31,7 @@ def set_up(aws: LocalAws, connectors: Mapping[str, Mapping[str, Any]]) -> tuple[
             "source": {"bucket": bucket, "prefix": name},
             "destination": {"kind": "event_bus", "name": bus, "region": "us-east-1"},
             "state": {"bucket": bucket, "prefix": "state"},
+            "schedule": quiet_schedule(),
             **changes,
         }
         for name, changes in connectors.items()

@@ -16,14 +16,14 @@ import pyarrow as pa
 import pytest
 from playwright.sync_api import Page, expect
 
+from currents_core.hour import format_hour
 from tests.dags.stage import TYPES, Export, Stage
 from tests.dags.ui import Ui, patient_page
 from tests.tools.awaiting import wait_for
 from tests.tools.fault_plan import FaultPlan
 from tests.tools.local_aws import local_aws
 from tests.tools.sample import make_files
-from tests.tools.scheduler import RunningDag, scheduler
-from tests.tools.stage import demo_hours
+from tests.tools.scheduler import RunningDag, quiet_schedule, scheduler
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
@@ -40,6 +40,7 @@ def export(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             "source": {"bucket": "acme-braze", "prefix": "orders"},
             "destination": {"kind": "event_bus", "name": "braze-events", "region": "us-east-1"},
             "state": {"bucket": "acme-braze", "prefix": "state"},
+            "schedule": quiet_schedule(),
             "lookback_hours": 0,
         }
         with scheduler(home, aws, [connector]) as running:
@@ -66,10 +67,9 @@ def put_shards(export: Export, hour: str, event_types: Iterable[str]) -> None:
 
 
 def test_the_schedule_is_switched_on(ui: Ui, export: Export) -> None:
-    # The hour that is due, and the next where that is about to be.
-    now = datetime.now(UTC)
-    for hour in {demo_hours(moment, 1)[0] for moment in (now, now + timedelta(minutes=4))}:
-        put_shards(export, hour, TYPES)
+    # The hour that is due: which of the two it is depends on the minute.
+    for back in (1, 2):
+        put_shards(export, format_hour(datetime.now(UTC) - timedelta(hours=back)), TYPES)
     ui.open()
     ui.page.locator("label:has(input[type=checkbox])").first.click()
     run, *_ = wait_for(60, lambda: export.dag.runs("scheduled"))

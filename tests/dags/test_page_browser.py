@@ -28,7 +28,7 @@ from tests.tools.awaiting import wait_for
 from tests.tools.browser import SIZE
 from tests.tools.local_aws import local_aws
 from tests.tools.sample import make_files
-from tests.tools.scheduler import RunningDag, scheduler
+from tests.tools.scheduler import RunningDag, quiet_schedule, scheduler
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -49,6 +49,7 @@ def stage(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
                 "source": {"bucket": "acme-braze", "prefix": name},
                 "destination": {"kind": "event_bus", "name": "braze-events", "region": "us-east-1"},
                 "state": {"bucket": "acme-braze", "prefix": "state"},
+                "schedule": quiet_schedule(),
                 **more,
             }
             for name, more in (

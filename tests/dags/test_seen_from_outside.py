@@ -22,7 +22,7 @@ from tests.tools.awaiting import wait_for
 from tests.tools.fault_plan import FaultPlan
 from tests.tools.local_aws import local_aws
 from tests.tools.sample import make_files
-from tests.tools.scheduler import RunningDag, scheduler
+from tests.tools.scheduler import RunningDag, quiet_schedule, scheduler
 
 CONSUMER = """
 from airflow.sdk import Asset, IdentityMapper, PartitionedAssetTimetable, dag, task
@@ -105,6 +105,7 @@ def export(migrated: Path, home: Path, statsd: Statsd) -> Iterator[Export]:
             "source": {"bucket": bucket, "prefix": "seen"},
             "destination": {"kind": "event_bus", "name": bus, "region": "us-east-1"},
             "state": {"bucket": bucket, "prefix": "state"},
+            "schedule": quiet_schedule(),
             "notify": {
                 "on_failure": notice("{{ dag.dag_id }} failed"),
                 "on_missed_deadline": notice("{{ dag_run.dag_id }} {{ dag_run.partition_key }} is late"),

@@ -266,9 +266,10 @@ def test_over_a_global_endpoint_the_exporter_needs_a_second_policy_and_all_of_it
 ) -> None:
     bus = bus_in_both(aws)
     settings = connector(values, {"kind": "event_bus", "name": bus, "endpoint_id": create_endpoint(aws, bus)})
-    put_files(aws, settings, make_files([ago(days=1)], EVENT_TYPES, rows=40))
+    hour = ago(days=1)
+    put_files(aws, settings, make_files([hour], EVENT_TYPES, rows=40))
     calls = record(monkeypatch)
-    Tasks(settings).export(ago(days=1))
+    Tasks(settings).export(hour)
     assert {"ListEndpoints", "PutEvents"} <= {call.operation for call in calls}
     needs = needs_of(calls)
     arns = [f"arn:aws:events:{region}:{ACCOUNT}:event-bus/{bus}" for region in (PRIMARY, SECONDARY)]

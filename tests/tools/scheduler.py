@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,14 @@ from tests.tools.local_aws import LocalAws
 from tests.tools.up import addresses, api, free_port, standalone, wait_until_ready
 
 ENDED = ("success", "failed")
+
+
+def quiet_schedule() -> dict[str, int]:
+    """The schedule of a connector whose last run was due some two minutes ago.
+
+    A DAG that is turned on has that run to make, and no other comes while something is tested or measured.
+    """
+    return {"delay_minutes": (datetime.now(UTC).minute - 2) % 60 or 59}
 
 
 @dataclass
