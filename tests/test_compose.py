@@ -110,7 +110,7 @@ def test_the_compose_file_is_valid() -> None:
 
 def test_the_schema_refuses_a_misspelt_key() -> None:
     document = resolved()
-    document["services"]["redis"]["restrat"] = "always"
+    document["services"]["redis"]["restrat"] = "unless-stopped"
     with pytest.raises(jsonschema.ValidationError, match="restrat"):
         jsonschema.validate(document, schema())
 
@@ -213,7 +213,8 @@ def test_every_service_is_watched_and_restarted(name: str) -> None:
         assert not {"healthcheck", "restart"} & set(service), "it runs once and ends"
         return
     assert service["healthcheck"]["test"]
-    assert service["restart"] == "always"
+    # And not `always`: what a person has stopped stays so when the machine starts again.
+    assert service["restart"] == "unless-stopped"
     if name in AIRFLOW:
         assert service["depends_on"]["airflow-init"] == {"condition": "service_completed_successfully"}
 
@@ -390,6 +391,12 @@ def test_what_is_copied_exists_and_reaches_the_engine() -> None:
     ignore = (ROOT / ".dockerignore").read_text("utf-8").splitlines()
     assert "*" in ignore
     assert {line[1:] for line in ignore if line.startswith("!")} == set(copied())
+
+
+def test_a_connectors_file_is_not_in_the_image() -> None:
+    # Or each change of one would make another image, and the next `up` replace every part of Airflow.
+    ignore = (ROOT / ".dockerignore").read_text("utf-8").splitlines()
+    assert {"include/*.yaml", "include/*.yml"} <= set(ignore[ignore.index("!include") :])
 
 
 def third_party(module: str, seen: set[str]) -> set[str]:

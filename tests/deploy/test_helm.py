@@ -184,6 +184,16 @@ def test_the_signal_to_end_reaches_every_process_of_a_celery_worker() -> None:
     assert "DUMB_INIT_SETSID" not in {each["name"] for each in VALUES["env"]}
 
 
+@pytest.mark.parametrize("path", ["workers.celery", "scheduler", "dagProcessor", "triggerer"])
+def test_what_removes_old_logs_starts_no_airflow(path: str) -> None:
+    # The chart's `args` say what it does. The entrypoint of the image, which it leaves out as in compose, would first
+    # look for a database: some 200 MB of Airflow, and the pod would never be ready.
+    groomer, (init, end, *does) = value(path)["logGroomerSidecar"], RAW["services"]["log-groomer"]["entrypoint"]
+    assert groomer["command"] == [init, end]
+    assert does == ["bash", "/clean-logs"]
+    assert mebibytes(groomer["resources"]["limits"]["memory"]) < 128
+
+
 def test_logs_outlive_the_pods() -> None:
     logging = VALUES["config"]["logging"]
     assert logging["remote_logging"] == "True"

@@ -243,7 +243,7 @@ def stop(parts: Mapping[str, Part]) -> None:
 
 @contextmanager
 def _watched(running: Cluster) -> Iterator[None]:
-    """What `restart: always` does."""
+    """What `restart: unless-stopped` does."""
     is_over = threading.Event()
 
     def watch() -> None:
