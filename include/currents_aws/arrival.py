@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from currents_aws.asked import pages
-from currents_aws.aws_errors import code_of
+from currents_aws.aws_errors import AWS_ERRORS, AwsError, code_of
 from currents_aws.preflight import Clients
 from currents_aws.scrub import scrubbed
 from currents_core.crew import Crew
@@ -37,7 +37,7 @@ class Place(Protocol):
         """Its name, in words."""
 
     def texts(self) -> Iterable[str]:
-        """What is there, or part of it. Raises ClientError or BotoCoreError."""
+        """What is there, or part of it. Raises one of AWS_ERRORS."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def places_of_bus(
             for rule in rules
             for target in pages(events.list_targets_by_rule, "Targets", EventBusName=bus, Rule=rule["Name"])
         ]
-    except (ClientError, BotoCoreError) as error:
+    except AWS_ERRORS as error:
         return Places([], [f"the rules of the bus can't be listed ({_code(error)})"])
     return _places(clients, targets, sending, since)
 
@@ -144,7 +144,7 @@ def places_of_custom_bus(clients: Clients, arn: str, sending: str, since: dateti
     buses = clients("eventbridgev2")
     try:
         subscribers = list(pages(buses.list_subscribers, "Subscribers", EventBusArn=arn))
-    except (ClientError, BotoCoreError) as error:
+    except AWS_ERRORS as error:
         return Places([], [f"the subscribers of the bus can't be listed ({_code(error)})"])
     return _places(clients, [str(each.get("TargetArn", "")) for each in subscribers], sending, since)
 
@@ -158,7 +158,7 @@ def arrived(places: Iterable[Place], ids: Collection[str], crew: Crew, seconds: 
         for place in list(left):
             try:
                 seen = {each for text in place.texts() for each in ids if each in text}
-            except (ClientError, BotoCoreError) as error:
+            except AWS_ERRORS as error:
                 left.remove(place)
                 notes.append(f"{place.name} can't be read ({_code(error)})")
                 continue
@@ -202,7 +202,7 @@ def _add_queue(found: Places, client: Any, arn: str) -> None:
     try:
         url = client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"]
         told = client.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"]).get("Attributes", {})
-    except (ClientError, BotoCoreError) as error:
+    except AWS_ERRORS as error:
         found.notes.append(f"queue {name} can't be read ({_code(error)})")
         return
     if "RedrivePolicy" in told:
@@ -211,5 +211,5 @@ def _add_queue(found: Places, client: Any, arn: str) -> None:
     found.readable.append(Queue(client, arn, url))
 
 
-def _code(error: ClientError | BotoCoreError) -> str:
+def _code(error: AwsError) -> str:
     return scrubbed(code_of(error) if isinstance(error, ClientError) else type(error).__name__)

@@ -7,9 +7,9 @@ from concurrent.futures import Future
 from typing import Any
 
 import cbor2
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from currents_aws.aws_errors import code_of, fault, translate
+from currents_aws.aws_errors import AWS_ERRORS, code_of, fault, translate
 from currents_aws.scrub import scrubbed
 from currents_aws.transport import Answer, NoAnswer, Transport
 from currents_core.errors import CurrentsError, TransientError
@@ -25,7 +25,7 @@ def asked(call: Callable[..., Any], uri: str, failure: str, expected: str | None
     """
     try:
         return call(**told)
-    except (ClientError, BotoCoreError) as error:
+    except AWS_ERRORS as error:
         if expected and isinstance(error, ClientError) and code_of(error) == expected:
             return None
         raise translate(error, failure, uri) from error

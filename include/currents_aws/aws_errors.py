@@ -6,11 +6,25 @@ https://docs.aws.amazon.com/eventbridge/latest/APIReference/CommonErrors.html
 
 from __future__ import annotations
 
-from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalError, HTTPClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    FlexibleChecksumError,
+    HTTPClientError,
+    IncompleteReadError,
+)
 from botocore.exceptions import ConnectionError as AwsConnectionError
+from botocore.parsers import ResponseParserError
 
 from currents_aws.scrub import scrubbed
 from currents_core.errors import CurrentsError, SetupError, TransientError
+
+# What a call of a client raises, and whoever reads its answer.
+AwsError = ClientError | BotoCoreError | ResponseParserError
+AWS_ERRORS = (ClientError, BotoCoreError, ResponseParserError)
+# The connection was closed in the middle of an answer, which botocore can tell from neither a short one nor another.
+_BROKEN = (IncompleteReadError, FlexibleChecksumError, ResponseParserError)
 
 _CREDENTIALS = "check the credentials of the Airflow connection"
 _PERMISSION = "grant the permission to the role or user of the Airflow connection"
@@ -89,7 +103,7 @@ def fault(failure: str, code: str, message: str, status: int, uri: str) -> Curre
     return SetupError(f"{text}; {remedy(code)}", uri=uri, code=code)
 
 
-def translate(error: BotoCoreError | ClientError, failure: str, uri: str) -> CurrentsError:
+def translate(error: AwsError, failure: str, uri: str) -> CurrentsError:
     """The fault for an error of botocore. ``failure`` says what failed, such as `read failed`, and ``uri`` where.
 
     It is a TransientError if the same call may work later, else a SetupError.
@@ -98,6 +112,10 @@ def translate(error: BotoCoreError | ClientError, failure: str, uri: str) -> Cur
         message = str(error.response.get("Error", {}).get("Message", ""))
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         return fault(failure, code_of(error), message, status, uri)
+    if isinstance(error, _BROKEN):
+        # Its text may have what the answer had.
+        why = f"the answer did not arrive whole ({type(error).__name__})"
+        return TransientError(f"{failure}: {why}; clear the task to resume", uri=uri)
     text = f"{failure}: {scrubbed(str(error))}"
     if isinstance(error, HTTPClientError | AwsConnectionError):
         return TransientError(f"{text}; check the network, the region and the endpoint", uri=uri)

@@ -14,9 +14,8 @@ from threading import Event, Lock, Thread
 
 from awscrt.http import HttpClientConnection
 from botocore.client import BaseClient
-from botocore.exceptions import BotoCoreError, ClientError
 
-from currents_aws.aws_errors import translate
+from currents_aws.aws_errors import AWS_ERRORS, translate
 from currents_aws.aws_protocol import Operation, operation_of
 from currents_aws.crt_connections import Connections
 from currents_aws.crt_exchange import Exchange, reason
@@ -70,7 +69,7 @@ class CrtTransport:
         try:
             known = self._operations.get(operation) or self._operation(operation)
             exchange = Exchange(known, self._signer.request(known, body), complete)
-        except (BotoCoreError, ClientError) as error:
+        except AWS_ERRORS as error:
             complete(translate(error, "call failed", f"{operation} in {self._client.meta.region_name}"))
             return
         except Exception as error:  # noqa: BLE001 - credentials may come from any code, and complete must be called

@@ -12,7 +12,7 @@ from botocore.client import BaseClient
 from botocore.exceptions import BotoCoreError, ClientError
 
 from currents_aws.asked import pages
-from currents_aws.aws_errors import code_of, translate
+from currents_aws.aws_errors import AWS_ERRORS, code_of, translate
 from currents_aws.scrub import scrubbed
 from currents_core.errors import SetupError, TransientError
 from currents_core.ports import Finding
@@ -60,7 +60,7 @@ def endpoint_found(client: EventBridgeClient, endpoint_id: str, bus_arn: str) ->
         found = next(
             (each for each in pages(client.list_endpoints, "Endpoints") if each.get("EndpointId") == endpoint_id), None
         )
-    except (ClientError, BotoCoreError) as error:
+    except AWS_ERRORS as error:
         if isinstance(error, ClientError) and code_of(error) in _DENIED:
             unknown = f"{uri} is not looked up; to have it checked before a run, grant events:ListEndpoints"
             return Finding("endpoint", unknown, is_warning=True)

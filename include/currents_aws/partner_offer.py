@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from currents_aws.aws_errors import code_of
+from currents_aws.aws_errors import AWS_ERRORS, code_of
 from currents_aws.partner_source import offered, partner_fault
 from currents_core.connecting.source_life import Offer
 from currents_core.errors import SetupError, TransientError
@@ -61,7 +61,7 @@ class PartnerOffer:
         """Creates the source. Returns whether the name was free until now."""
         try:
             self.client.create_partner_event_source(Name=self.name, Account=self.account)
-        except (ClientError, BotoCoreError) as error:
+        except AWS_ERRORS as error:
             if isinstance(error, ClientError) and code_of(error) == _EXISTS:
                 return False
             raise partner_fault(error, "creation failed", self._uri) from error
@@ -71,7 +71,7 @@ class PartnerOffer:
         """Another account that the name is offered to, if there is one."""
         try:
             told = self.client.list_partner_event_source_accounts(EventSourceName=self.name)
-        except (ClientError, BotoCoreError) as error:
+        except AWS_ERRORS as error:
             raise partner_fault(error, "lookup failed", self._uri) from error
         accounts = [each.get("Account") for each in told["PartnerEventSourceAccounts"]]
         return next((each for each in accounts if each and each != self.account), None)

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from currents_aws.aws_errors import code_of, translate
+from currents_aws.aws_errors import AWS_ERRORS, AwsError, code_of, translate
 from currents_aws.json_wire import JsonWire, body_of
 from currents_aws.put_target import PutTarget
 from currents_aws.transport import Answer, NoAnswer, Transport
@@ -46,7 +46,7 @@ def offered(client: EventBridgeClient, name: str, account: str) -> Offer | None:
     """
     try:
         answer = client.list_partner_event_source_accounts(EventSourceName=name)
-    except (ClientError, BotoCoreError) as error:
+    except AWS_ERRORS as error:
         if isinstance(error, ClientError) and code_of(error) == "ResourceNotFoundException":
             return None
         raise partner_fault(error, "lookup failed", f"partner event source {name}") from error
@@ -59,7 +59,7 @@ def offered(client: EventBridgeClient, name: str, account: str) -> Offer | None:
     return Offer(name, found.get("State", "PENDING"), found["CreationTime"], found.get("ExpirationTime"))
 
 
-def partner_fault(error: ClientError | BotoCoreError, failure: str, uri: str) -> CurrentsError:
+def partner_fault(error: AwsError, failure: str, uri: str) -> CurrentsError:
     """The fault for an error of an operation that only partners may call. See ``translate``."""
     found = translate(error, failure, uri)
     if found.code in _REFUSED:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from currents_aws.aws_errors import code_of, translate
+from currents_aws.aws_errors import AWS_ERRORS, code_of, translate
 from currents_aws.regions import CUSTOM_BUSES, why_silent
 from currents_aws.scrub import scrubbed
 from currents_core.counted import counted
@@ -74,7 +74,7 @@ def identity(client: Any, conn_id: str | None) -> Finding:
     whose = f"Airflow connection {conn_id}" if conn_id else "the machine's own credentials (aws_conn_id: null)"
     try:
         told = client.get_caller_identity()
-    except (ClientError, BotoCoreError) as error:
+    except AWS_ERRORS as error:
         fault = translate(error, "they can't be used", whose)
         is_answered = isinstance(error, ClientError)
         if isinstance(fault, SetupError) and (fault.code in _NO_CREDENTIALS or not is_answered):
@@ -99,7 +99,7 @@ def quota(client: Any, connector: Connector, published: int) -> Finding:
     takes = f"the budget takes {_requests(budget)}"
     try:
         told = client.get_service_quota(ServiceCode=_SERVICE, QuotaCode=_PUT_EVENTS)["Quota"]["Value"]
-    except (ClientError, BotoCoreError, LookupError) as error:
+    except (*AWS_ERRORS, LookupError) as error:
         code = scrubbed(code_of(error)) if isinstance(error, ClientError) else "no answer"
         assumed = f"assumed to be the published default of {region}, {_requests(published)}"
         return Finding("quota", f"{assumed}, because Service Quotas did not tell ({code}); {takes}")

@@ -10,10 +10,10 @@ from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 from urllib3.exceptions import HTTPError
 
-from currents_aws.aws_errors import code_of, translate
+from currents_aws.aws_errors import AWS_ERRORS, code_of, translate
 from currents_core.errors import ConflictError, FileError, TransientError
 from currents_core.ports import CHANGED, StoredObject, Version
 
@@ -187,7 +187,7 @@ class S3Objects:
     def _faults(self, failure: str, key: str) -> Iterator[None]:
         try:
             yield
-        except (ClientError, BotoCoreError) as error:
+        except AWS_ERRORS as error:
             raise translate(error, failure, self._uri(key)) from error
         except HTTPError as error:
             raise TransientError(

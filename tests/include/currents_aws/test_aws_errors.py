@@ -7,11 +7,14 @@ from botocore.exceptions import (
     ClientError,
     CredentialRetrievalError,
     EndpointConnectionError,
+    FlexibleChecksumError,
+    IncompleteReadError,
     NoCredentialsError,
     ReadTimeoutError,
 )
+from botocore.parsers import ResponseParserError
 
-from currents_aws.aws_errors import translate
+from currents_aws.aws_errors import AwsError, translate
 from currents_core.errors import CurrentsError, SetupError, TransientError
 
 
@@ -52,10 +55,13 @@ def client_error(code: str, status: int = 400, message: str = "Why.") -> ClientE
         ),
         (EndpointConnectionError(endpoint_url="https://events.eu-nowhere-1.amazonaws.com"), TransientError, "region"),
         (ReadTimeoutError(endpoint_url="https://x"), TransientError, "network"),
+        (IncompleteReadError(actual_bytes=1, expected_bytes=2), TransientError, "clear the task to resume"),
+        (FlexibleChecksumError(error_msg="Why."), TransientError, "clear the task to resume"),
+        (ResponseParserError("Unable to parse response: ada@example.com"), TransientError, "clear the task to resume"),
     ],
 )
 def test_each_fault_has_the_class_of_what_to_do_next_and_says_it(
-    error: ClientError, kind: type[CurrentsError], remedy: str
+    error: AwsError, kind: type[CurrentsError], remedy: str
 ) -> None:
     translated = translate(error, "read failed", "s3://b/k")
     assert type(translated) is kind
@@ -64,3 +70,4 @@ def test_each_fault_has_the_class_of_what_to_do_next_and_says_it(
     assert translated.code == (error.response["Error"]["Code"] if isinstance(error, ClientError) else "")
     assert remedy in str(translated)
     assert "\n" not in str(translated)
+    assert "ada@" not in str(translated), "what an answer had is nobody's business"

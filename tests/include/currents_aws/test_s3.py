@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
+from threading import Thread
 from typing import Any
 
 import boto3
@@ -52,6 +56,42 @@ def test_a_server_that_can_not_be_reached_is_a_passing_fault() -> None:
     with pytest.raises(TransientError, match="check the network, the region and the endpoint") as raised:
         store.download("k", "e", BytesIO())
     assert "hush" not in str(raised.value)
+
+
+@contextmanager
+def answering(head: str, body: bytes) -> Iterator[S3Objects]:
+    """A bucket whose server answers every request with this, and closes the connection."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.wfile.write(f"HTTP/1.1 200 OK\r\n{head}\r\n\r\n".encode() + body)
+            self.close_connection = True
+
+        def log_message(self, *_: object) -> None:
+            """Says nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        keys = {"aws_access_key_id": "x", "aws_secret_access_key": "y"}
+        yield S3Objects(client(endpoint_url=f"http://127.0.0.1:{server.server_port}", **keys), "bucket")
+        server.shutdown()
+
+
+def test_an_object_that_arrives_in_part_is_a_passing_fault() -> None:
+    with answering("Content-Length: 1000", b"half of it") as store:
+        told = r"s3://bucket/k: read failed: the answer did not arrive whole \(IncompleteReadError\)"
+        with pytest.raises(TransientError, match=told):
+            store.download("k", None, BytesIO())
+        with pytest.raises(TransientError, match="s3://bucket/k: read failed: "):
+            store.read("k")
+
+
+@pytest.mark.parametrize("body", [b"<ListBucketResult><Contents><Key>secr", b"<html>Bad gateway"])
+def test_a_listing_that_is_cut_off_or_no_listing_is_a_passing_fault(body: bytes) -> None:
+    with answering(f"Content-Type: application/xml\r\nContent-Length: {len(body)}", body) as store:
+        with pytest.raises(TransientError, match=r"s3://bucket/in/: list failed: ") as raised:
+            list(store.objects("in/"))
+        assert "secr" not in str(raised.value)
 
 
 @pytest.mark.parametrize(
