@@ -143,8 +143,8 @@ FAULTS = [
     Fault("a damaged file is done", f"{_FILE}.ended", "if self.fault:", "if False:"),
     Fault(
         "ids of one delivery are not compared",
-        "currents_core.books.seen_ids:SeenIds.take_new",
-        "self._add_run(prints[order[new[order]]])",
+        f"{_PREPARE}.entries",
+        "seen.add_run(each)",
         "pass",
     ),
     Fault(

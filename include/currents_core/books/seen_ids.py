@@ -25,7 +25,7 @@ class SeenIds:
 
     def add(self, found: Fingerprints) -> None:
         """Adds fingerprints, uint64 of shape (ids, 2)."""
-        self._add_run(found[np.argsort(found[:, 0])])
+        self.add_run(found[np.argsort(found[:, 0])])
 
     def contains(self, found: Fingerprints) -> npt.NDArray[np.bool_]:
         """Whether each fingerprint is in the set: takes uint64 of shape (ids, 2), returns bool of shape (ids,)."""
@@ -36,20 +36,20 @@ class SeenIds:
             seen |= contains(run[:, 0], run[:, 1], found)
         return seen
 
-    def take_new(self, prints: Fingerprints) -> npt.NDArray[np.bool_]:
-        """Adds fingerprints, uint64 of shape (ids, 2), and tells which of them are new: bool of shape (ids,).
+    def new_among(self, prints: Fingerprints) -> tuple[npt.NDArray[np.bool_], Fingerprints]:
+        """Which of some fingerprints, uint64 of shape (ids, 2), are new: bool of shape (ids,); and these in order.
 
-        New is what was not in the set, and the first of its kind in ``prints``.
+        New is what is not in the set, and the first of its kind in ``prints``. They are not in the set before
+        ``add_run`` has taken the second part of the answer.
         """
         new = ~self.contains(prints)
         order = np.argsort(prints[:, 0])
         hashes = prints[order, 0]
         if (hashes[1:] == hashes[:-1]).any():
             new &= ~pd.DataFrame(prints).duplicated().to_numpy()
-        self._add_run(prints[order[new[order]]])
-        return new
+        return new, prints[order[new[order]]]
 
-    def _add_run(self, run: Fingerprints) -> None:
+    def add_run(self, run: Fingerprints) -> None:
         """Adds fingerprints in the order of their hashes. Runs of similar size are merged, so there are never many."""
         while self._runs and len(self._runs[-1]) <= len(run):
             run = np.concatenate([self._runs.pop(), run])

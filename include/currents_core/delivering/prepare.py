@@ -108,9 +108,10 @@ class Preparation:
         Rows that were accepted before count as sent before anything else is asked: no setting takes them back.
         ``seen`` has the ids seen before in the slice. ``file_type`` is the event type that the key or the schema names,
         if any. ``mode`` is how the events are marked. Raises FileError if nothing names the event types of the file, or
-        if it has too many.
+        if it has too many; then nothing of the batch counts as seen.
         """
         prepared: list[Entries] = []
+        new_ids: list[Fingerprints] = []
         frame = batch.frame
         for event_type, each in by_event_type(frame, file_type):
             counts = opened.account.of(_UNNAMED if isinstance(event_type, NoType) else event_type)
@@ -133,7 +134,12 @@ class Preparation:
                 letters = [DeadLetter(row, event_type, *_OVERSIZED) for row in rows.index]
                 self._park(opened, rows, letters, opened.account.personal_data)
             else:
-                prepared += self._of_type(opened, seen, event_type, rows, mode)
+                entries, new = self._of_type(opened, seen, event_type, rows, mode)
+                prepared += entries
+                new_ids.append(new)
+        # What comes in other files is a duplicate only of what is sent.
+        for each in new_ids:
+            seen.add_run(each)
         opened.expect(sum(map(len, prepared)))
         return [each for each in prepared if len(each)]
 
@@ -170,7 +176,8 @@ class Preparation:
 
     def _of_type(
         self, opened: OpenFile, seen: SeenIds, event_type: str, rows: pd.DataFrame, mode: Mode
-    ) -> list[Entries]:
+    ) -> tuple[list[Entries], Fingerprints]:
+        """The entries of rows of one event type, and the fingerprints of ids that were not seen before."""
         account = opened.account
         counts = account.of(event_type)
         account.differs(event_type, drift(rows, event_type))
@@ -183,7 +190,7 @@ class Preparation:
         chosen = replace(normalised.events, frame=normalised.events.frame[wanted])
         counts.filtered += len(wanted) - len(chosen.frame)
         prints = fingerprints(arrow(chosen.frame["id"]), event_type)
-        new = seen.take_new(prints)
+        new, new_ids = seen.new_among(prints)
         counts.duplicate += len(new) - int(new.sum())
         settled = new & opened.before.settled_before.mask(chosen.frame.index.to_numpy())
         counts.sent += int(settled.sum())
@@ -192,7 +199,7 @@ class Preparation:
         events = chosen if open_rows.all() else replace(chosen, frame=chosen.frame[open_rows])
         entries = self._fitting(opened, Batched(opened, prints[open_rows], rows), events, mode)
         counts.sent += sum(map(len, entries))
-        return entries
+        return entries, new_ids
 
     def _fitting(self, opened: OpenFile, batched: Batched, events: Events, mode: Mode) -> list[Entries]:
         """The entries of events. Of those above the limit, claim checks are sent, or else they are parked."""

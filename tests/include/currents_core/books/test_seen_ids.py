@@ -29,13 +29,17 @@ def test_the_first_of_each_id_is_new_as_with_a_plain_set(
         for each in ids:
             expected.append(each not in plain)
             plain.add(each)
-        assert seen.take_new(prints(ids)).tolist() == expected
+        new, run = seen.new_among(prints(ids))
+        assert new.tolist() == expected
+        assert not seen.contains(run).any(), "before they are added"
+        seen.add_run(run)
 
 
 def test_a_million_ids_take_sixteen_bytes_each_in_a_few_runs() -> None:
     seen = SeenIds()
     for start in range(0, 1_000_000, 10_000):
-        seen.take_new(prints([f"id-{number}" for number in range(start, start + 10_000)]))
+        _, run = seen.new_among(prints([f"id-{number}" for number in range(start, start + 10_000)]))
+        seen.add_run(run)
     assert sum(run.nbytes for run in seen._runs) == 16_000_000
     assert len(seen._runs) < 20
     assert seen.contains(prints(["id-0", "id-999999", "id-1000000"])).tolist() == [True, True, False]

@@ -27,6 +27,7 @@ from currents_core.books.pages import PageMissingError
 from currents_core.books.row_set import RowSet
 from currents_core.books.seen_ids import SeenIds
 from currents_core.delivering import deliver as deliver_module
+from currents_core.delivering import prepare
 from currents_core.delivering.open_file import OpenFile
 from currents_core.delivering.prepare import Preparation
 from currents_core.entry import Entry, Span, entry_size
@@ -917,3 +918,18 @@ def test_what_went_of_a_file_that_is_replaced_half_way_is_not_sent_again() -> No
     assert house.ids() == dict.fromkeys([*ids, "new", "late"], 1)
     assert house.account().totals.balanced
     assert house.states()[file.id].fate == "gone"
+
+
+def test_ids_of_a_batch_that_fails_make_no_duplicates_of_other_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    house = House()
+    types = pa.array([OPEN, PURCHASE])
+    merged = house.put(None, "a", table(["x", "y"]).append_column("event_type", types))
+    alone = house.put(None, "b", table(["x"]).append_column("event_type", types[:1]))
+    monkeypatch.setattr(prepare, "EVENT_TYPES", 1)
+    with pytest.raises(DeliveryError, match="event types"):
+        house.deliver(merged, alone)
+    assert house.done() == {alone.id}
+    assert house.ids() == {"x": 1}
+    monkeypatch.undo()
+    house.deliver(merged)
+    assert house.ids() == {"x": 1, "y": 1}
