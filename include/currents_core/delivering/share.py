@@ -65,6 +65,8 @@ class Share:
         self._told, self._told_at, self._usable, self._known_until = part, -inf, part, -inf
         self._lent, self._lent_until = part, -inf
         self._used, self._used_at = 0.0, 0.0
+        # Whether it was told that the roll can't be read.
+        self._is_blind = False
         self._demand = Demand(part, limit)
 
     def __enter__(self) -> Self:
@@ -82,9 +84,7 @@ class Share:
         try:
             self._join()
             while not self._ended.wait(_LOOK_SECONDS):
-                if self._is_known():
-                    self._adjust()
-                else:
+                if not self._goes_on():
                     self._join()
         except Exception as error:  # noqa: BLE001 - the delivery goes on
             # What keeps this task from the roll probably keeps all from it, and then nobody takes more than its part.
@@ -93,6 +93,16 @@ class Share:
             self._stop()
             self._ended.wait(VALID_SECONDS)
             self._pacer.allow(self._part)
+
+    def _goes_on(self) -> bool:
+        """Whether the others know of the task all the time, and it knows what it may use."""
+        try:
+            if is_known := self._is_known():
+                self._adjust()
+        except Exception as error:  # noqa: BLE001 - whatever it was, it may not come again
+            log.warning("%s: joins those who share the budget anew: %s", self._roll.owner, error)
+            return False
+        return is_known
 
     def _join(self) -> None:
         """Has all tasks know of this one, and then allows it its part."""
@@ -171,9 +181,16 @@ class Share:
 
     def _read(self) -> _Seen | None:
         began = self._crew.seconds()
-        found = self._roll.read()
+        try:
+            found = self._roll.read()
+        except Exception as error:  # noqa: BLE001 - without a reading, the task keeps to its part
+            if not self._is_blind:
+                log.warning("%s: can't see who shares the budget, and keeps to its part: %s", self._roll.owner, error)
+            self._is_blind = True
+            return None
         if found is None:
             return None
+        self._is_blind = False
         return _Seen(began, [each for each in members(found) if each.token != self._roll.token])
 
     def _seen(self) -> _Seen | None:

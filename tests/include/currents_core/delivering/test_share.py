@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -89,21 +90,55 @@ def test_a_task_that_has_sent_much_and_now_sends_little_gives_back_what_it_borro
         assert pacer.share == 0.25
 
 
-@pytest.mark.parametrize("what", ["list", "write"])
+@pytest.mark.parametrize(
+    ("what", "told"),
+    [
+        ("list", "can't see who shares the budget, and keeps to its part"),
+        ("write", "keeps to its part of the budget, since it can't share it"),
+    ],
+)
 def test_a_task_that_may_not_use_the_roll_keeps_to_its_part_and_says_so(
-    what: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    what: str, told: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(share, "VALID_SECONDS", 0.2)
+    monkeypatch.setattr(share, "_LOOK_SECONDS", 0.05)
     pacer, sharing = shared(Refusing(what))
     began = time.monotonic()
     with sharing:
         wait_for_share(pacer, 0.25)
         assert time.monotonic() - began >= 0.2
+        time.sleep(0.3)
+        assert pacer.share == 0.25
         assert caplog.messages == [
-            "a task: keeps to its part of the budget, since it can't share it: s3://state/demo/budget/: "
-            f"{what} failed: AccessDenied; grant the permission"
+            f"a task: {told}: s3://state/demo/budget/: {what} failed: AccessDenied; grant the permission"
         ]
     assert pacer.share == 0.0
+
+
+@pytest.mark.parametrize("error", [SetupError("AccessDenied"), RuntimeError("can't start new thread")])
+@pytest.mark.parametrize("what", ["objects", "write_version"])
+def test_a_task_that_fails_once_to_share_stays_known_and_borrows_again(
+    what: str, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(share, "VALID_SECONDS", 0.2)
+    monkeypatch.setattr(share, "_LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(share, "_SIGN_SECONDS", 0.05)
+    store = MemoryObjects("state")
+    pacer, sharing = shared(store)
+    whole, failed = getattr(store, what), list[str]()
+
+    def fail_once(*args: Any) -> Any:
+        if not failed:
+            failed.append(what)
+            raise error
+        return whole(*args)
+
+    with sharing:
+        wait_for_share(pacer, 1.0)
+        monkeypatch.setattr(store, what, fail_once)
+        wait_for(5, lambda: failed)
+        wait_for_share(pacer, 1.0)
+        assert [key for key in store.contents if key.startswith("demo/budget/")], "the others know of it"
 
 
 def test_a_task_that_others_can_not_know_of_sends_nothing_until_they_can(monkeypatch: pytest.MonkeyPatch) -> None:
