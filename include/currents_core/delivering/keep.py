@@ -154,7 +154,10 @@ class Keeper:
 
     def _settle(self, opened: OpenSlice) -> None:
         try:
-            files = opened.through()
+            # Looked at before the files: those that a swap without an answer was to settle have their letters, and
+            # another swap may close them meanwhile.
+            settling = opened.settling
+            files = [each for each in opened.through() if each.file.id not in settling]
             pages = self._parked(opened, files)
             with opened.saving:
                 if opened in self._open:
@@ -164,7 +167,8 @@ class Keeper:
 
     def _finish(self, opened: OpenSlice) -> None:
         try:
-            pages = self._parked(opened, opened.open_files())
+            settling = opened.settling
+            pages = self._parked(opened, [each for each in opened.open_files() if each.file.id not in settling])
             with opened.saving:
                 if opened not in self._open:
                     return

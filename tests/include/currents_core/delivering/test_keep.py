@@ -5,14 +5,16 @@ from typing import Any
 
 import pytest
 
-from currents_aws.memory import MemoryObjects
+from currents_aws.memory import MemoryObjects, MemoryTarget
 from currents_core.books.claim import Claim
 from currents_core.delivering import keep
 from currents_core.delivering.keep import Keeper
 from currents_core.delivering.open_slice import OpenSlice
 from currents_core.entry import Entry
 from currents_core.errors import CurrentsError, TransientError
+from currents_core.limits import Limits
 from currents_core.ports import Failed, Result, Sent
+from currents_core.sending.retry import Backoff
 from tests.tools.awaiting import wait_for
 from tests.tools.house import OPEN, PURCHASE, House, table
 
@@ -128,6 +130,41 @@ def test_a_beat_that_fails_ends_the_delivery_which_saves_what_was_accepted(monke
     house.target.answer = None
     house.deliver(file)
     assert house.ids() == dict.fromkeys(rows, 1)
+
+
+def test_a_file_that_another_checkpoint_settles_meanwhile_is_settled_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Each event has a request of its own.
+    house, failed = House(MemoryTarget(Limits(1, 1_000_000, 1_000_000))), list[str]()
+    files = [house.put(OPEN, "a", table(["x", None])), house.put(OPEN, "b", table(["y"]))]
+    park, swap = Keeper._parked, Claim.swap
+
+    def swapped(claim: Claim, states: Any = (), ids: Any = (), **asked: Any) -> Any:
+        if not failed and any(state.fate == "done" for state in states):
+            failed.append("the swap that was to settle the file got no answer")
+            raise TransientError("SlowDown")
+        return swap(claim, states, ids, **asked)
+
+    def parked(keeper: Keeper, opened: OpenSlice, through: Any) -> Any:
+        if failed:
+            # A checkpoint that has waited makes up for it, and closes the file.
+            keeper._save(opened)
+        return park(keeper, opened, through)
+
+    def answer(entry: Entry) -> Result:
+        is_settled = files[0].id in house.done()
+        return Sent() if is_settled or '"y"' not in entry.detail else Failed("InternalFailure", "down", "outage")
+
+    monkeypatch.setattr(Claim, "swap", swapped)
+    monkeypatch.setattr(Keeper, "_parked", parked)
+    house.target.answer = answer
+    backoff = Backoff(attempts=1_000, base=0.01, patience=20.0)
+    house.delivery(beat_seconds=0.01, backoff=backoff).deliver({files[0].slice: files})
+    assert failed
+    assert "unexpected failure" not in caplog.text
+    assert house.done() == {file.id for file in files}
+    assert len(house.letters()) == 1
 
 
 def test_a_last_checkpoint_that_fails_keeps_no_other_slice(monkeypatch: pytest.MonkeyPatch) -> None:
