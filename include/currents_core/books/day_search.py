@@ -11,6 +11,7 @@ from currents_core.books.day import Day
 from currents_core.books.id_pages import Fingerprints, fingerprints, for_type
 from currents_core.books.id_search import places_in
 from currents_core.books.layout import Layout
+from currents_core.books.pages import PageMissingError
 from currents_core.file_key import Slice
 from currents_core.ports import ObjectStore
 
@@ -20,7 +21,8 @@ _ALL_HASHES = 1 << 64
 def find(store: ObjectStore, layout: Layout, day: Day, text: str) -> list[tuple[Slice, int, int]]:
     """Where an id was accepted on a day: the slices, the numbers of the files within these, and the rows.
 
-    It takes one request where the id is not found, and two more where it is.
+    It takes one request where the id is not found, and two more where it is. Raises PageMissingError once another
+    version of the day has other pages.
     """
     plain = for_type(fingerprints(pa.array([text], pa.string()), ""), "")
     # Where no key names an event type, fingerprints are those of the types of the rows.
@@ -45,4 +47,7 @@ def _places(store: ObjectStore, layout: Layout, day: Day, wanted: Iterable[Finge
 
 
 def _part(store: ObjectStore, key: str, start: int, size: int) -> bytes:
-    return store.read_part(key, start, size) or b""
+    found = store.read_part(key, start, size)
+    if found is None:
+        raise PageMissingError("a page of ids has gone", uri=f"s3://{store.bucket}/{key}")
+    return found

@@ -48,37 +48,40 @@ class Days:
 
     def heads(self, hour: str) -> Mapping[Slice, Head]:
         """The heads with which claims of the slices of an hour begin, without ids. Letters lie in pages of the day."""
-        return self._look(hour, lambda day: self._of(day).heads(hour))
+        return self.look(date_of_hour(hour), lambda day: self._of(day).heads(hour))
 
     def head(self, place: Slice) -> Head | None:
         """The head of one slice as ``heads`` gives it."""
-        return self._look(place.hour, lambda day: self._of(day).head(place))
+        return self.look(date_of_hour(place.hour), lambda day: self._of(day).head(place))
 
     def manifest(self, hour: str) -> bytes | None:
         """The manifest of an hour, if its day has it."""
-        return self._look(hour, lambda day: self._of(day).manifest(hour))
+        return self.look(date_of_hour(hour), lambda day: self._of(day).manifest(hour))
 
     def taken_over(self, place: Slice, pages: Pages, new_page: NewPage) -> Head | None:
         """The head with which a claim of a slice begins, in pages that nothing names yet; None if its day has none.
 
         Only whoever has claimed the slice may ask, as then nobody changes what its day says of it.
         """
-        return self._look(place.hour, lambda day: self._taken_over(day, place, pages, new_page))
+        return self.look(date_of_hour(place.hour), lambda day: self._taken_over(day, place, pages, new_page))
 
-    def _of(self, day: Day) -> DayReader:
-        return DayReader(self._store, self._layout, day)
+    def look(self, date: str, look: Callable[[Day], Found]) -> Found:
+        """What ``look`` finds in a day, which is empty if it is not compacted.
 
-    def _look(self, hour: str, look: Callable[[Day], Found]) -> Found:
-        """What ``look`` finds in the day of an hour, which may get other pages meanwhile."""
+        It is asked anew where it raises PageMissingError, as the day gets other pages meanwhile.
+        """
         seq = -1
         while True:
-            day, _ = self.version(date_of_hour(hour))
+            day, _ = self.version(date)
             try:
                 return look(day)
             except PageMissingError:
                 if day.seq == seq:
                     raise
                 seq = day.seq
+
+    def _of(self, day: Day) -> DayReader:
+        return DayReader(self._store, self._layout, day)
 
     def _taken_over(self, day: Day, place: Slice, pages: Pages, new_page: NewPage) -> Head | None:
         head, found = self._of(day).head(place), day.slices.get(place)

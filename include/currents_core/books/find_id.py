@@ -10,6 +10,7 @@ from typing import Literal
 
 import pyarrow as pa
 
+from currents_core.books.day import Day
 from currents_core.books.day_search import find
 from currents_core.books.days import Days
 from currents_core.books.dead_letter import letters_of, row_of
@@ -60,15 +61,12 @@ class IdSearch:
     def on(self, date: str) -> list[Place]:
         """The places of a date: first the accepted rows, then the dead letters."""
         # What goes from a head is in the day before that.
-        found = [*self._in_heads(date), *self._in_day(date)]
+        found = [*self._in_heads(date), *self._days.look(date, lambda day: [*self._in_day(day)])]
         # A row of a slice that was begun again since its day was compacted is told of by both.
         return list(dict.fromkeys(sorted(found, key=lambda place: (place.fate, place.slice.hour, place.row))))
 
-    def _in_day(self, date: str) -> Iterator[Place]:
-        """What the compacted day says."""
-        day, etag = self._days.version(date)
-        if etag is None:
-            return
+    def _in_day(self, day: Day) -> Iterator[Place]:
+        """What a compacted day says."""
         for place, number, row in find(self.store, self.layout, day, self.text):
             head = self.ledger.head(place)
             yield from _accepted(place, head.files.values() if head else (), [(number, row)])

@@ -6,6 +6,7 @@ import pytest
 from currents_core.books.compact import QUIET_SECONDS, Compaction
 from currents_core.books.find_id import IdSearch, Place
 from currents_core.books.layout import Layout
+from currents_core.errors import SetupError
 from currents_core.file_key import Slice, SourceFile
 from currents_core.ports import SENT, Invalid
 from tests.tools.house import HOUR, OPEN, PURCHASE, House, table
@@ -47,6 +48,32 @@ def test_it_is_found_in_a_compacted_day_and_once_only_when_its_slice_was_begun_a
     library.deliver(late)
     assert library.find("y", EARLIER[:10]) == [accepted(library.first, 1)]
     assert library.find("late", EARLIER[:10]) == [accepted(late, 0)]
+
+
+def test_a_day_that_gets_other_pages_meanwhile_is_searched_anew(library: Library) -> None:
+    compaction = Compaction(library.state, Layout(), library.crew)
+    library.crew.slept += 2 * QUIET_SECONDS
+    assert compaction.compact(EARLIER[:10])
+    library.deliver(library.put(OPEN, "late.parquet", table(["late"]), EARLIER))
+    library.crew.slept += 2 * QUIET_SECONDS
+    whole = library.state.read_part
+
+    def meanwhile(key: str, start: int, size: int) -> bytes | None:
+        library.state.read_part = whole  # type: ignore[method-assign]
+        assert compaction.compact(EARLIER[:10])
+        return whole(key, start, size)
+
+    library.state.read_part = meanwhile  # type: ignore[method-assign]
+    assert library.find("y", EARLIER[:10]) == [accepted(library.first, 1)]
+
+
+def test_a_page_that_is_lost_is_no_answer(library: Library) -> None:
+    library.crew.slept += 2 * QUIET_SECONDS
+    assert Compaction(library.state, Layout(), library.crew).compact(EARLIER[:10])
+    for key in [key for key in library.state.contents if "ids" in key.rpartition("/")[2]]:
+        library.state.delete(key)
+    with pytest.raises(SetupError, match="a page of ids has gone"):
+        library.find("y", EARLIER[:10])
 
 
 def test_a_dead_letter_is_found_with_its_reason_until_it_went() -> None:
