@@ -114,11 +114,11 @@ class House:
             self._deliver(Shard.from_json(plans.read(key)))
         found = Look.from_json(plans.read(looked))
         ledger = Ledger(self.store, self.layout)
-        accounts = account(request, found, ledger, manifests, connector="benchmark", announces=True)
+        accounts = account(self.connector, request, found, ledger, manifests, announces=True)
         assert not accounts.complaints(request, found, [])
-        for manifest in accounts.manifests:
-            if manifests.write(manifest, now, announce=True):
-                manifests.announced(manifest, now)
+        for draft in accounts.drafts:
+            if manifests.write(draft, now, announce=True):
+                manifests.announced(draft.manifest, now)
         if accounts.manifests:
             remember(books, self.connector, request, found, accounts.manifests)
         return self.requests.total()

@@ -13,7 +13,7 @@ from currents_core.books import manifest
 from currents_core.books.compact import Compaction
 from currents_core.books.dead_letter import Letter
 from currents_core.books.ledger import Ledger
-from currents_core.books.manifest import Manifests
+from currents_core.books.manifest import Manifest, Manifests
 from currents_core.books.retention import Retention
 from currents_core.delivering.deliver import Delivery
 from currents_core.entry import Span
@@ -188,14 +188,19 @@ class Actor:
 
     def _reconcile(self) -> None:
         planned = [file for files in self.work.values() for file in files]
-        found = manifest.reconcile("test", self.hour, planned, self._ledger(self.state))
-        require(found.account.totals.balanced, f"a manifest does not balance: {found.account.totals}")
-        if found.complete:
-            for file in planned:
-                books = self.world.oracle.books.get(head_key(file.slice))
-                state = books.states.get(file.id) if books else None
-                require(state and state.fate == "done", f"an hour is called complete, and {file.key} is not done")
-        Manifests(self.state, LAYOUT, self.crew).write(found, self.crew.now())
+        manifests = Manifests(self.state, LAYOUT, self.crew)
+
+        def reconciled(_before: object) -> Manifest:
+            found = manifest.reconcile("test", self.hour, planned, self._ledger(self.state))
+            require(found.account.totals.balanced, f"a manifest does not balance: {found.account.totals}")
+            if found.complete:
+                for file in planned:
+                    books = self.world.oracle.books.get(head_key(file.slice))
+                    state = books.states.get(file.id) if books else None
+                    require(state and state.fate == "done", f"an hour is called complete, and {file.key} is not done")
+            return found
+
+        manifests.write(manifests.draft(self.hour, reconciled), self.crew.now())
 
     def _compact(self) -> None:
         compaction = Compaction(self.state, LAYOUT, self.crew, lambda: next(self._tokens), quiet=-1.0)

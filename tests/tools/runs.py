@@ -72,13 +72,13 @@ class Run:
     def _reconcile(self, failed: list[str]) -> Iterator[str]:
         house, request = self.house, self.request
         found = Look.from_json(self.found.as_json())
-        accounts = account(request, found, house.ledger, self.manifests, connector="test", announces=True)
+        accounts = account(house.connector, request, found, house.ledger, self.manifests, announces=True)
         yield "accounted"
         self.faults = accounts.complaints(request, found, failed)
         complete: list[Manifest] = []
-        for manifest in accounts.manifests:
-            if self.manifests.write(manifest, self.now, announce=not self.faults):
-                complete.append(manifest)
+        for draft in accounts.drafts:
+            if self.manifests.write(draft, self.now, announce=not self.faults):
+                complete.append(draft.manifest)
             yield "written"
         if accounts.manifests:
             remember(self.index, house.connector, request, found, accounts.manifests)

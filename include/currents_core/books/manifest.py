@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import orjson
@@ -31,6 +32,7 @@ _ATTEMPTS = 3
 # How often the letters of a slice are looked for.
 _LOOKS = 3
 _NOT_TRIED = "not delivered; see the log of its `deliver` task"
+_LEFT_OUT = "not delivered; the run was for other event types"
 # Of so many runs a manifest says what they did.
 _RUNS = 10
 # What says nothing of what was delivered, or the same in other words.
@@ -110,6 +112,10 @@ class Manifest:
         reasons = list(self.open_files.values())
         return f"{self.hour} is not complete, {counted(len(reasons), 'open file')}: {'; '.join(reasons[:5])}"
 
+    def without(self, keys: Collection[str]) -> Manifest:
+        """The manifest as if some of its open files were not there."""
+        return replace(self, open_files={key: why for key, why in self.open_files.items() if key not in keys})
+
     def as_json(self, now: datetime, before: Mapping[str, Any] | None = None) -> dict[str, object]:
         """The manifest as it is stored: the account, in total and per event type, warnings, and the files.
 
@@ -147,30 +153,44 @@ class Manifest:
         return found
 
 
+def _everything(_event_type: str | None) -> bool:
+    return True
+
+
 def reconcile(
     connector: str,
     hour: str,
     planned: Iterable[SourceFile],
     ledger: Ledger,
+    *,
+    untried: Iterable[SourceFile] = (),
     before: Mapping[str, Any] | None = None,
+    wants: Callable[[str | None], bool] = _everything,
 ) -> Manifest:
-    """The manifest of an hour: what its heads say, compared with its planned files and those that failed before.
+    """The manifest of an hour: what its heads say, compared with the files that its run found open.
 
-    ``before`` is the manifest of now, where the run that accounts for the hour did not look at its source: a file that
-    is open there, and that no head knows, is still open.
+    ``planned`` are those that the run was to deliver, and ``untried`` those of event types that it was not for. Of a
+    run that did not look at the source, ``before`` is the manifest of now: a file that is open there, and that no head
+    knows, is still open. What is of an event type that the connector does not want any more is not.
     """
     heads = ledger.heads(hour)
     states = {file_id: state for head in heads for file_id, state in head.files.items()}
-    failed = {state.file.key: state.reason for state in states.values() if state.fate == "failed"}
+    told = {key: why for key, why in (before["files"]["open"] if before else {}).items() if wants(_event_type(key))}
+    kept = [state for state in states.values() if state.fate in {"done", "gone"} or wants(state.file.event_type)]
+    failed = {state.file.key: state.reason for state in kept if state.fate == "failed"}
     reasons, left = dict(failed), []
-    for file in planned:
+    for file, why in (*((each, _NOT_TRIED) for each in planned), *((each, _LEFT_OUT) for each in untried)):
         state = states.get(file.id)
         if not state or state.fate != "done":
-            reasons.setdefault(file.key, f"{file.uri}: {CHANGED if state and state.fate == 'gone' else _NOT_TRIED}")
+            reasons.setdefault(file.key, f"{file.uri}: {CHANGED if state and state.fate == 'gone' else why}")
             if not state or state.fate == "gone":
                 left.append(file)
+    for state in kept:
+        if state.fate == "open":
+            # Another run's: some of its rows are sent.
+            reasons.setdefault(state.file.key, told.get(state.file.key, f"{state.file.uri}: {_NOT_TRIED}"))
     known = {state.file.key for state in states.values()}
-    for key, reason in (before["files"]["open"] if before else {}).items():
+    for key, reason in told.items():
         if key not in known and key not in reasons:
             reasons[key] = reason
             left.append(SourceFile("", key, "", 0))
@@ -180,9 +200,13 @@ def reconcile(
         hour_account(heads),
         reasons,
         frozenset(failed),
-        _slice_files(states.values(), left),
+        _slice_files(kept, left),
         _letters(heads, ledger),
     )
+
+
+def _event_type(key: str) -> str | None:
+    return SourceFile("", key, "", 0).event_type
 
 
 def _slice_files(states: Iterable[FileState], left: Iterable[SourceFile]) -> dict[Slice, SliceFiles]:
@@ -224,6 +248,29 @@ def _of_slice(head: Head, ledger: Ledger) -> Counter[tuple[str, str]]:
     return Counter()
 
 
+# The version of a manifest, and what it says; None for both where there is none, and for the first in a compacted day.
+Stored = tuple[Version | None, dict[str, Any] | None]
+# Computes a manifest from the heads of its hour, and from the stored one.
+Reconciled = Callable[[dict[str, Any] | None], Manifest]
+
+
+class Draft:
+    """The manifest of an hour before it is written, and the version that it replaces, which was read before its heads.
+
+    Where another run was first, both are made anew: what was computed from older heads replaces nothing newer.
+    """
+
+    def __init__(self, read: Callable[[], Stored], reconciled: Reconciled) -> None:
+        self._read = read
+        self._reconciled = reconciled
+        self.renew()
+
+    def renew(self) -> None:
+        """Makes it from what is there now."""
+        self.version, self.before = self._read()
+        self.manifest = self._reconciled(self.before)
+
+
 class Manifests:
     """The manifests of one connector: an object for each hour, until its day is compacted."""
 
@@ -231,7 +278,7 @@ class Manifests:
         self._store = store
         self._layout = layout
         # The manifests that were written last, so that noting their announcement need not read them again.
-        self._written: dict[str, Version] = {}
+        self._written: dict[str, Stored] = {}
         self._days = Days(store, layout, crew)
 
     def key(self, hour: str) -> str:
@@ -240,52 +287,64 @@ class Manifests:
 
     def read(self, hour: str) -> dict[str, Any] | None:
         """The manifest of an hour as ``Manifest.as_json`` gave it; None if it has none."""
-        return self._parsed(self._store.read_version(self.key(hour)), hour)
+        return self._stored(hour)[1]
 
     def first_hour(self, since: str) -> str:
         """The first hour from ``since`` on that has a manifest, or an empty text."""
         return next((hour for hour, _ in listed_manifests(self._store, self._layout, since=since)), "")
 
-    def write(self, manifest: Manifest, now: datetime, *, announce: bool = False, run: RunRecord | None = None) -> bool:
-        """Replaces the manifest of the hour, and notes in it what a run did.
+    def draft(self, hour: str, reconciled: Reconciled) -> Draft:
+        """The manifest of an hour that ``reconciled`` computes; it is called anew where another run was first."""
+        return Draft(partial(self._stored, hour), reconciled)
+
+    def write(self, draft: Draft, now: datetime, *, announce: bool = False, run: RunRecord | None = None) -> bool:
+        """Replaces the manifest of the hour, and notes in it what a run did. ``draft`` has what was written.
 
         Returns whether to announce the hour as complete: ``announce`` allows it, the hour is over and complete and has
         files, and it was not announced before with the same content.
         """
-        told = self._replace(manifest, now, run, is_announced=False)
+        for attempt in range(_ATTEMPTS):
+            manifest, before = draft.manifest, draft.before or {}
+            told = manifest.as_json(now, before)
+            if run:
+                others = [each for each in before.get("runs", []) if each["run"] != run.run]
+                told["runs"] = [*others, asdict(run)][-_RUNS:]
+            told["announced"] = _content(before) == _content(told) and before.get("announced", False)
+            try:
+                self._put(manifest.hour, told, draft.version)
+                break
+            except TransientError:
+                # Another run was first, or no answer came.
+                if attempt == _ATTEMPTS - 1:
+                    raise
+                draft.renew()
         is_whole = manifest.complete and manifest.delivered.files > 0 and hour_end(manifest.hour) <= now
         return announce and is_whole and not told["announced"]
 
     def announced(self, manifest: Manifest, now: datetime) -> None:
         """Notes that the hour was announced with this content, if it still has it. Else the next run announces it."""
-        self._replace(manifest, now, is_announced=True)
-
-    def _replace(
-        self, manifest: Manifest, now: datetime, run: RunRecord | None = None, *, is_announced: bool
-    ) -> dict[str, object]:
-        key = self.key(manifest.hour)
         for attempt in range(_ATTEMPTS):
-            stored = self._written.pop(key, None) or self._store.read_version(key)
-            before = self._parsed(stored, manifest.hour) or {}
+            hour = manifest.hour
+            version, before = self._written.pop(hour) if hour in self._written else self._stored(hour)
             told = manifest.as_json(now, before)
-            if run:
-                others = [each for each in before.get("runs", []) if each["run"] != run.run]
-                told["runs"] = [*others, asdict(run)][-_RUNS:]
-            is_known = _content(before) == _content(told)
-            if is_announced and not is_known:
+            if _content(before or {}) != _content(told):
                 # More was delivered since, and is to be announced as well.
-                break
-            told["announced"] = is_known and (is_announced or before.get("announced", False))
-            body = orjson.dumps(told, option=orjson.OPT_INDENT_2)
+                return
             try:
-                etag = self._store.write_version(key, body, stored.etag if stored else None)
-                self._written[key] = Version(body, etag, 0.0)
-                break
+                self._put(manifest.hour, told | {"announced": True}, version)
+                return
             except TransientError:
-                # Another run was first, or no answer came: look again.
                 if attempt == _ATTEMPTS - 1:
                     raise
-        return told
+
+    def _put(self, hour: str, told: Mapping[str, object], replaced: Version | None) -> None:
+        key, body = self.key(hour), orjson.dumps(told, option=orjson.OPT_INDENT_2)
+        etag = self._store.write_version(key, body, replaced.etag if replaced else None)
+        self._written[hour] = Version(body, etag, 0.0), orjson.loads(body)
+
+    def _stored(self, hour: str) -> Stored:
+        version = self._store.read_version(self.key(hour))
+        return version, self._parsed(version, hour)
 
     def _parsed(self, stored: Version | None, hour: str) -> dict[str, Any] | None:
         """The manifest that is stored, or else that of the compacted day."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from currents_core.books.index import Index, IndexObject, window_start
 from currents_core.books.ledger import Ledger
-from currents_core.books.manifest import Manifest, Manifests, reconcile
+from currents_core.books.manifest import Draft, Manifest, Manifests, reconcile
 from currents_core.file_key import SourceFile
 from currents_core.finding.discover import Look
 from currents_core.setup.run_request import RunRequest
@@ -19,26 +21,32 @@ from currents_core.setup.settings import Connector
 class Accounts:
     """The accounts of a run's hours: manifests to be written, and ``unchanged`` ones as they are stored, by hour."""
 
-    manifests: Sequence[Manifest]
+    drafts: Sequence[Draft]
     unchanged: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def manifests(self) -> list[Manifest]:
+        """The manifests to be written, or as they were written."""
+        return [draft.manifest for draft in self.drafts]
 
     def complaints(self, request: RunRequest, found: Look, failed: Sequence[str]) -> list[str]:
         """Why the run must fail: its own hours that are not complete, and files of past hours that it could not read.
 
         ``failed`` are its failed tasks. What else is open in past hours belongs to a task that is at it, or is found by
-        the next run.
+        the next run. A run for some event types leaves the others open.
         """
         keys = {file.key for file in found.files} if failed else set()
+        untried = {file.key for file in found.untried}
         faults = [
             each.complaint
-            for each in self.manifests
+            for each in (manifest.without(untried) for manifest in self.manifests)
             if not (request.is_partial or each.complete) and (each.hour in request.hours or keys & each.failed)
         ]
         return faults or [f"{name} failed; see its log" for name in failed]
 
 
 def account(
-    request: RunRequest, found: Look, ledger: Ledger, manifests: Manifests, *, connector: str, announces: bool
+    connector: Connector, request: RunRequest, found: Look, ledger: Ledger, manifests: Manifests, *, announces: bool
 ) -> Accounts:
     """Accounts for the hours in which a run ``found`` something, from the ledger, and for its own.
 
@@ -53,8 +61,17 @@ def account(
     planned: dict[str, list[SourceFile]] = {hour: [] for hour in (*found.hours, *request.hours)}
     for place, files in found.work.items():
         planned[place.hour].extend(files)
+    untried = defaultdict(list)
+    for file in found.untried:
+        untried[file.hour].append(file)
+
+    def reconciled(hour: str, _before: object) -> Manifest:
+        return reconcile(
+            connector.name, hour, planned[hour], ledger, untried=untried[hour], wants=connector.event_types.wants_files
+        )
+
     hours = sorted(planned.keys() - unchanged.keys())
-    return Accounts([reconcile(connector, hour, planned[hour], ledger) for hour in hours], unchanged)
+    return Accounts([manifests.draft(hour, partial(reconciled, hour)) for hour in hours], unchanged)
 
 
 def remember(

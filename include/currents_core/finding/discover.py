@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from currents_core.books.dead_letter import Letter, letters_of
@@ -31,7 +31,7 @@ class Look:
     ``work`` are the slices in which something is open, with their open files; ``new`` are those that nobody has
     begun. ``judged`` has the fingerprint of the listing of each slice that is settled once its files in ``work``
     are done. ``hours`` are those to account for, and ``settings`` is the fingerprint of the settings under which
-    this was judged.
+    this was judged. ``untried`` are open files of event types that the run is not for.
     """
 
     work: Mapping[Slice, Sequence[SourceFile]]
@@ -39,6 +39,7 @@ class Look:
     hours: Sequence[str]
     settings: str
     new: Set[Slice] = frozenset()
+    untried: Sequence[SourceFile] = ()
 
     @property
     def files(self) -> list[SourceFile]:
@@ -53,13 +54,16 @@ class Look:
             "judged": judged,
             "hours": [*self.hours],
             "settings": self.settings,
+            "untried": [asdict(file) for file in self.untried],
         }
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Look:
         """The look that ``as_json`` gave."""
         judged = {Slice(hour, event_type): told for hour, event_type, told in raw["judged"]}
-        return cls(work_from_json(raw["work"]), judged, raw["hours"], raw["settings"])
+        # Earlier versions told of none.
+        untried = [SourceFile(**each) for each in raw.get("untried", ())]
+        return cls(work_from_json(raw["work"]), judged, raw["hours"], raw["settings"], untried=untried)
 
 
 def look(connector: Connector, source: ObjectStore, ledger: Ledger, request: RunRequest, index: Index) -> Look:
@@ -68,15 +72,18 @@ def look(connector: Connector, source: ObjectStore, ledger: Ledger, request: Run
     What the index calls settled is not looked at. Open is also a slice that has files which failed or were not
     completed, and are not listed any more: who claims it finds out what became of them. A file of a past hour that
     could not be read is left to runs of its own hour, unless the settings have changed since: it must not fail every
-    run that looks back on it. Raises SetupError if the request names an event type that the connector does not export.
+    run that looks back on it. A run for some event types also looks at the others where it keeps the connector's books,
+    which must not call an hour complete while they are open. Raises SetupError if the request names an event type that
+    the connector does not export.
     """
     hours = (*(hour for hour in request.past if index.looks_at(hour)), *request.hours)
     listed = by_slice(_wanted_files(connector, source, request, hours))
     judged = {
         place: told for place, files in listed.items() if (told := fingerprint(files)) != index.settled.get(place)
     }
-    heads = {head.slice: head for head in _heads(ledger, index, hours, judged) if request.wants(head.slice.event_type)}
+    heads = {head.slice: head for head in _heads(ledger, index, hours, judged)}
     work: dict[Slice, Sequence[SourceFile]] = {}
+    untried: list[SourceFile] = []
     for place in {**judged, **heads}:
         states = heads[place].files if place in heads else {}
         files = listed.get(place, ())
@@ -85,12 +92,16 @@ def look(connector: Connector, source: ObjectStore, ledger: Ledger, request: Run
         if leaves & {file.id for file in files}:
             judged.pop(place, None)
         opened = [file for file in files if file.id not in leaves and not _is_done(states.get(file.id))]
+        if not (request.wants(place.event_type) and connector.event_types.wants_files(place.event_type)):
+            judged.pop(place, None)
+            untried += [] if request.has_own_books else opened
+            continue
         if opened or _has_vanished(states.values(), files):
             work[place] = opened
         _tell_changed(opened, states.values())
     open_hours = {place.hour for place in (*work, *judged)}
     to_account = [hour for hour in hours if hour in open_hours or hour not in index.accounted]
-    return Look(work, judged, to_account, connector.fingerprint, work.keys() - heads.keys())
+    return Look(work, judged, to_account, connector.fingerprint, work.keys() - heads.keys(), untried)
 
 
 def _wanted_files(
@@ -100,14 +111,14 @@ def _wanted_files(
 
     def wants(event_type: str) -> bool:
         known.add(event_type)
-        return connector.event_types.wants(event_type) and request.wants(event_type)
+        return connector.event_types.wants(event_type) and (request.wants(event_type) or not request.has_own_books)
 
     found = find_files(source, connector.source.prefix, hours, wants)
     request.require_known(event_type for event_type in known if connector.event_types.wants(event_type))
-    files = [file for file in found if request.wants(file.event_type)]
-    if len(files) < len(found):
-        log.warning("left out %s whose event type no folder names", counted(len(found) - len(files), "file"))
-    return files
+    unnamed = [file for file in found if file.event_type is None]
+    if unnamed and not request.wants(None):
+        log.warning("left out %s whose event type no folder names", counted(len(unnamed), "file"))
+    return found
 
 
 def _heads(ledger: Ledger, index: Index, hours: Sequence[str], judged: Collection[Slice]) -> Iterator[Head]:

@@ -65,6 +65,11 @@ class RunRequest:
         return self.is_dry or self.max_events is not None
 
     @property
+    def has_own_books(self) -> bool:
+        """Whether the connector's books say nothing of the run: a dry run keeps none, and a replay has its own."""
+        return self.is_dry or self.is_replay
+
+    @property
     def summary(self) -> str:
         """What the run does, for people: its hours, and whatever is not as in a scheduled run."""
         first, last = self.hours[0], self.hours[-1]

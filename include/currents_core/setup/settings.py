@@ -56,6 +56,10 @@ class EventTypes(Model):
         """Whether the patterns select this event type."""
         return matches_any(event_type, self.include) and not matches_any(event_type, self.exclude)
 
+    def wants_files(self, event_type: str | None) -> bool:
+        """Whether files of an event type are read; None stands for files of which no folder names one."""
+        return event_type is None or self.wants(event_type)
+
 
 class Budget(Model):
     """How fast all tasks of the connector together may send. Whichever limit is reached first applies."""
@@ -118,7 +122,7 @@ class Notify(Model):
     on_alert: tuple[Notice, ...] = ()
     on_approval: tuple[Notice, ...] = ()
     dead_letter_rate: Annotated[
-        float | None, Field(ge=0, lt=1, description="the part of an hour's rows above which dead letters are told of")
+        float | None, Field(ge=0, lt=1, description="the part of an hour's rows above which dead letters are reported")
     ] = None
     drift: Annotated[
         bool, Field(description="true or false: whether to tell when rows differ in more ways from what is documented")

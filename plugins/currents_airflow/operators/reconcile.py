@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from currents_airflow.parts import RunParts
-    from currents_core.books.manifest import Manifest, Manifests
+    from currents_core.books.manifest import Draft, Manifest, Manifests
     from currents_core.books.run_record import RunRecord
     from currents_core.finding.account_hours import Accounts
     from currents_core.finding.discover import Look
@@ -75,10 +75,10 @@ class CurrentsReconcileOperator(CurrentsOperator):
 
         request = parts.request
         announces = bool(self.outlets) and not (request.is_partial or request.is_replay)
-        accounts = account(request, found, parts.ledger, parts.manifests, connector=self.connector, announces=announces)
+        accounts = account(parts.connector, request, found, parts.ledger, parts.manifests, announces=announces)
         faults = accounts.complaints(request, found, failed)
         record = self.record(context, parts)
-        complete = self._write(parts, accounts.manifests, record, announces=announces and not faults)
+        complete = self._write(parts, accounts.drafts, record, announces=announces and not faults)
         self._remember(parts, found, accounts.manifests)
         self.show(parts, [*request.past, *found.hours, *request.hours], record)
         if request.looks_back and parts.connector.notify.alerts:
@@ -143,17 +143,15 @@ class CurrentsReconcileOperator(CurrentsOperator):
         except TransientError as error:
             self.log.warning("%s: the next run tells of the same again: %s", self.connector, error)
 
-    def _write(
-        self, parts: RunParts, manifests: Sequence[Manifest], record: RunRecord, *, announces: bool
-    ) -> list[Manifest]:
+    def _write(self, parts: RunParts, drafts: Sequence[Draft], record: RunRecord, *, announces: bool) -> list[Manifest]:
         """Writes manifests. Returns those of the hours to announce."""
         # Manifests tell when slices were delivered by the time of the run that did it.
         now = datetime.fromisoformat(record.at)
         complete = []
-        for manifest in manifests:
-            if parts.manifests.write(manifest, now, announce=announces, run=record):
-                complete.append(manifest)
-            self.log.info("%s: %s", manifest.hour, manifest.account.totals)
+        for draft in drafts:
+            if parts.manifests.write(draft, now, announce=announces, run=record):
+                complete.append(draft.manifest)
+            self.log.info("%s: %s", draft.manifest.hour, draft.manifest.account.totals)
         return complete
 
     def _told(self, parts: RunParts, accounts: Accounts) -> dict[str, Any]:

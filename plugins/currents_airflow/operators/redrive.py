@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from currents_airflow.links import DeliveriesLink, EventBusLink
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from currents_airflow.parts import RunParts
+    from currents_core.books.manifest import Manifest
     from currents_core.finding.discover import Look
 
 
@@ -69,13 +71,16 @@ class CurrentsConcludeRedriveOperator(CurrentsReconcileOperator):
     def close(self, context: Context, parts: RunParts, found: Look, failed: Sequence[str]) -> dict[str, Any]:
         """Returns what became of the letters' rows. Raises DeliveryError if some were not tried."""
         from currents_core.books.account import Counts
-        from currents_core.books.manifest import reconcile
 
         self.addresses = parts.addresses(hour=parts.request.hours[0])
         record = self.record(context, parts)
         for hour in found.hours:
-            manifest = reconcile(self.connector, hour, [], parts.ledger, parts.manifests.read(hour))
-            parts.manifests.write(manifest, datetime.fromisoformat(record.at), run=record)
+            if parts.manifests.read(hour):
+                draft = parts.manifests.draft(hour, partial(self._reconciled, parts, hour))
+                parts.manifests.write(draft, datetime.fromisoformat(record.at), run=record)
+            else:
+                # Whether the hour is complete is known to whoever looks at its source, which an export is about to.
+                self.log.warning("%s: %s has no manifest yet: its export writes it", self.connector, hour)
         self.show(parts, found.hours, record)
         totals = sum((Counts(**each["rows"]) for each in self.results(context) if "rows" in each), Counts())
         self.log.info("%s: %s", counted(totals.read, "letter"), totals)
@@ -84,3 +89,9 @@ class CurrentsConcludeRedriveOperator(CurrentsReconcileOperator):
         if failed:
             raise DeliveryError(f"{self.connector}: {', '.join(failed)} failed; see the log, then clear it to resume")
         return asdict(totals)
+
+    def _reconciled(self, parts: RunParts, hour: str, before: dict[str, Any] | None) -> Manifest:
+        from currents_core.books.manifest import reconcile
+
+        wants = parts.connector.event_types.wants_files
+        return reconcile(self.connector, hour, [], parts.ledger, before=before, wants=wants)

@@ -28,6 +28,7 @@ from currents_core.finding.discover import look, with_letters
 from currents_core.ports import SENT, Invalid, Version
 from currents_core.setup.run_request import RunRequest
 from tests.tools.house import HOUR, NOW, OPEN, PURCHASE, House, table
+from tests.tools.manifests import write_manifest
 
 DATE, LATER = HOUR[:10], "2026-11-23-17"
 NEXT_DAY = "2026-11-24-00"
@@ -63,7 +64,7 @@ class Day(House):
         self.deliver(*self.files)
         self.manifests = Manifests(self.state, Layout(), self.crew)
         for hour in (HOUR, LATER):
-            self.manifests.write(reconcile("test", hour, [], self.ledger), NOW)
+            write_manifest(self.manifests, hour, self.ledger, NOW)
         self.state.write(f"plans/date={HOUR}/plan.json", b"{}")
         self.crew.slept += 2 * QUIET_SECONDS
 
@@ -416,11 +417,10 @@ def test_a_late_manifest_wins_until_it_is_taken_in() -> None:
     house.compact()
     late = house.put(OPEN, "late.parquet", table(["new"]))
     house.deliver(late)
-    manifest = reconcile("test", HOUR, [], house.ledger)
-    house.manifests.write(manifest, NOW)
+    write_manifest(house.manifests, HOUR, house.ledger, NOW)
     told = house.manifests.read(HOUR)
     assert told
-    assert told["totals"]["sent"] == manifest.account.totals.sent
+    assert told["totals"]["sent"] == reconcile("test", HOUR, [], house.ledger).account.totals.sent
     house.crew.slept += 2 * QUIET_SECONDS
     house.compact()
     assert house.manifests.read(HOUR) == told
@@ -429,12 +429,11 @@ def test_a_late_manifest_wins_until_it_is_taken_in() -> None:
 
 def test_an_announced_hour_is_not_announced_again_by_a_rerun_over_its_compacted_day() -> None:
     house = Day()
-    manifest = reconcile("test", HOUR, [], house.ledger)
-    assert house.manifests.write(manifest, NOW, announce=True)
-    house.manifests.announced(manifest, NOW)
+    assert write_manifest(house.manifests, HOUR, house.ledger, NOW, announce=True)
+    house.manifests.announced(reconcile("test", HOUR, [], house.ledger), NOW)
     house.crew.slept += 2 * QUIET_SECONDS
     house.compact()
-    assert not house.manifests.write(reconcile("test", HOUR, [], house.ledger), NOW, announce=True)
+    assert not write_manifest(house.manifests, HOUR, house.ledger, NOW, announce=True)
 
 
 def test_a_slice_is_held_as_any_other_once_its_day_is_compacted() -> None:

@@ -15,9 +15,10 @@ from currents_core.books.ledger import Ledger
 from currents_core.books.manifest import Manifests, reconcile
 from currents_core.books.run_record import RunRecord
 from currents_core.errors import CurrentsError
-from currents_core.file_key import SourceFile
+from currents_core.file_key import SourceFile, by_slice
 from currents_core.ports import ObjectStore
 from tests.tools.house import OPEN, House, settle, table
+from tests.tools.manifests import write_manifest
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
 HOUR = "2026-11-23-08"
@@ -45,7 +46,7 @@ def test_an_hour_is_the_sum_of_its_delivered_files() -> None:
     assert manifest.complete
     store = MemoryObjects()
     manifests = Manifests(store, Layout("export/demo/"))
-    manifests.write(manifest, NOW)
+    manifests.write(manifests.draft(HOUR, lambda _: manifest), NOW)
     zero = {"duplicate": 0, "filtered": 0, "dead_lettered": 0}
     assert json.loads(store.contents[f"export/demo/manifests/date={HOUR}.json"]) == {
         "connector": "demo",
@@ -125,9 +126,8 @@ def test_a_complete_hour_is_announced_until_that_is_done_and_again_when_more_was
     ledger, manifests = Ledger(MemoryObjects(), Layout()), Manifests(store, Layout())
 
     def due(*planned: SourceFile, announce: bool = True, later: int = 0) -> bool:
-        return manifests.write(
-            reconcile("demo", HOUR, planned, ledger), NOW + timedelta(hours=later), announce=announce
-        )
+        now = NOW + timedelta(hours=later)
+        return write_manifest(manifests, HOUR, ledger, now, planned=planned, connector="demo", announce=announce)
 
     def announced() -> None:
         manifests.announced(reconcile("demo", HOUR, [], ledger), NOW)
@@ -164,21 +164,62 @@ def test_two_runs_that_write_a_manifest_at_the_same_time_both_find_room() -> Non
                 self.write(key, json.dumps(manifest.as_json(NOW - timedelta(hours=self.others))).encode())
             return super().write_version(key, body, replaces)
 
-    store, manifest = Busy(), reconcile("demo", HOUR, [], Ledger(MemoryObjects(), Layout()))
-    Manifests(store, Layout()).write(manifest, NOW)
+    store, ledger = Busy(), Ledger(MemoryObjects(), Layout())
+    manifest = reconcile("demo", HOUR, [], ledger)
+    write_manifest(Manifests(store, Layout()), HOUR, ledger, NOW, connector="demo")
     assert json.loads(store.contents[f"manifests/date={HOUR}.json"])["complete"]
+
+
+def test_what_was_computed_before_another_run_wrote_replaces_nothing_newer() -> None:
+    class Overtaken(Ledger):
+        def heads(self, hour: str) -> list[Head]:
+            found = super().heads(hour)
+            if other:
+                settle(self, other.pop(), account("a", 2, 2))
+                write_manifest(manifests, HOUR, Ledger(self.store, Layout()), NOW)
+            return found
+
+    store, manifests = MemoryObjects(), Manifests(MemoryObjects(), Layout())
+    settle(Ledger(store, Layout()), file("1"), account("a", 1, 1))
+    other = [file("2")]
+    write_manifest(manifests, HOUR, Overtaken(store, Layout()), NOW)
+    told = manifests.read(HOUR)
+    assert told
+    assert told["totals"]["sent"] == 3
+
+
+def test_a_file_of_which_some_rows_are_sent_is_open_whoever_accounts_for_the_hour() -> None:
+    house = House()
+    file = house.put(OPEN, "a.parquet", table(["x", "y"]))
+    house.delivery(max_events=1).deliver(by_slice([file]))
+    found = reconcile("test", HOUR, [], house.ledger)
+    assert list(found.open_files) == [file.key]
+    before = {"files": {"open": {file.key: "why"}}}
+    assert reconcile("test", HOUR, [], house.ledger, before=before).open_files == {file.key: "why"}
+    assert reconcile("test", HOUR, [], house.ledger, before=before, wants=lambda kind: kind != OPEN).complete
+
+
+def test_files_of_event_types_that_are_not_wanted_any_more_are_not_open() -> None:
+    ledger = Ledger(MemoryObjects(), Layout())
+    delivered, failed = (SourceFile("b", f"event_type=a/date={HOUR}/{name}", "e", 1) for name in "xy")
+    settle(ledger, delivered, account("a", 1, 1))
+    settle(ledger, failed, Account(), fate="failed", reason="unreadable")
+    before = {"files": {"open": {f"event_type=a/date={HOUR}/z": "not tried"}}}
+    found = reconcile("demo", HOUR, [], ledger, before=before, wants=lambda kind: kind != "a")
+    assert found.complete
+    assert (found.slices[failed.slice].delivered, found.slices[failed.slice].open) == (1, 0), "what was sent stays told"
 
 
 def test_it_says_what_its_last_runs_did_each_of_them_once() -> None:
     store = MemoryObjects()
-    manifests, manifest = Manifests(store, Layout()), reconcile("demo", HOUR, [], Ledger(MemoryObjects(), Layout()))
+    manifests, ledger = Manifests(store, Layout()), Ledger(MemoryObjects(), Layout())
 
     def told() -> dict[str, Any]:
         return manifests.read(HOUR) or {}
 
     for number in (*range(12), 11):
-        manifests.write(manifest, NOW, run=RunRecord(f"run {number}", "manual", "t", "ada"))
-    manifests.write(manifest, NOW)
+        write_manifest(manifests, HOUR, ledger, NOW, run=RunRecord(f"run {number}", "manual", "t", "ada"))
+    write_manifest(manifests, HOUR, ledger, NOW)
     assert [each["run"] for each in told()["runs"]] == [f"run {number}" for number in range(2, 12)]
     assert told()["runs"][0]["by"] == "ada"
     assert told()["seq"] == 14
@@ -188,14 +229,15 @@ def test_what_runs_did_is_no_reason_to_announce_an_hour_again() -> None:
     store = MemoryObjects()
     ledger, manifests = Ledger(MemoryObjects(), Layout()), Manifests(store, Layout())
     settle(ledger, file("1"), account("a", 1, 1))
-    manifest, late = reconcile("demo", HOUR, [], ledger), NOW + timedelta(hours=1)
-    assert manifests.write(manifest, late, announce=True)
-    manifests.announced(manifest, late)
+    late = NOW + timedelta(hours=1)
+    assert write_manifest(manifests, HOUR, ledger, late, announce=True)
+    manifests.announced(reconcile("test", HOUR, [], ledger), late)
     # As an earlier version wrote it.
     old = {name: each for name, each in (manifests.read(HOUR) or {}).items() if name not in {"slices", "runs", "seq"}}
     store.write(manifests.key(HOUR), json.dumps(old).encode())
     run = RunRecord("run", "manual", "t")
-    assert not Manifests(store, Layout()).write(manifest, late + timedelta(hours=1), announce=True, run=run)
+    later = late + timedelta(hours=1)
+    assert not write_manifest(Manifests(store, Layout()), HOUR, ledger, later, announce=True, run=run)
     told = manifests.read(HOUR) or {}
     assert told["slices"]["a"]["delivered_at"] == late.isoformat(timespec="seconds"), "nothing came since"
 
@@ -241,12 +283,12 @@ def test_whoever_did_not_look_at_the_source_leaves_open_what_no_head_knows() -> 
     done, untried = house.put(OPEN, "a.parquet", table(["x", None])), house.put(OPEN, "b.parquet", table(["y"]))
     house.deliver(done)
     store = Manifests(house.state, Layout())
-    store.write(reconcile("test", HOUR, [done, untried], house.ledger), NOW)
+    write_manifest(store, HOUR, house.ledger, NOW, planned=[done, untried])
     before = store.read(HOUR)
     house.redrive()
-    after = reconcile("test", HOUR, [], house.ledger, before)
+    after = reconcile("test", HOUR, [], house.ledger, before=before)
     assert not after.complete
     assert list(after.open_files) == [untried.key]
     assert after.slices[untried.slice].open == 1
     house.deliver(untried)
-    assert reconcile("test", HOUR, [], house.ledger, before).complete
+    assert reconcile("test", HOUR, [], house.ledger, before=before).complete

@@ -9,12 +9,13 @@ import pytest
 from currents_aws.memory import MemoryObjects
 from currents_core.books.compact import QUIET_SECONDS, Compaction
 from currents_core.books.layout import Layout
-from currents_core.books.manifest import Manifests, reconcile
+from currents_core.books.manifest import Manifests
 from currents_core.books.overviews import Overviews
 from currents_core.books.run_record import RunRecord
 from currents_core.errors import ConflictError, SetupError, TransientError
 from currents_core.ports import Version
 from tests.tools.house import HOUR, NOW, OPEN, House, table
+from tests.tools.manifests import write_manifest
 
 EARLIER, NEXT_WEEK = "2026-11-22-23", "2026-11-30-00"
 
@@ -32,7 +33,7 @@ class Seen(House):
         """Delivers a file of an hour and accounts for it."""
         if ids:
             self.deliver(self.put(OPEN, f"{ids}.parquet", table(list(ids)), hour))
-        self.manifests.write(reconcile("test", hour, [], self.ledger), NOW + timedelta(hours=1))
+        write_manifest(self.manifests, hour, self.ledger, NOW + timedelta(hours=1))
 
 
 def test_it_takes_in_the_manifests_of_the_hours_that_are_asked_for() -> None:
@@ -70,11 +71,11 @@ def test_what_it_has_already_is_not_read_again() -> None:
 def test_the_lag_is_of_when_the_last_file_came() -> None:
     house = Seen()
     house.export(HOUR, "x")
-    house.manifests.write(reconcile("test", HOUR, [], house.ledger), NOW + timedelta(hours=5))
+    write_manifest(house.manifests, HOUR, house.ledger, NOW + timedelta(hours=5))
     house.overviews.catch_up(HOUR, HOUR)
     [first] = house.overviews.between(HOUR, HOUR)[HOUR].types.values()
     house.deliver(house.put(OPEN, "late.parquet", table(["y"]), HOUR))
-    house.manifests.write(reconcile("test", HOUR, [], house.ledger), NOW + timedelta(hours=9))
+    write_manifest(house.manifests, HOUR, house.ledger, NOW + timedelta(hours=9))
     house.overviews.catch_up(HOUR, HOUR)
     [later] = house.overviews.between(HOUR, HOUR)[HOUR].types.values()
     assert first.lag == 3_600, "nothing came since"

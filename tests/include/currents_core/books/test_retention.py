@@ -10,12 +10,13 @@ from currents_aws.memory import MemoryObjects
 from currents_core.books.compact import QUIET_SECONDS, Compaction
 from currents_core.books.layout import Layout, is_head
 from currents_core.books.ledger import Ledger
-from currents_core.books.manifest import Manifests, reconcile
+from currents_core.books.manifest import Manifests
 from currents_core.books.retention import Retention
 from currents_core.errors import SetupError
 from currents_core.file_key import by_slice
 from currents_core.setup.settings import State
 from tests.tools.house import HOUR, NOW, OPEN, House, table
+from tests.tools.manifests import write_manifest
 
 DAY = 86_400.0
 HOURS = ["2026-11-20-23", "2026-11-21-00", "2026-11-21-23", HOUR]
@@ -29,7 +30,7 @@ class Kept(House):
         self.files = [self.put(OPEN, "a.parquet", table(["x", None]), hour) for hour in HOURS]
         self.deliver(*self.files)
         for hour in HOURS:
-            Manifests(self.state, Layout(), self.crew).write(reconcile("test", hour, [], self.ledger), NOW)
+            write_manifest(Manifests(self.state, Layout(), self.crew), hour, self.ledger, NOW)
         for kind in ("ledger", "ids", "dead_letters", "plans", "oversized"):
             self.state.write(f"{kind}/date={HOURS[0]}/old", b"")
         self.crew.slept += 2 * QUIET_SECONDS

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from random import Random
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,7 +11,7 @@ from currents_core.books.index import Index
 from currents_core.file_key import SourceFile, by_slice, fingerprint
 from currents_core.finding.find_files import find_files
 from currents_core.hour import hours_back
-from tests.tools.house import HOUR, OPEN, PURCHASE, House, table
+from tests.tools.house import HOUR, OPEN, PURCHASE, House, connector, table
 from tests.tools.runs import Run
 
 HOURS = [*hours_back(HOUR, 7), HOUR]
@@ -59,6 +60,58 @@ def test_what_a_trial_left_is_open() -> None:
     assert house.ids() == {"a": 1, "b": 1}
 
 
+def test_a_run_for_some_event_types_calls_no_hour_complete_while_others_are_open() -> None:
+    house = House()
+    house.put(OPEN, "a", table(["open"]))
+    unnamed = table(["unnamed"], event_type=["other.Type"])
+    left = [house.put(PURCHASE, "b", table(["p"])), house.put(None, "c", unnamed)]
+
+    def narrow() -> Run:
+        return Run(house, HOUR, is_scheduled=False, params={"event_types": [OPEN]}).play()
+
+    run = narrow()
+    assert house.ids() == {"open": 1}
+    assert (run.faults, run.announced) == ([], []), "it has done what it was asked for"
+    stored = run.manifests.read(HOUR)
+    assert stored
+    why = "not delivered; the run was for other event types"
+    assert stored["files"]["open"] == {file.key: f"{file.uri}: {why}" for file in left}
+    assert narrow().announced == []
+    assert Run(house, HOUR).play().announced == [HOUR], "the rest comes with the run of the hour"
+    assert len(house.ids()) == 3
+    assert narrow().found.untried == []
+
+
+def test_a_run_for_some_event_types_erases_no_fault_of_others() -> None:
+    house = House()
+    house.put(OPEN, "a", table(["open"]))
+    damaged = house.put(PURCHASE, "b", DAMAGED)
+    assert Run(house, HOUR).play().faults
+    house.put(OPEN, "late", table(["late"]))
+    run = Run(house, HOUR, params={"event_types": [OPEN]}, is_scheduled=False).play()
+    stored = run.manifests.read(HOUR)
+    assert stored
+    assert list(stored["files"]["open"]) == [damaged.key]
+
+
+def test_a_run_for_some_event_types_fails_where_one_of_its_own_files_does() -> None:
+    house = House()
+    damaged = house.put(OPEN, "a", DAMAGED)
+    house.put(PURCHASE, "b", table(["p"]))
+    [fault] = Run(house, HOUR, params={"event_types": [OPEN]}, is_scheduled=False).play().faults
+    assert "1 open file: " in fault
+    assert damaged.uri in fault
+
+
+def test_a_failed_file_of_an_event_type_that_was_excluded_since_is_planned_no_more() -> None:
+    house = House()
+    house.put(OPEN, "a", DAMAGED)
+    assert Run(house, HOUR).play().faults
+    house.connector = connector(event_types={"exclude": [OPEN]})
+    run = Run(house, HOUR).play()
+    assert (run.found.work, run.faults) == ({}, [])
+
+
 def test_a_damaged_file_that_was_removed_is_gone_from_the_books_with_the_next_run() -> None:
     house = House()
     damaged = house.put(OPEN, "a", DAMAGED, hour=HOURS[-2])
@@ -92,7 +145,8 @@ class Story:
             steps.close()
 
     def _happen(self, hours: list[str]) -> None:
-        what = self.random.choice((*["put"] * 3, *["step"] * 3, "change", "remove", "kill", "by hand", "trial"))
+        often, seldom = ("put", "step"), ("change", "remove", "kill", "by hand", "trial", "narrow")
+        what = self.random.choice((*often * 3, *seldom))
         if what == "put":
             self._put(self.random.choice(hours), f"f{self.names}")
         elif what == "change" and self.files:
@@ -106,8 +160,9 @@ class Story:
                 self.active.remove(steps)
         elif what == "kill" and self.active:
             self.active.pop(self.random.randrange(len(self.active))).close()
-        elif what in {"by hand", "trial"}:
-            params = {"max_events": 1} if what == "trial" else {}
+        elif what in {"by hand", "trial", "narrow"}:
+            params: dict[str, Any] = {"max_events": 1} if what == "trial" else {}
+            params |= {"event_types": [OPEN]} if what == "narrow" else {}
             self.active.append(Run(self.house, self.random.choice(hours), is_scheduled=False, params=params).steps())
 
     def _put(self, hour: str, name: str, event_type: str | None = None) -> None:

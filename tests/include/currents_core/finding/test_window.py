@@ -54,7 +54,8 @@ def test_hours_before_the_first_run_are_left_to_backfills_unless_somebody_export
 def test_hours_that_an_earlier_version_exported_are_no_backfill() -> None:
     house = House()
     run = Run(house, EARLIER[2])
-    run.manifests.write(Manifest("test", EARLIER[2], HourAccount(0, Account(), []), {}), run.now)
+    empty = Manifest("test", EARLIER[2], HourAccount(0, Account(), []), {})
+    run.manifests.write(run.manifests.draft(EARLIER[2], lambda _: empty), run.now)
     house.put(OPEN, "a", table(["late"]), hour=EARLIER[3])
     later = Run(house, HOUR).play()
     assert house.ids().keys() == {"late"}

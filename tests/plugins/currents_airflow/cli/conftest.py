@@ -17,13 +17,14 @@ from currents_aws.s3 import S3Objects
 from currents_core.books.index import IndexObject
 from currents_core.books.layout import Layout
 from currents_core.books.ledger import Ledger
-from currents_core.books.manifest import Manifests, reconcile
+from currents_core.books.manifest import Manifests
 from currents_core.books.overviews import Overviews
 from currents_core.books.run_record import RunRecord
 from currents_core.file_key import SourceFile
 from currents_core.hour import format_hour, hours_back
 from tests.tools.house import OPEN, House, table
 from tests.tools.local_aws import LocalAws
+from tests.tools.manifests import write_manifest
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 [EARLIER, HOUR] = hours_back(format_hour(NOW), 2)
@@ -81,7 +82,7 @@ connectors:
     house.source = store  # type: ignore[assignment]
     house.deliver(put(store, "a.parquet", table(["x", "y", None, "x", "nobody's"], user_id=["u", "u", "u", "u", "v"])))
     run = RunRecord("scheduled__1", "scheduled", NOW.isoformat())
-    Manifests(store, layout).write(reconcile("orders", HOUR, [], house.ledger), NOW, run=run)
+    write_manifest(Manifests(store, layout), HOUR, house.ledger, NOW, connector="orders", run=run)
     Overviews(store, layout).catch_up(HOUR, HOUR)
     IndexObject(store, layout).change(lambda index: index.with_begun([EARLIER]).with_accounted([HOUR], {}, []))
     return Told(path, bucket, house, store)

@@ -10,12 +10,13 @@ from currents_airflow.operators.base import CurrentsOperator
 from currents_airflow.operators.redrive import CurrentsSelectLettersOperator
 from currents_core.books.index import IndexObject
 from currents_core.books.layout import Layout
-from currents_core.books.manifest import Manifests, reconcile
+from currents_core.books.manifest import Manifests
 from currents_core.books.overviews import Overviews
 from currents_core.errors import SetupError
 from currents_core.finding.plan import Plans
 from currents_core.setup.run_request import automatic_redrive_request
 from tests.tools.house import HOUR, NOW, OPEN, House, table
+from tests.tools.manifests import write_manifest
 
 LATER = "2026-11-23-11"
 
@@ -33,7 +34,7 @@ def selected(house: House, **settings: Any) -> list[str]:
     )
     assert house.connector.automatic_redrive
     overviews = Overviews(house.state, Layout(), house.crew)
-    Manifests(house.state, Layout(), house.crew).write(reconcile("test", HOUR, [], house.ledger), NOW)
+    write_manifest(Manifests(house.state, Layout(), house.crew), HOUR, house.ledger, NOW)
     overviews.catch_up(HOUR, HOUR)
     parts = SimpleNamespace(
         connector=house.connector,
