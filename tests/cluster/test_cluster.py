@@ -99,7 +99,7 @@ def test_every_part_is_healthy_and_a_stopped_one_is_not(running: Cluster) -> Non
         wait_for(90, lambda: not running.check("airflow-scheduler"))
     finally:
         scheduler.process.kill()
-    wait_for(60, lambda: running.check("airflow-scheduler"))
+    wait_for(120, lambda: running.check("airflow-scheduler"))
     assert scheduler.restarts == before + 1, "what ends by itself is started again"
 
 
