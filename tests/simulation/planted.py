@@ -169,9 +169,9 @@ FAULTS = [
     Fault("a file that is gone loses its letters", f"{_TAKE}:gone", "account=account)", "account=account, letters=())"),
     Fault(
         "an hour is complete though files failed",
-        "currents_core.books.manifest:reconcile",
-        'not state or state.fate != "done"',
-        "not state",
+        "currents_core.books.manifest:Manifest.complete",
+        "not self.open_files and ",
+        "",
     ),
     Fault(
         "a new head forgets what its day says",
