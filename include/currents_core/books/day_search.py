@@ -9,9 +9,8 @@ import pyarrow as pa
 
 from currents_core.books.day import Day
 from currents_core.books.id_pages import Fingerprints, fingerprints, for_type
-from currents_core.books.id_search import places_in
+from currents_core.books.id_search import part_of_page, places_in
 from currents_core.books.layout import Layout
-from currents_core.books.pages import PageMissingError
 from currents_core.file_key import Slice
 from currents_core.ports import ObjectStore
 
@@ -43,11 +42,4 @@ def _places(store: ObjectStore, layout: Layout, day: Day, wanted: Iterable[Finge
         at = int(prints[0, 0]) // width
         name, count = pages[at]
         key = f"{layout.day(day.date)}{name}"
-        yield from places_in(partial(_part, store, key), count, prints, (at * width, (at + 1) * width - 1))
-
-
-def _part(store: ObjectStore, key: str, start: int, size: int) -> bytes:
-    found = store.read_part(key, start, size)
-    if found is None:
-        raise PageMissingError("a page of ids has gone", uri=f"s3://{store.bucket}/{key}")
-    return found
+        yield from places_in(partial(part_of_page, store, key), count, prints, (at * width, (at + 1) * width - 1))

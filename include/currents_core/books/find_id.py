@@ -16,7 +16,7 @@ from currents_core.books.days import Days
 from currents_core.books.dead_letter import letters_of, row_of
 from currents_core.books.head import FileState, Head, parse_head
 from currents_core.books.id_pages import Fingerprints, fingerprints, for_type
-from currents_core.books.id_search import places_in
+from currents_core.books.id_search import part_of_page, places_in
 from currents_core.books.layout import Layout, is_head
 from currents_core.books.ledger import Ledger
 from currents_core.books.pages import PageMissingError
@@ -109,7 +109,7 @@ class IdSearch:
             page = self.layout.page(head.slice, name)
             count = self._size(page, sizes) // _ID_BYTES
             for prints in self._prints(head):
-                places += places_in(partial(_part, self.store, page), count, prints, _ALL_HASHES)
+                places += places_in(partial(part_of_page, self.store, page), count, prints, _ALL_HASHES)
         return [*_accepted(head.slice, head.files.values(), places), *self._letters(head)]
 
     def _inline(self, head: Head) -> Iterator[tuple[int, int]]:
@@ -133,10 +133,3 @@ class IdSearch:
 def _accepted(place: Slice, states: Iterable[FileState], found: Iterable[tuple[int, int]]) -> Iterator[Place]:
     files = {state.number: state.file for state in states}
     yield from (Place(place, "accepted", files[number], row) for number, row in found if number in files)
-
-
-def _part(store: ObjectStore, key: str, start: int, size: int) -> bytes:
-    found = store.read_part(key, start, size)
-    if found is None:
-        raise PageMissingError("a page of ids has gone", uri=f"s3://{store.bucket}/{key}")
-    return found

@@ -9,11 +9,21 @@ import numpy as np
 import numpy.typing as npt
 
 from currents_core.books.id_pages import Fingerprints
+from currents_core.books.pages import PageMissingError
+from currents_core.ports import ObjectStore
 
 _BYTES = 8
 
 # Gives so many bytes of the page from a place on.
 ReadPart = Callable[[int, int], bytes]
+
+
+def part_of_page(store: ObjectStore, key: str, start: int, size: int) -> bytes:
+    """So many bytes of a page from a place on. Raises PageMissingError if it is gone."""
+    found = store.read_part(key, start, size)
+    if found is None:
+        raise PageMissingError("a page of ids has gone", uri=f"s3://{store.bucket}/{key}")
+    return found
 
 
 def places_in(read_part: ReadPart, count: int, found: Fingerprints, hashes: tuple[int, int]) -> list[tuple[int, int]]:
