@@ -154,10 +154,7 @@ class Keeper:
 
     def _settle(self, opened: OpenSlice) -> None:
         try:
-            # Looked at before the files: those that a swap without an answer was to settle have their letters, and
-            # another swap may close them meanwhile.
-            settling = opened.settling
-            files = [each for each in opened.through() if each.file.id not in settling]
+            files = _to_park(opened, opened.through)
             pages = self._parked(opened, files)
             with opened.saving:
                 if opened in self._open:
@@ -167,8 +164,7 @@ class Keeper:
 
     def _finish(self, opened: OpenSlice) -> None:
         try:
-            settling = opened.settling
-            pages = self._parked(opened, [each for each in opened.open_files() if each.file.id not in settling])
+            pages = self._parked(opened, _to_park(opened, opened.open_files))
             with opened.saving:
                 if opened not in self._open:
                     return
@@ -295,3 +291,12 @@ class Keeper:
             self._fail(CurrentsError(f"{opened.place.name}: {error!r}; please report this"))
         else:
             self._told_late.discard(opened)
+
+
+def _to_park(opened: OpenSlice, files: Callable[[], list[OpenFile]]) -> list[OpenFile]:
+    """Those of some files that no swap was to settle: what waits for its answer has its letters.
+
+    That is looked at before the files, since another swap may close them meanwhile.
+    """
+    settling = opened.settling
+    return [each for each in files() if each.file.id not in settling]
