@@ -75,8 +75,8 @@ class CurrentsConcludeRedriveOperator(CurrentsReconcileOperator):
         self.addresses = parts.addresses(hour=parts.request.hours[0])
         record = self.record(context, parts)
         for hour in found.hours:
-            if parts.manifests.read(hour):
-                draft = parts.manifests.draft(hour, partial(self._reconciled, parts, hour))
+            draft = parts.manifests.draft(hour, partial(self._reconciled, parts, hour))
+            if draft.before:
                 parts.manifests.write(draft, datetime.fromisoformat(record.at), run=record)
             else:
                 # Whether the hour is complete is known to whoever looks at its source, which an export is about to.

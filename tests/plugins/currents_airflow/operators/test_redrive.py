@@ -4,17 +4,19 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from airflow.sdk import DAG
 
 from currents_airflow.operators import redrive
 from currents_airflow.operators.base import CurrentsOperator
-from currents_airflow.operators.redrive import CurrentsSelectLettersOperator
+from currents_airflow.operators.redrive import CurrentsConcludeRedriveOperator, CurrentsSelectLettersOperator
 from currents_core.books.index import IndexObject
 from currents_core.books.layout import Layout
 from currents_core.books.manifest import Manifests
 from currents_core.books.overviews import Overviews
 from currents_core.errors import SetupError
+from currents_core.finding.discover import Look
 from currents_core.finding.plan import Plans
-from currents_core.setup.run_request import automatic_redrive_request
+from currents_core.setup.run_request import automatic_redrive_request, redrive_request
 from tests.tools.house import HOUR, NOW, OPEN, House, table
 from tests.tools.manifests import write_manifest
 
@@ -96,3 +98,32 @@ def test_a_connector_that_has_it_no_more_says_so(house: House) -> None:
     context: Any = {"dag_run": SimpleNamespace(partition_key=LATER, run_type="scheduled"), "params": {}}
     with pytest.raises(SetupError, match="automatic_redrive was removed"):
         operator._request(context, house.connector)
+
+
+def conclude(house: House) -> None:
+    """Ends a redrive of the hour."""
+    layout = Layout()
+    parts = SimpleNamespace(
+        connector=house.connector,
+        request=redrive_request({}, HOUR),
+        ledger=house.ledger,
+        manifests=Manifests(house.state, layout, house.crew),
+        overviews=Overviews(house.state, layout, house.crew),
+        addresses=lambda **_: {},
+    )
+    run = SimpleNamespace(run_type="manual", run_id="manual__1", triggering_user_name="ada")
+    context: Any = {"dag_run": run, "ti": SimpleNamespace(xcom_pull=lambda **_: [])}
+    with DAG("redrive"):
+        operator = CurrentsConcludeRedriveOperator(task_id="conclude", connector="test", plans={})
+    operator.close(context, cast(Any, parts), Look({}, {}, [HOUR], ""), ())
+
+
+def test_an_hour_whose_export_has_not_ended_gets_no_manifest_by_a_redrive(house: House) -> None:
+    conclude(house)
+    manifests = Manifests(house.state, Layout(), house.crew)
+    assert manifests.read(HOUR) is None
+    write_manifest(manifests, HOUR, house.ledger, NOW)
+    conclude(house)
+    told = manifests.read(HOUR)
+    assert told
+    assert [each["run"] for each in told["runs"]] == ["manual__1"]
