@@ -278,7 +278,7 @@ class Manifests:
         self._store = store
         self._layout = layout
         # The manifests that were written last, so that noting their announcement need not read them again.
-        self._written: dict[str, Stored] = {}
+        self._written: dict[str, Version] = {}
         self._days = Days(store, layout, crew)
 
     def key(self, hour: str) -> str:
@@ -311,7 +311,7 @@ class Manifests:
                 told["runs"] = [*others, asdict(run)][-_RUNS:]
             told["announced"] = _content(before) == _content(told) and before.get("announced", False)
             try:
-                self._put(manifest.hour, told, draft.version)
+                self._put(self.key(manifest.hour), told, draft.version)
                 break
             except TransientError:
                 # Another run was first, or no answer came.
@@ -323,24 +323,25 @@ class Manifests:
 
     def announced(self, manifest: Manifest, now: datetime) -> None:
         """Notes that the hour was announced with this content, if it still has it. Else the next run announces it."""
+        key = self.key(manifest.hour)
         for attempt in range(_ATTEMPTS):
-            hour = manifest.hour
-            version, before = self._written.pop(hour) if hour in self._written else self._stored(hour)
+            version = self._written.pop(key, None) or self._store.read_version(key)
+            before = self._parsed(version, manifest.hour) or {}
             told = manifest.as_json(now, before)
-            if _content(before or {}) != _content(told):
+            if _content(before) != _content(told):
                 # More was delivered since, and is to be announced as well.
                 return
             try:
-                self._put(manifest.hour, told | {"announced": True}, version)
+                self._put(key, told | {"announced": True}, version)
                 return
             except TransientError:
                 if attempt == _ATTEMPTS - 1:
                     raise
 
-    def _put(self, hour: str, told: Mapping[str, object], replaced: Version | None) -> None:
-        key, body = self.key(hour), orjson.dumps(told, option=orjson.OPT_INDENT_2)
+    def _put(self, key: str, told: Mapping[str, object], replaced: Version | None) -> None:
+        body = orjson.dumps(told, option=orjson.OPT_INDENT_2)
         etag = self._store.write_version(key, body, replaced.etag if replaced else None)
-        self._written[hour] = Version(body, etag, 0.0), orjson.loads(body)
+        self._written[key] = Version(body, etag, 0.0)
 
     def _stored(self, hour: str) -> Stored:
         version = self._store.read_version(self.key(hour))
