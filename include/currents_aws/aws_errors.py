@@ -23,7 +23,7 @@ from currents_core.errors import CurrentsError, SetupError, TransientError
 # What a call of a client raises, and whoever reads its answer.
 AwsError = ClientError | BotoCoreError | ResponseParserError
 AWS_ERRORS = (ClientError, BotoCoreError, ResponseParserError)
-# The connection was closed in the middle of an answer, which botocore can tell from neither a short one nor another.
+# The answer is shorter than it said, or another than was asked for: its connection may have been closed in the middle.
 _BROKEN = (IncompleteReadError, FlexibleChecksumError, ResponseParserError)
 
 _CREDENTIALS = "check the credentials of the Airflow connection"

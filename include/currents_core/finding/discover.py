@@ -94,7 +94,7 @@ def look(connector: Connector, source: ObjectStore, ledger: Ledger, request: Run
         opened = [file for file in files if file.id not in leaves and not _is_done(states.get(file.id))]
         if not (request.wants(place.event_type) and connector.event_types.wants_files(place.event_type)):
             judged.pop(place, None)
-            untried += [] if request.has_own_books else opened
+            untried += opened
             continue
         if opened or _has_vanished(states.values(), files):
             work[place] = opened
@@ -109,16 +109,19 @@ def _wanted_files(
 ) -> list[SourceFile]:
     known = set(catalog())
 
+    def is_looked_at(event_type: str | None) -> bool:
+        return request.wants(event_type) or not request.has_own_books
+
     def wants(event_type: str) -> bool:
         known.add(event_type)
-        return connector.event_types.wants(event_type) and (request.wants(event_type) or not request.has_own_books)
+        return connector.event_types.wants(event_type) and is_looked_at(event_type)
 
     found = find_files(source, connector.source.prefix, hours, wants)
     request.require_known(event_type for event_type in known if connector.event_types.wants(event_type))
     unnamed = [file for file in found if file.event_type is None]
     if unnamed and not request.wants(None):
         log.warning("left out %s whose event type no folder names", counted(len(unnamed), "file"))
-    return found
+    return [file for file in found if is_looked_at(file.event_type)]
 
 
 def _heads(ledger: Ledger, index: Index, hours: Sequence[str], judged: Collection[Slice]) -> Iterator[Head]:

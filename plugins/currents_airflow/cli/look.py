@@ -78,8 +78,7 @@ def _told(judged: Judged, parts: RunParts, known: Collection[Place]) -> dict[str
 
 def _fate(judged: Judged, parts: RunParts, known: Collection[Place]) -> str:
     """What became of a row: the books know of its file, but not of each row that was not accepted."""
-    event_type = judged.file.event_type
-    if event_type is not None and not parts.connector.event_types.wants(event_type):
+    if not parts.connector.event_types.wants_files(judged.file.event_type):
         return "not exported, by its event type"
     head = parts.ledger.head(judged.file.slice)
     state = head.files.get(judged.file.id) if head else None
