@@ -29,7 +29,7 @@ from currents_core.books.days import Days
 from currents_core.books.index import IndexObject
 from currents_core.books.layout import Layout
 from currents_core.books.ledger import Ledger
-from currents_core.books.manifest import Manifests
+from currents_core.books.manifests import Manifests
 from currents_core.catalog import catalog
 from currents_core.crew import Threads
 from currents_core.delivering.deliver import Delivery

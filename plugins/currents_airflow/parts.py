@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from currents_core.books.index import IndexObject
     from currents_core.books.layout import Layout
     from currents_core.books.ledger import Ledger
-    from currents_core.books.manifest import Manifests
+    from currents_core.books.manifests import Manifests
     from currents_core.books.overviews import Overviews
     from currents_core.books.retention import Retention
     from currents_core.finding.plan import Plans
@@ -165,7 +165,7 @@ class RunParts:
     @cached_property
     def manifests(self) -> Manifests:
         """The accounts of the hours."""
-        from currents_core.books.manifest import Manifests
+        from currents_core.books.manifests import Manifests
 
         return Manifests(self.state, self._books)
 

@@ -17,7 +17,7 @@ from currents_core.books.account import Counts
 from currents_core.books.head import Head
 from currents_core.books.layout import Layout
 from currents_core.books.ledger import Ledger
-from currents_core.books.manifest import Manifests
+from currents_core.books.manifests import Manifests
 from tests.chaos.outcome import Outcome
 from tests.chaos.stage import BUCKET, CLASSIC, CUSTOM, Stage
 from tests.tools.cluster import Cluster, leftovers

@@ -13,7 +13,8 @@ from currents_core.books import manifest
 from currents_core.books.compact import Compaction
 from currents_core.books.dead_letter import Letter
 from currents_core.books.ledger import Ledger
-from currents_core.books.manifest import Manifest, Manifests
+from currents_core.books.manifest import Manifest
+from currents_core.books.manifests import Manifests
 from currents_core.books.retention import Retention
 from currents_core.delivering.deliver import Delivery
 from currents_core.entry import Span

@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from currents_core.books.ledger import Ledger
-from currents_core.books.manifest import Manifests, reconcile
+from currents_core.books.manifest import reconcile
+from currents_core.books.manifests import Manifests
 from currents_core.file_key import SourceFile
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from currents_core.books.index import IndexObject
 from currents_core.books.layout import Layout
-from currents_core.books.manifest import Manifest, Manifests
+from currents_core.books.manifest import Manifest
+from currents_core.books.manifests import Manifests
 from currents_core.errors import DeliveryError
 from currents_core.finding.account_hours import account, remember
 from currents_core.finding.discover import Look, look

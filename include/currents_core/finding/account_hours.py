@@ -10,7 +10,8 @@ from typing import Any
 
 from currents_core.books.index import Index, IndexObject, window_start
 from currents_core.books.ledger import Ledger
-from currents_core.books.manifest import Draft, Manifest, Manifests, reconcile
+from currents_core.books.manifest import Manifest, reconcile
+from currents_core.books.manifests import Draft, Manifests
 from currents_core.file_key import SourceFile
 from currents_core.finding.discover import Look
 from currents_core.setup.run_request import RunRequest

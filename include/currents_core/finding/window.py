@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from currents_core.books.index import Index, IndexObject, window_start
-from currents_core.books.manifest import Manifests
+from currents_core.books.manifests import Manifests
 from currents_core.errors import SetupError
 from currents_core.hour import hour_end, hours_between, is_live
 from currents_core.setup.run_request import RunRequest

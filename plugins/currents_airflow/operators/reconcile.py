@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from currents_airflow.parts import RunParts
-    from currents_core.books.manifest import Draft, Manifest, Manifests
+    from currents_core.books.manifest import Manifest
+    from currents_core.books.manifests import Draft, Manifests
     from currents_core.books.run_record import RunRecord
     from currents_core.finding.account_hours import Accounts
     from currents_core.finding.discover import Look

@@ -20,7 +20,8 @@ from currents_core.books.head import FileState, Head
 from currents_core.books.index import Index
 from currents_core.books.layout import Layout, is_head, page_name
 from currents_core.books.ledger import Held
-from currents_core.books.manifest import Manifests, reconcile
+from currents_core.books.manifest import reconcile
+from currents_core.books.manifests import Manifests
 from currents_core.books.pages import PageMissingError
 from currents_core.errors import FencedError, TransientError
 from currents_core.file_key import Slice

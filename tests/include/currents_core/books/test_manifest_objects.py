@@ -9,8 +9,9 @@ from currents_core.books.compact import days_by_the_hour
 from currents_core.books.format import DamagedError
 from currents_core.books.layout import Layout
 from currents_core.books.ledger import Ledger
-from currents_core.books.manifest import Manifests, reconcile
+from currents_core.books.manifest import reconcile
 from currents_core.books.manifest_objects import listed_manifests, parse_manifest
+from currents_core.books.manifests import Manifests
 from tests.tools.house import HOUR, NOW
 
 LATER = "2026-11-24-00"

@@ -9,7 +9,7 @@ import pytest
 from currents_aws.memory import MemoryObjects
 from currents_core.books.compact import QUIET_SECONDS, Compaction
 from currents_core.books.layout import Layout
-from currents_core.books.manifest import Manifests
+from currents_core.books.manifests import Manifests
 from currents_core.books.overviews import Overviews
 from currents_core.books.run_record import RunRecord
 from currents_core.errors import ConflictError, SetupError, TransientError

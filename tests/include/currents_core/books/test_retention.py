@@ -10,7 +10,7 @@ from currents_aws.memory import MemoryObjects
 from currents_core.books.compact import QUIET_SECONDS, Compaction
 from currents_core.books.layout import Layout, is_head
 from currents_core.books.ledger import Ledger
-from currents_core.books.manifest import Manifests
+from currents_core.books.manifests import Manifests
 from currents_core.books.retention import Retention
 from currents_core.errors import SetupError
 from currents_core.file_key import by_slice

@@ -17,7 +17,7 @@ from currents_aws.s3 import S3Objects
 from currents_core.books.index import IndexObject
 from currents_core.books.layout import Layout
 from currents_core.books.ledger import Ledger
-from currents_core.books.manifest import Manifests
+from currents_core.books.manifests import Manifests
 from currents_core.books.overviews import Overviews
 from currents_core.books.run_record import RunRecord
 from currents_core.file_key import SourceFile

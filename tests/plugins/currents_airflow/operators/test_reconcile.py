@@ -11,7 +11,7 @@ from currents_airflow.operators.reconcile import CurrentsReconcileOperator
 from currents_core.books.compact import QUIET_SECONDS, Compaction
 from currents_core.books.index import IndexObject
 from currents_core.books.layout import Layout
-from currents_core.books.manifest import Manifests
+from currents_core.books.manifests import Manifests
 from currents_core.books.overview import HourView
 from currents_core.books.overviews import Overviews
 from currents_core.books.retention import Retention

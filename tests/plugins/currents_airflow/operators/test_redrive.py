@@ -11,7 +11,7 @@ from currents_airflow.operators.base import CurrentsOperator
 from currents_airflow.operators.redrive import CurrentsConcludeRedriveOperator, CurrentsSelectLettersOperator
 from currents_core.books.index import IndexObject
 from currents_core.books.layout import Layout
-from currents_core.books.manifest import Manifests
+from currents_core.books.manifests import Manifests
 from currents_core.books.overviews import Overviews
 from currents_core.errors import SetupError
 from currents_core.finding.discover import Look

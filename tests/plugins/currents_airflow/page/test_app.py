@@ -20,7 +20,7 @@ from currents_airflow.page.books import Books
 from currents_airflow.page.runs import Run
 from currents_core.books.index import IndexObject
 from currents_core.books.layout import Layout, Member
-from currents_core.books.manifest import Manifests
+from currents_core.books.manifests import Manifests
 from currents_core.books.overviews import Overviews
 from currents_core.books.run_record import RunRecord
 from currents_core.errors import DeliveryError
