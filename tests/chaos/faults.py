@@ -42,7 +42,7 @@ class World:
     connector: str = ""
     # The runs that waited in the queue when the fault struck.
     probes: list[str] = field(default_factory=list)
-    # Whether workers have lost their connection to the queue in an earlier fault.
+    # Whether workers that have lost their connection to the queue in an earlier fault are still there.
     is_cut: bool = False
 
     def running(self) -> list[Try]:
@@ -79,9 +79,9 @@ class Fault:
     - spares: no try is lost by it
     - halts: it keeps tasks from starting
     - outlasts: next tries may come later than the five minutes for which a custom bus knows what it had
-    - cuts: workers lose their connection to the queue
+    - cuts, renews: workers lose their connection to the queue, or are new afterwards
     - is_of_task: it strikes a single task, so it is played for each kind of bus
-    - raises: tries end by an error, after each of which the next waits longer
+    - raises: how many tries in a row it ends by an error, after each of which the next waits longer
     """
 
     name: str
@@ -94,8 +94,9 @@ class Fault:
     halts: bool = False
     outlasts: bool = False
     cuts: bool = False
+    renews: bool = False
     is_of_task: bool = False
-    raises: bool = False
+    raises: int = 0
 
 
 def _task_killed(world: World) -> Iterator[list[Try]]:
@@ -283,6 +284,7 @@ FAULTS = [
         kills=True,
         halts=True,
         outlasts=True,
+        renews=True,
     ),
     Fault("scheduler killed", _scheduler_killed, recovered=90, spares=True, halts=True),
     # What was lost is sent again after 120 s, for which someone looks every 15 s; so is what waits behind a delivery. A
@@ -291,10 +293,11 @@ FAULTS = [
     Fault("queue killed", _queue_killed, lasts=5, recovered=180, spares=True, halts=True, cuts=True),
     Fault("queue lost", partial(_queue_killed, loses=True), lasts=5, recovered=300, spares=True, halts=True, cuts=True),
     Fault("database down 20 s", _database_down, lasts=20, recovered=120, spares=True, halts=True),
-    Fault("database down 60 s", _database_down, lasts=60, recovered=150, halts=True, raises=True),
-    Fault("disk full", _disk_full, lasts=30, recovered=120, raises=True),
-    # Airflow counts the delay of a retry from the end of the try before, by the clock of the worker.
-    Fault("clock six minutes off", _clock_wrong, lasts=30, noticed=30, recovered=540, raises=True),
+    Fault("database down 60 s", _database_down, lasts=60, recovered=150, halts=True, raises=1),
+    Fault("disk full", _disk_full, lasts=30, recovered=120, raises=1),
+    # The worker is stopped, and what it takes then fails. Airflow counts the delay of a retry from the end of the try
+    # before, by the clock of the worker.
+    Fault("clock six minutes off", _clock_wrong, lasts=30, noticed=75, recovered=540, raises=2),
     Fault("destination fails", _destination_fails, lasts=30, recovered=90, spares=True),
-    Fault("S3 away 60 s", _storage_away, lasts=60, recovered=180, halts=True, raises=True),
+    Fault("S3 away 60 s", _storage_away, lasts=60, recovered=180, halts=True, raises=1),
 ]

@@ -27,12 +27,12 @@ class Form:
         return self.hours * self.types * self.rows
 
 
-LONG = Form(hours=24, types=50, rows=900, rate=900, minutes=38)
+LONG = Form(hours=24, types=50, rows=1_000, rate=900, minutes=38)
 # What a build server runs.
 SHORT = Form(
     hours=8,
     types=10,
-    rows=1_500,
+    rows=2_000,
     rate=200,
     minutes=15,
     faults=(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from currents_core.books.ledger import Ledger
 from currents_core.books.manifests import Manifests
 from tests.chaos.outcome import Outcome
 from tests.chaos.stage import BUCKET, CLASSIC, CUSTOM, Stage
+from tests.tools.awaiting import wait_for
 from tests.tools.cluster import Cluster, leftovers
 
 
@@ -37,8 +39,8 @@ class Arrived:
     # By connector, as all have the same events.
     _unsure: set[tuple[str, str]] = field(default_factory=set)
 
-    def add(self, number: int, line: dict[str, Any]) -> None:
-        """Takes in the accepted entry of a number, as local AWS tells it."""
+    def add(self, number: int, line: dict[str, Any], *, is_heard: bool = True) -> None:
+        """Takes in the accepted entry of a number, as local AWS tells it, and whether its sender heard so."""
         if line.get("success_code") == "DEDUPLICATED":
             return
         # The buses have the names of the connectors.
@@ -50,15 +52,15 @@ class Arrived:
         known[event] = number
         self._unsure.discard((connector, event))
         # A custom bus hands on what is sent anew after a cut once: nothing about it is unsure.
-        if connector == CLASSIC and (line.get("cut") or line.get("slow")):
+        if connector == CLASSIC and (line.get("cut") or line.get("slow") or not is_heard):
             self._unsure.add((connector, event))
 
 
-def arrived(lines: Iterable[dict[str, Any]]) -> Arrived:
-    """What the accepted entries tell, in their order."""
+def arrived(lines: Iterable[dict[str, Any]], unheard: Set[int] = frozenset()) -> Arrived:
+    """What the accepted entries tell, in their order; of the numbers of some, the senders may not have heard."""
     found = Arrived()
     for number, line in enumerate(lines):
-        found.add(number, line)
+        found.add(number, line, is_heard=number not in unheard)
     return found
 
 
@@ -129,10 +131,12 @@ def of_scheduled(connector: str, runs: Sequence[dict[str, Any]], since: datetime
 
 
 def of_health(cluster: Cluster) -> Iterator[str]:
-    """The parts whose own health checks fail, as often as has compose call them unhealthy."""
+    """The parts whose own health checks fail for so long that compose calls them unhealthy."""
     for name in cluster.checks:
-        if not any(cluster.check(name) for _ in range(3)):
-            yield f"{name} is unhealthy, though nothing has failed yet"
+        try:
+            wait_for(90, partial(cluster.check, name))
+        except AssertionError:
+            yield f"{name} is unhealthy"
 
 
 def of_leftovers(disks: Iterable[Path], orphans: Sequence[str]) -> Iterator[str]:

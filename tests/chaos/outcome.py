@@ -9,12 +9,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 import httpx
+import psutil
 
 from tests.chaos.faults import RESENT, SILENT, Fault, World
 from tests.chaos.stage import CUSTOM
 from tests.chaos.tries import Try
 
-GIVE_UP_SECONDS = 600.0
+# After the bound, to see by how much it is passed.
+_LATER_SECONDS = 60.0
 
 
 @dataclass
@@ -28,6 +30,7 @@ class Outcome:
     - connector: the one whose task it struck; "" if it strikes more than a task
     - lost_again: the connectors of which the try after one that it cost was lost, too
     - skipped: why it was not played; "" if it was
+    - missed: why it struck nothing; "" if it struck
     """
 
     fault: Fault
@@ -42,6 +45,15 @@ class Outcome:
     connector: str = ""
     lost_again: frozenset[str] = frozenset()
     skipped: str = ""
+    missed: str = ""
+
+    @property
+    def allowed(self) -> float:
+        """How soon everything has to go on, in seconds."""
+        # The bounds are for first tries.
+        fails = self.fault.raises
+        last = max((each.number for each in self.lost), default=1) + fails - 1 if fails else 1
+        return self.fault.recovered + delay(last) - delay(max(1, fails)) + min(self.queued, RESENT)
 
     @property
     def name(self) -> str:
@@ -50,25 +62,29 @@ class Outcome:
 
     def complaints(self, rate: float) -> Iterator[str]:
         """What is not within its bounds; ``rate`` is the most that a connector may send in a second."""
-        if self.skipped:
-            return
+        if self.missed:
+            yield f"{self.name}: it struck nothing: {self.missed}"
+        elif not self.skipped:
+            yield from self._of_tries()
+            yield from self._of_repeats(rate)
+
+    def _of_tries(self) -> Iterator[str]:
         name, fault = self.name, self.fault
-        # The bounds are for first tries.
-        last = max((each.number for each in self.lost), default=1) if fault.raises else 1
-        allowed = fault.recovered + delay(last) - delay(1) + min(self.queued, RESENT)
-        if self.recovered is None or self.recovered > allowed:
-            yield f"{name}: recovered after {self.recovered} s, allowed are {allowed:.0f}"
+        if self.recovered is None or self.recovered > self.allowed:
+            yield f"{name}: recovered after {self.recovered} s, allowed are {self.allowed:.0f}"
         if fault.noticed is not None and (self.noticed is None or self.noticed > fault.noticed):
             yield f"{name}: noticed after {self.noticed} s, allowed are {fault.noticed:.0f}"
         if fault.spares and self.lost:
             yield f"{name}: {len(self.lost)} of {len(self.hit)} tries lost, where none may be"
         if fault.noticed is not None and not self.lost:
             yield f"{name}: no try was lost, so it struck nothing"
+
+    def _of_repeats(self, rate: float) -> Iterator[str]:
         for connector, count in sorted(self.repeats.items()):
             most = rate if self._may_repeat(connector) else 0
             if count > most:
                 told = "; ".join(self.again)
-                yield f"{name}: {count:,} events of {connector} repeated, allowed are {most:,.0f} ({told})"
+                yield f"{self.name}: {count:,} events of {connector} repeated, allowed are {most:,.0f} ({told})"
 
     def _may_repeat(self, connector: str) -> bool:
         """Whether a second's worth may go again: all tasks of a connector that are killed at once send so much."""
@@ -98,11 +114,21 @@ class Observer:
 
     def watch(self) -> Outcome:
         """Has the fault strike, and returns what became of it."""
+        try:
+            self._watch()
+        except (AssertionError, OSError, psutil.Error, httpx.HTTPError) as error:
+            # Nothing delivers any more, or the victim has just ended.
+            self.outcome.missed = repr(error)
+        self.outcome.accepted = sum(self._accepted().values())
+        self._world.is_cut = (self._world.is_cut or self._fault.cuts) and not self._fault.renews
+        return self.outcome
+
+    def _watch(self) -> None:
         strike = self._fault.strike(self._world)
         self.outcome.hit = next(strike)
         began = time.monotonic()
         next(strike)
-        while (seconds := time.monotonic() - began) < GIVE_UP_SECONDS:
+        while (seconds := time.monotonic() - began) < self.outcome.allowed + _LATER_SECONDS:
             if not self._ended and seconds >= self._fault.lasts:
                 next(strike, None)
                 self._ended, self._accepted_at_end = True, self._accepted()
@@ -113,9 +139,6 @@ class Observer:
             if self.outcome.recovered is not None and is_known:
                 break
             time.sleep(1)
-        self.outcome.accepted = sum(self._accepted().values())
-        self._world.is_cut |= self._fault.cuts
-        return self.outcome
 
     def _look(self, seconds: float) -> None:
         told = self.outcome
@@ -124,7 +147,9 @@ class Observer:
         pairs = list(zip(told.hit, now, strict=True))
         if told.noticed is None and told.hit and all(_is_over(before, after) for before, after in pairs):
             told.noticed = seconds
-        if self._world.is_cut and told.recovered is None and self._waits_in_queue(now):
+        # What waits because of this fault is within its own bound.
+        is_cut = self._world.is_cut and not self._fault.cuts and seconds > self._fault.lasts
+        if is_cut and told.recovered is None and self._waits_in_queue(now):
             told.queued = round(told.queued + seconds - self._looked_at, 1)
         self._looked_at = seconds
         lost = [before for before, after in pairs if _is_lost(before, after)]

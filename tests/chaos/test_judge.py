@@ -42,6 +42,11 @@ def test_buses_know_nothing_of_what_is_unsure_of_another() -> None:
     assert found.repeats == {"classic": [], "custom": []}
 
 
+def test_what_its_sender_did_not_hear_of_is_no_repeat() -> None:
+    found = arrived([line("a"), line("b"), line("a"), line("b")], unheard={1})
+    assert found.repeats == {"classic": [(0, 2)], "custom": []}
+
+
 def test_every_event_that_comes_twice_is_a_repeat_of_the_fault_in_whose_time_it_was_accepted() -> None:
     found = arrived([line("a"), line("b"), line("c"), line("c"), line("b"), line("a"), line("a"), line("a")])
     outcomes = [outcome("task killed", 1), outcome("worker killed", 3), outcome("queue lost", 6)]
@@ -111,6 +116,13 @@ GOOD: dict[str, Any] = {"noticed": 5, "recovered": 50}
         (outcome("task killed", noticed=5, recovered=121, lost=[replace(FIRST, number=5)]), "allowed are 120"),
         (outcome("disk full", recovered=149, lost=[FIRST, replace(FIRST, number=2)]), None),
         (outcome("disk full", recovered=151, lost=[FIRST, replace(FIRST, number=2)]), "allowed are 150"),
+        # The try after one that a wrong clock ended may meet with it, too.
+        (outcome("clock six minutes off", noticed=5, recovered=600, lost=[replace(FIRST, number=2)]), None),
+        (
+            outcome("clock six minutes off", noticed=5, recovered=601, lost=[replace(FIRST, number=2)]),
+            "allowed are 600",
+        ),
+        (outcome("task killed", missed="no task delivers"), "it struck nothing: no task delivers"),
         (outcome("disk full", recovered=121, hit=[replace(FIRST, number=2)], lost=[FIRST]), "allowed are 120"),
         # What waits behind a delivery, since a worker lost its connection before, is sent again.
         (outcome("task killed", noticed=5, recovered=160, queued=40, lost=[FIRST]), None),

@@ -63,6 +63,10 @@ class Tries:
         """Whether the first task of a probe was sent to a worker, and has not started."""
         return bool(self._ask(f"{probe}/taskInstances/discover")["state"] == "queued")
 
+    def probes_under_way(self) -> bool:
+        """Whether a probe has not ended."""
+        return bool(self._ask("dags/~/dagRuns?state=queued&state=running&run_type=manual&limit=1")["dag_runs"])
+
     def under_way(self) -> bool:
         """Whether a run is queued or running."""
         return bool(self._ask("dags/~/dagRuns?state=queued&state=running&limit=1")["dag_runs"])

@@ -66,6 +66,10 @@ class Front:
         after, limit = _number(request, "after", 0), _number(request, "limit", len(self._puts.record.accepted))
         return Response(self._puts.record.accepted.text(after, limit), media_type="application/x-ndjson")
 
+    async def unheard(self, _request: Request) -> Response:
+        """Accepted entries whose senders may have gone unanswered, as JSON lists of the first, from 0, and the end."""
+        return Response(orjson.dumps(self._puts.record.unheard), media_type="application/json")
+
     async def arrivals(self, _request: Request) -> Response:
         """Every request that puts events, as JSON lists of its monotonic time, entries, and those accepted."""
         return Response(orjson.dumps(self._puts.record.arrivals), media_type="application/json")
@@ -168,6 +172,7 @@ def make_front(moto_url: str, *, max_entry_bytes: int = 1_000_000, max_request_b
     - GET /_front/counts
     - GET /_front/accepted?after=N&limit=M
     - GET /_front/arrivals
+    - GET /_front/unheard
     - DELETE /_front/accepted, which clears the plan of faults and sets every switch back as well
     - POST /_front/faults, with a FaultPlan as JSON
     - DELETE /_front/faults
@@ -189,6 +194,7 @@ def make_front(moto_url: str, *, max_entry_bytes: int = 1_000_000, max_request_b
             Route("/_front/accepted", front.accepted),
             Route("/_front/accepted", front.reset, methods=["DELETE"]),
             Route("/_front/arrivals", front.arrivals),
+            Route("/_front/unheard", front.unheard),
             Route("/_front/faults", front.set_faults, methods=["POST"]),
             Route("/_front/faults", front.clear_faults, methods=["DELETE"]),
             Route("/_front/clock", front.move_clock, methods=["POST"]),

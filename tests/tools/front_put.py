@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from fnmatch import fnmatchcase
 from typing import Protocol
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tests.tools.fault_plan import Decision, FaultCourse, FaultPlan
-from tests.tools.front_cut import cut
+from tests.tools.front_cut import cut, is_closed
 from tests.tools.front_moto import Moto
 from tests.tools.front_record import Record, Result, success
 from tests.tools.front_rules import Entry, Fault, Limits, bus_name, check_entry, check_request, read_entries
 from tests.tools.front_wire import JsonWire, Refused, Wire
 
+# A sender that is told to stop waits three seconds for answers.
+PATIENCE = 2.5
+NOTHING = range(0)
 # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-conditions.html
 DENIED = Fault("AccessDeniedException", "User is not authorized to perform: events:PutEvents")
 THROTTLED = Fault("ThrottlingException", "Rate exceeded")
@@ -73,38 +77,51 @@ class Puts:
         record, plan, decision = self.record, self.course.plan, self.course.next_request()
         happens = (decision.fault, "slow" if decision.wait else None)
         record.faults.update(name for name in happens if name)
-        answer = await _answer(put, record, plan, decision)
+        due = time.monotonic() + PATIENCE
+        answer, lines = await _answer(put, record, plan, decision)
         if decision.wait:
             await asyncio.sleep(decision.wait)
-        return cut if decision.fault in ("cut_before", "cut_after") else answer
+        if decision.fault in ("cut_before", "cut_after"):
+            return cut
+
+        async def told(scope: Scope, receive: Receive, send: Send) -> None:
+            # Lets the server see that a connection is closed.
+            await asyncio.sleep(0)
+            if lines and (is_closed(scope) or time.monotonic() > due):
+                record.unheard.append((lines.start, lines.stop))
+            await answer(scope, receive, send)
+
+        return told
 
 
-async def _answer(put: Put, record: Record, plan: FaultPlan, decision: Decision) -> Response:
+async def _answer(put: Put, record: Record, plan: FaultPlan, decision: Decision) -> tuple[Response, range]:
+    """The answer, and which of all accepted lines are those of the request."""
     arrival = record.arrive()
     try:
         entries = put.read()
     except Refused as refused:
-        return put.wire.refuse(refused.fault, refused.status)
+        return put.wire.refuse(refused.fault, refused.status), NOTHING
     arrival[1] = len(entries)
     if decision.fault not in (None, "cut_after"):
-        return _planned(put.wire, decision)
+        return _planned(put.wire, decision), NOTHING
     fault = put.check(entries)
     if fault:
         record.rejected += len(entries)
-        return put.wire.refuse(fault)
+        return put.wire.refuse(fault), NOTHING
     # AWS authorizes a request before it looks at what is in its entries.
     if plan.denied_detail_type and any(_is_denied(entry, plan) for entry in entries):
-        return put.wire.refuse(DENIED)
+        return put.wire.refuse(DENIED), NOTHING
     faults = _check(put, entries, plan, decision)
     kept = {index: entry for index, entry in enumerate(entries) if not faults[index]}
     taken = await put.take(kept, hold=plan.hold)
     if isinstance(taken, Response):
-        return taken
+        return taken, NOTHING
     before = len(record.accepted)
     results = record.answer(entries, faults, taken, bus_of=put.bus_of, marks=decision.marks())
-    arrival[2] = len(record.accepted) - before
+    lines = range(before, len(record.accepted))
+    arrival[2] = len(lines)
     failed = sum("ErrorCode" in result for result in results)
-    return put.wire.answer({"FailedEntryCount": failed, "Entries": results})
+    return put.wire.answer({"FailedEntryCount": failed, "Entries": results}), lines
 
 
 def _is_denied(entry: Entry, plan: FaultPlan) -> bool:

@@ -26,12 +26,15 @@ class Record:
     - rejected: entries that break a rule, or that moto did not take
     - lost: entries that were taken and go nowhere: for a bus that does not exist, or a partner source without one
     - deduplicated: entries that a custom bus has had before; their lines are among the accepted, but not counted there
+    - unheard: the first of some accepted lines, counted from 0, and the one after the last, whose sender may have gone
+      before it could be answered
     - undelivered: events that a subscriber's queue did not take
     - faults: how often what befell a request, or an entry, by plan
     """
 
     accepted: Lines = field(default_factory=Lines)
     arrivals: list[list[float]] = field(default_factory=list)
+    unheard: list[tuple[int, int]] = field(default_factory=list)
     requests: int = 0
     rejected: int = 0
     lost: int = 0
@@ -87,7 +90,7 @@ class Record:
 
     def counts(self) -> dict[str, Any]:
         """The record in numbers: of requests, of entries, and of faults by plan."""
-        told = {name: value for name, value in vars(self).items() if name != "arrivals"}
+        told = {name: value for name, value in vars(self).items() if name not in ("arrivals", "unheard")}
         return {**told, "accepted": len(self.accepted) - self.deduplicated}
 
 

@@ -96,6 +96,10 @@ class LocalAws:
             if len(lines) < PAGE:
                 return
 
+    def unheard(self) -> set[int]:
+        """The accepted entries, counted from 0, whose senders had gone before they were answered, or may have."""
+        return {number for start, end in self._ask("GET", "/_front/unheard").json() for number in range(start, end)}
+
     def arrivals(self) -> list[Arrival]:
         """Every PutEvents request, in order; those that failed are among them."""
         return [Arrival(*each) for each in self._ask("GET", "/_front/arrivals").json()]
