@@ -281,7 +281,7 @@ def test_checkpoints_that_fail_for_a_while_cost_nothing(stage: Stage) -> None:
 
 def test_tasks_that_run_side_by_side_stay_in_the_budget_together(stage: Stage) -> None:
     budget, tasks = 400.0, 4
-    stage.put(files=tasks, rows=4_000)
+    stage.put(files=tasks, rows=12_000)
     keys = [each.key for each in S3Objects(stage.aws.client("s3"), stage.source).objects("in/")]
     sources = []
     for number, key in enumerate(keys):
