@@ -20,7 +20,7 @@ PATH = ROOT / "deploy" / "helm" / "values.yaml"
 TEXT = PATH.read_text("utf-8")
 VALUES: dict[str, Any] = yaml.safe_load(TEXT)
 CHART = "1.22.0"
-KUBERNETES_EXECUTOR = "--set executor=KubernetesExecutor --set cleanup.enabled=true"
+KUBERNETES_EXECUTOR = {"executor": "KubernetesExecutor", "cleanup": {"enabled": True}}
 INSTALL, KUBERNETES = ((ROOT / "docs" / page).read_text("utf-8") for page in ("install.md", "kubernetes.md"))
 (DOCKERFILE,) = re.findall(r"```dockerfile\n(\s*FROM apache/airflow.*?)```", KUBERNETES, re.DOTALL)
 
@@ -176,6 +176,13 @@ def test_a_probe_that_starts_python_has_as_long_as_the_check_of_a_worker_in_comp
     assert (f"{probe['periodSeconds']}s", f"{probe['timeoutSeconds']}s") == (check["interval"], check["timeout"])
 
 
+@pytest.mark.parametrize("path", ["scheduler", "apiServer"])
+def test_what_starts_beside_everything_else_has_as_long_as_in_compose(path: str) -> None:
+    # The chart looks every ten seconds.
+    assert value(path)["startupProbe"]["failureThreshold"] * 10 >= 180
+    assert RAW["services"]["airflow-apiserver"]["healthcheck"]["start_period"] == "3m"
+
+
 def test_the_signal_to_end_reaches_every_process_of_a_celery_worker() -> None:
     # Not by a second variable of the chart's name: server-side apply, which Helm 4 uses, refuses one.
     env, *setting, init, end, entrypoint = VALUES["workers"]["celery"]["command"]
@@ -241,11 +248,18 @@ def test_metrics_are_mapped_as_they_are_in_compose() -> None:
 
 def test_the_head_of_the_file_names_the_chart() -> None:
     assert f"apache-airflow/airflow --version {CHART} " in TEXT
-    assert f"`{KUBERNETES_EXECUTOR}`" in TEXT
 
 
-@pytest.mark.parametrize("options", [[], KUBERNETES_EXECUTOR.split()], ids=["celery", "kubernetes"])
-def test_the_chart_renders_to_what_kubernetes_takes(tmp_path: Path, options: list[str]) -> None:
+@pytest.mark.parametrize("text", [TEXT, KUBERNETES], ids=["values", "page"])
+def test_what_the_kubernetes_executor_takes_is_named(text: str) -> None:
+    words = "`executor: KubernetesExecutor` and `cleanup: {enabled: true}`"
+    assert words in " ".join(text.replace("\n#", " ").split())
+    lines = re.findall(r"`(.*?)`", words)
+    assert {key: found for line in lines for key, found in yaml.safe_load(line).items()} == KUBERNETES_EXECUTOR
+
+
+@pytest.mark.parametrize("more", [{}, KUBERNETES_EXECUTOR], ids=["celery", "kubernetes"])
+def test_the_chart_renders_to_what_kubernetes_takes(tmp_path: Path, more: dict[str, Any]) -> None:
     missing = [program for program in ("helm", "kubeconform") if not shutil.which(program)]
     if missing:
         pytest.skip(f"the values are not rendered here, since {' and '.join(missing)} are not installed")
@@ -261,7 +275,10 @@ def test_the_chart_renders_to_what_kubernetes_takes(tmp_path: Path, options: lis
         "--namespace",
         "airflow",
     ]
-    manifests = subprocess.run([*render, "--values", PATH, *options], capture_output=True, text=True, check=False)
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(yaml.safe_dump(more))
+    render += ["--values", PATH, "--values", mine]
+    manifests = subprocess.run(render, capture_output=True, text=True, check=False)
     assert manifests.returncode == 0, manifests.stderr
     check = ["kubeconform", "-strict", "-"]
     checked = subprocess.run(check, input=manifests.stdout, capture_output=True, text=True, check=False)
