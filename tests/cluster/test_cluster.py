@@ -11,8 +11,10 @@ import signal
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
+from http import HTTPStatus
 from urllib.parse import quote
 
+import httpx
 import psutil
 import pytest
 
@@ -22,8 +24,10 @@ from tests.dags.test_scheduling import (
     BUSY,
     CONNECTORS,
     export,
+    test_a_large_stretch_waits_for_a_person_and_goes_on_as_they_say,
     test_backfills_of_many_connectors_leave_live_hours_their_slots,
     test_clearing_shards_or_a_whole_run_sends_only_what_did_not_go,
+    test_dead_letters_are_sent_again_and_only_what_went_leaves_them,
     test_hours_are_backfilled_once_whichever_way,
     test_the_last_hour_runs_by_itself_after_its_delay_and_delivers_what_had_no_run,
 )
@@ -34,8 +38,10 @@ from tests.tools.compose import services
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 __all__ = [
     "export",
+    "test_a_large_stretch_waits_for_a_person_and_goes_on_as_they_say",
     "test_backfills_of_many_connectors_leave_live_hours_their_slots",
     "test_clearing_shards_or_a_whole_run_sends_only_what_did_not_go",
+    "test_dead_letters_are_sent_again_and_only_what_went_leaves_them",
     "test_hours_are_backfilled_once_whichever_way",
     "test_the_last_hour_runs_by_itself_after_its_delay_and_delivers_what_had_no_run",
 ]
@@ -151,6 +157,14 @@ def test_the_delivery_page_reads_runs_from_postgres(stage: Stage, running: Clust
         assert export.dag.ended(run) == "success"
         assert hour in page(f"dag/{export.dag.name}/runs/{quote(run)}")
         assert "complete" in page(f"c/{name}/hours/{hour}")
+
+
+def test_nobody_is_answered_without_a_login(running: Cluster) -> None:
+    address = f"http://127.0.0.1:{running.port}"
+    for path in ("/api/v2/dags", "/currents/"):
+        assert httpx.get(f"{address}{path}").status_code == HTTPStatus.UNAUTHORIZED
+    told = {"username": "admin", "password": "admin"}
+    assert httpx.post(f"{address}/auth/token", json=told).status_code == HTTPStatus.UNAUTHORIZED
 
 
 def test_it_listens_on_the_loopback_alone(running: Cluster) -> None:
