@@ -58,7 +58,7 @@ matrix: install  ## test the wheel in clean environments: constraints of Airflow
 fuzz: install    ## deliver SEEDS damaged files, and show those that met no fate
 	@$(RUN) tests.tools.hostile_run find 0 $(SEEDS)
 
-chaos: install   ## export hours on a cluster while everything fails in turn; FORM=short for a quarter of an hour
+chaos: install   ## export hours on a cluster while everything fails in turn; FORM=short for twenty minutes
 	@.ci/packages
 	@$(RUN) tests.chaos $(if $(filter short,$(FORM)),--short) --seed $(SEED)
 

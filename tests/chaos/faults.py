@@ -78,7 +78,7 @@ class Fault:
     - kills: it kills what sends with SIGKILL, so that events may be repeated
     - spares: no try is lost by it
     - halts: it keeps tasks from starting
-    - outlasts: next tries may come later than the five minutes for which a custom bus knows what it had
+    - stops: tries are told to end, which wait some seconds for answers, and send anew what was not answered by then
     - cuts, renews: workers lose their connection to the queue, or are new afterwards
     - is_of_task: it strikes a single task, so it is played for each kind of bus
     - raises: how many tries in a row it ends by an error, after each of which the next waits longer
@@ -92,7 +92,7 @@ class Fault:
     kills: bool = False
     spares: bool = False
     halts: bool = False
-    outlasts: bool = False
+    stops: bool = False
     cuts: bool = False
     renews: bool = False
     is_of_task: bool = False
@@ -205,11 +205,14 @@ def _disk_full(world: World) -> Iterator[list[Try]]:
     world.disks[worker.name].fill()
     yield []
     world.disks[worker.name].clear()
+    has_next = any(world.tries.now(each).number > each.number for each in hit)
+    assert has_next or world.tries.wait_for_retries(), "no try needed room"
 
 
-def refused(world: World) -> int:
-    """How many requests AWS refused as they were signed at a time too far off."""
-    return int(world.aws.counts()["faults"].get("clock_skew", 0))
+def befell(world: World, *faults: str) -> int:
+    """How many requests and entries some of local AWS's faults befell, or any of them."""
+    counted: dict[str, int] = world.aws.counts()["faults"]
+    return sum(count for name, count in counted.items() if not faults or name in faults)
 
 
 def _clock_wrong(world: World) -> Iterator[list[Try]]:
@@ -224,12 +227,12 @@ def _clock_wrong(world: World) -> Iterator[list[Try]]:
         "LD_PRELOAD": str(FAKETIME),
         "FAKETIME": f"{offset}360s",
     }
-    before = refused(world)
+    before = befell(world, "clock_skew")
     worker.start()
     yield []
     # Others might take all that comes.
     with _standing_still([each for each in world.cluster.workers if each is not worker]):
-        wait_for(120, lambda: refused(world) > before)
+        wait_for(120, lambda: befell(world, "clock_skew") > before)
     worker.stop()
     worker.environment = right
     worker.start()
@@ -246,17 +249,20 @@ def _destination_fails(world: World) -> Iterator[list[Try]]:
         entry_failure=0.1,
         hold=True,
     )
-    yield world.running()
-    world.aws.set_faults(plan)
-    yield []
-    world.aws.set_faults(FaultPlan(hold=True))
+    yield from _of_aws(world, plan)
 
 
 def _storage_away(world: World) -> Iterator[list[Try]]:
+    yield from _of_aws(world, FaultPlan(s3_unavailable=1, hold=True))
+
+
+def _of_aws(world: World, plan: FaultPlan) -> Iterator[list[Try]]:
     yield world.running()
-    world.aws.set_faults(FaultPlan(s3_unavailable=1, hold=True))
+    before = befell(world)
+    world.aws.set_faults(plan)
     yield []
     world.aws.set_faults(FaultPlan(hold=True))
+    assert befell(world) > before, "no request met with it"
 
 
 # Messages in a full queue. Tasks beyond the slots of all workers wait in the scheduler, so it never has many.
@@ -271,10 +277,17 @@ RESENT = 135
 
 FAULTS = [
     Fault("task killed", _task_killed, noticed=30, recovered=120, kills=True, is_of_task=True),
-    Fault("supervisor killed", _supervisor_killed, noticed=SILENT, recovered=SILENT + RETRIED, is_of_task=True),
+    Fault(
+        "supervisor killed",
+        _supervisor_killed,
+        noticed=SILENT,
+        recovered=SILENT + RETRIED,
+        stops=True,
+        is_of_task=True,
+    ),
     Fault("worker killed", _worker_killed, noticed=SILENT, recovered=SILENT + RETRIED, kills=True),
     # It waits up to its grace period for tasks that plan or account.
-    Fault("worker stopped", _worker_stopped, noticed=75, recovered=150),
+    Fault("worker stopped", _worker_stopped, noticed=75, recovered=150, stops=True),
     Fault(
         "workers down 5 min",
         _workers_down,
@@ -283,7 +296,6 @@ FAULTS = [
         recovered=480,
         kills=True,
         halts=True,
-        outlasts=True,
         renews=True,
     ),
     Fault("scheduler killed", _scheduler_killed, recovered=90, spares=True, halts=True),
@@ -293,11 +305,11 @@ FAULTS = [
     Fault("queue killed", _queue_killed, lasts=5, recovered=180, spares=True, halts=True, cuts=True),
     Fault("queue lost", partial(_queue_killed, loses=True), lasts=5, recovered=300, spares=True, halts=True, cuts=True),
     Fault("database down 20 s", _database_down, lasts=20, recovered=120, spares=True, halts=True),
-    Fault("database down 60 s", _database_down, lasts=60, recovered=150, halts=True, raises=1),
+    Fault("database down 60 s", _database_down, lasts=60, recovered=150, halts=True, stops=True, raises=1),
     Fault("disk full", _disk_full, lasts=30, recovered=120, raises=1),
     # The worker is stopped, and what it takes then fails. Airflow counts the delay of a retry from the end of the try
     # before, by the clock of the worker.
-    Fault("clock six minutes off", _clock_wrong, lasts=30, noticed=75, recovered=540, raises=2),
+    Fault("clock six minutes off", _clock_wrong, lasts=30, noticed=75, recovered=540, stops=True, raises=2),
     Fault("destination fails", _destination_fails, lasts=30, recovered=90, spares=True),
     Fault("S3 away 60 s", _storage_away, lasts=60, recovered=180, halts=True, raises=1),
 ]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -25,22 +25,31 @@ from tests.tools.awaiting import wait_for
 from tests.tools.cluster import Cluster, leftovers
 
 
+class Repeat(NamedTuple):
+    """The numbers of an accepted entry and of the one with the same event before it, and whether its sender may not
+    have heard that that one was accepted."""
+
+    before: int
+    number: int
+    is_unheard: bool
+
+
 @dataclass
 class Arrived:
-    """What arrived: of each connector the ids, with the number of the last entry that was accepted, and of each repeat
-    the numbers of the entry before it and its own.
+    """What arrived: of each connector the ids, with the number of the last entry that was accepted, and the repeats.
 
-    A repeat is an event that a consumer sees twice although the sender knew of the first: what a custom bus had before
-    reaches nobody, and where the connection to a classic bus was cut the sender can't know.
+    A repeat is an event that a consumer sees twice: what a custom bus had before reaches nobody. It is none where the
+    connection to a classic bus was cut by plan, since no sender can know.
     """
 
     ids: dict[str, dict[str, int]] = field(default_factory=lambda: {CLASSIC: {}, CUSTOM: {}})
-    repeats: dict[str, list[tuple[int, int]]] = field(default_factory=lambda: {CLASSIC: [], CUSTOM: []})
+    repeats: dict[str, list[Repeat]] = field(default_factory=lambda: {CLASSIC: [], CUSTOM: []})
+    unheard: Set[int] = frozenset()
     # By connector, as all have the same events.
     _unsure: set[tuple[str, str]] = field(default_factory=set)
 
-    def add(self, number: int, line: dict[str, Any], *, is_heard: bool = True) -> None:
-        """Takes in the accepted entry of a number, as local AWS tells it, and whether its sender heard so."""
+    def add(self, number: int, line: dict[str, Any]) -> None:
+        """Takes in the accepted entry of a number, as local AWS tells it."""
         if line.get("success_code") == "DEDUPLICATED":
             return
         # The buses have the names of the connectors.
@@ -48,19 +57,20 @@ class Arrived:
         event = orjson.loads(line["entry"]["Detail"])["id"]
         known = self.ids[connector]
         if event in known and (connector, event) not in self._unsure:
-            self.repeats[connector].append((known[event], number))
+            before = known[event]
+            self.repeats[connector].append(Repeat(before, number, connector == CLASSIC and before in self.unheard))
         known[event] = number
         self._unsure.discard((connector, event))
         # A custom bus hands on what is sent anew after a cut once: nothing about it is unsure.
-        if connector == CLASSIC and (line.get("cut") or line.get("slow") or not is_heard):
+        if connector == CLASSIC and (line.get("cut") or line.get("slow")):
             self._unsure.add((connector, event))
 
 
 def arrived(lines: Iterable[dict[str, Any]], unheard: Set[int] = frozenset()) -> Arrived:
     """What the accepted entries tell, in their order; of the numbers of some, the senders may not have heard."""
-    found = Arrived()
+    found = Arrived(unheard=unheard)
     for number, line in enumerate(lines):
-        found.add(number, line, is_heard=number not in unheard)
+        found.add(number, line)
     return found
 
 
@@ -68,19 +78,25 @@ def of_repeats(found: Arrived, outcomes: Sequence[Outcome]) -> list[str]:
     """Adds each repeat to the fault in whose time the event was accepted, and tells of what none explains.
 
     The time of a fault is from the end of the one before to its own end. What a task that is killed had not saved yet
-    goes again whenever its next try gets there, be it after other faults.
+    goes again whenever its next try gets there, be it after other faults. A task that is told to end waits some seconds
+    for answers. What was not answered by then goes again, as it has to, and is counted apart.
     """
     played = [outcome for outcome in outcomes if not outcome.skipped]
     ended = [outcome.accepted for outcome in played]
     complaints = []
-    for connector, numbers in found.repeats.items():
-        places = Counter((bisect_right(ended, before), bisect_right(ended, again)) for before, again in numbers)
-        for (place, then), count in sorted(places.items()):
+    for connector, repeats in found.repeats.items():
+        places = Counter(
+            (bisect_right(ended, each.before), bisect_right(ended, each.number), each.is_unheard) for each in repeats
+        )
+        for (place, then, is_unheard), count in sorted(places.items()):
             if place == len(played):
                 complaints.append(f"{connector}: {count:,} events repeated after the last fault")
                 continue
             at = f"at {played[then].name}" if then < len(played) else "after the last fault"
             own = played[place]
+            if is_unheard and own.fault.stops:
+                own.unheard[connector] += count
+                continue
             own.repeats[connector] += count
             own.again.append(f"{connector}: {count:,} {at}")
     return complaints

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
 
 import httpx
 import psutil
@@ -26,9 +28,11 @@ class Outcome:
     - accepted: how many entries the destinations had accepted when all went on
     - hit, lost: the tries that ran, and those of them that it cost
     - repeats, again: how many events of each connector went again that were accepted in its time, and at which fault
+    - unheard: how many more went again since their sender, which was told to end, had no answer in time
     - queued: how long something that it waited for was with a worker that had lost its connection before
     - connector: the one whose task it struck; "" if it strikes more than a task
-    - lost_again: the connectors of which the try after one that it cost was lost, too
+    - struck: when it began
+    - late: the connectors of which a task was not taken up for as long as a custom bus knows what it had
     - skipped: why it was not played; "" if it was
     - missed: why it struck nothing; "" if it struck
     """
@@ -40,10 +44,12 @@ class Outcome:
     hit: list[Try] = field(default_factory=list)
     lost: list[Try] = field(default_factory=list)
     repeats: Counter[str] = field(default_factory=Counter)
+    unheard: Counter[str] = field(default_factory=Counter)
     again: list[str] = field(default_factory=list)
     queued: float = 0.0
     connector: str = ""
-    lost_again: frozenset[str] = frozenset()
+    struck: datetime = field(default_factory=partial(datetime.now, UTC))
+    late: frozenset[str] = frozenset()
     skipped: str = ""
     missed: str = ""
 
@@ -88,8 +94,7 @@ class Outcome:
 
     def _may_repeat(self, connector: str) -> bool:
         """Whether a second's worth may go again: all tasks of a connector that are killed at once send so much."""
-        is_soon = not self.fault.outlasts and connector not in self.lost_again
-        knows_what_it_had = connector == CUSTOM and is_soon
+        knows_what_it_had = connector == CUSTOM and connector not in self.late
         return self.fault.kills and not knows_what_it_had and any(each.connector == connector for each in self.lost)
 
 
@@ -126,7 +131,7 @@ class Observer:
     def _watch(self) -> None:
         strike = self._fault.strike(self._world)
         self.outcome.hit = next(strike)
-        began = time.monotonic()
+        began, self.outcome.struck = time.monotonic(), datetime.now(UTC)
         next(strike)
         while (seconds := time.monotonic() - began) < self.outcome.allowed + _LATER_SECONDS:
             if not self._ended and seconds >= self._fault.lasts:

@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -38,6 +38,8 @@ BUSY = 3
 END_SECONDS = 25 * 60
 # So long after its last checkpoint a delivery sends no more: keep.py.
 STALE_SECONDS = 5
+# A custom bus knows for five minutes what it had; a next try needs a while until it sends.
+KNOWN_SECONDS = 4 * 60
 # The logs of the last run that failed.
 LOGS = ROOT / ".local" / "chaos"
 
@@ -103,10 +105,12 @@ def _play(world: World, stage: Stage, form: Form) -> tuple[list[Outcome], list[s
     found = arrived(world.aws.each_accepted_line(), unheard)
     complaints += of_repeats(found, outcomes)
     for outcome in outcomes:
-        lost = [each for each in outcome.lost if world.tries.now(each).number > each.number + 1]
-        outcome.lost_again = frozenset(each.connector for each in lost)
+        until = outcome.struck + timedelta(seconds=KNOWN_SECONDS)
+        outcome.late = frozenset(each.connector for each in outcome.lost if not world.tries.was_taken_up(each, until))
         if outcome.again:
             _tell(f"{outcome.name}: sent again were {'; '.join(outcome.again)}")
+        for connector, count in sorted(outcome.unheard.items()):
+            _tell(f"{outcome.name}: {connector}: {count:,} more, whose sender had no answer in time")
         complaints += outcome.complaints(form.rate)
     complaints += of_events(found, stage.ids)
     complaints += of_leftovers([disk.folder for disk in world.disks.values()], world.cluster.sessions.orphans())

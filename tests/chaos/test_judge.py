@@ -42,9 +42,19 @@ def test_buses_know_nothing_of_what_is_unsure_of_another() -> None:
     assert found.repeats == {"classic": [], "custom": []}
 
 
-def test_what_its_sender_did_not_hear_of_is_no_repeat() -> None:
-    found = arrived([line("a"), line("b"), line("a"), line("b")], unheard={1})
-    assert found.repeats == {"classic": [(0, 2)], "custom": []}
+def test_what_was_not_heard_of_in_time_counts_apart_where_tries_are_told_to_end_and_else_as_a_repeat() -> None:
+    lines = [line("a"), line("b"), line("c"), line("d")]
+    found = arrived([*lines, *lines], unheard={1, 2, 3})
+    assert found.repeats[CLASSIC] == [(0, 4, False), (1, 5, True), (2, 6, True), (3, 7, True)]
+    outcomes = [outcome("task killed", 2), outcome("destination fails", 3), outcome("worker stopped", 4)]
+    assert of_repeats(found, outcomes) == []
+    assert [each.repeats[CLASSIC] for each in outcomes] == [2, 1, 0]
+    assert [each.unheard[CLASSIC] for each in outcomes] == [0, 0, 1]
+
+
+def test_a_custom_bus_knows_what_its_sender_did_not_hear_of() -> None:
+    found = arrived([line("a", CUSTOM), line("a", CUSTOM)], unheard={0})
+    assert found.repeats[CUSTOM] == [(0, 1, False)]
 
 
 def test_every_event_that_comes_twice_is_a_repeat_of_the_fault_in_whose_time_it_was_accepted() -> None:
@@ -72,7 +82,7 @@ def test_what_a_cut_connection_hid_is_no_repeat_once_and_nothing_that_a_bus_had_
     assert found.repeats == {"classic": [], "custom": []}
     found.add(4, line("b", CUSTOM))
     found.add(5, line("a"))
-    assert found.repeats == {"classic": [(1, 5)], "custom": [(2, 4)]}
+    assert found.repeats == {"classic": [(1, 5, False)], "custom": [(2, 4, False)]}
     assert list(of_events(found, {"a", "b"})) == [
         "classic: 1 events never arrived",
         "custom: 1 events never arrived",
@@ -94,13 +104,12 @@ GOOD: dict[str, Any] = {"noticed": 5, "recovered": 50}
         (outcome("task killed", **GOOD, lost=[CUSTOM_TRY], repeats=Counter(classic=1)), "allowed are 0"),
         # A custom bus knows what it had, but not for so long.
         (outcome("worker killed", **GOOD, lost=[FIRST, CUSTOM_TRY], repeats=Counter(custom=1)), "allowed are 0"),
-        (outcome("workers down 5 min", **GOOD, lost=[CUSTOM_TRY], repeats=Counter(custom=100)), None),
         (
             outcome(
-                "worker killed",
+                "workers down 5 min",
                 **GOOD,
                 lost=[CUSTOM_TRY],
-                lost_again=frozenset({CUSTOM}),
+                late=frozenset({CUSTOM}),
                 repeats=Counter(custom=101),
             ),
             "allowed are 100",

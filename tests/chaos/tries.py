@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -11,6 +12,9 @@ import psutil
 
 from tests.chaos.stage import CLASSIC
 from tests.tools.cluster import Cluster, Part
+
+# Within that time, a try has what the one before held, and has sent first what that one had under way.
+LONG_SECONDS = 90
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,20 @@ class Tries:
     def failed_runs(self) -> list[str]:
         """The runs that failed."""
         return [run["dag_run_id"] for run in self._ask("dags/~/dagRuns?state=failed&limit=100")["dag_runs"]]
+
+    def wait_for_retries(self) -> bool:
+        """Whether a task waits for its next try."""
+        return bool(self._ask("dags/~/dagRuns/~/taskInstances?state=up_for_retry&limit=1")["task_instances"])
+
+    def was_taken_up(self, before: Try, until: datetime) -> bool:
+        """Whether a later try of the same task began before a time, and ended well or ran for a while."""
+        return any(
+            each["try_number"] > before.number
+            and each["start_date"]
+            and datetime.fromisoformat(each["start_date"]) < until
+            and (each["state"] == "success" or each["duration"] is None or each["duration"] >= LONG_SECONDS)
+            for each in self._ask(f"{before.path}/tries")["task_instances"]
+        )
 
     def worker(self, one: Try) -> Part | None:
         """The worker that a try runs on."""
