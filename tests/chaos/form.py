@@ -32,7 +32,7 @@ LONG = Form(hours=24, types=50, rows=1_100, rate=900, minutes=45)
 SHORT = Form(
     hours=8,
     types=10,
-    rows=2_000,
+    rows=2_400,
     rate=200,
     minutes=18,
     faults=(

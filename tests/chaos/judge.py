@@ -50,15 +50,14 @@ class Arrived:
 
     def add(self, number: int, line: dict[str, Any]) -> None:
         """Takes in the accepted entry of a number, as local AWS tells it."""
-        if line.get("success_code") == "DEDUPLICATED":
-            return
         # The buses have the names of the connectors.
         connector = line["bus"]
         event = orjson.loads(line["entry"]["Detail"])["id"]
         known = self.ids[connector]
-        if event in known and (connector, event) not in self._unsure:
+        is_handed_on = line.get("success_code") != "DEDUPLICATED"
+        if event in known and is_handed_on and (connector, event) not in self._unsure:
             before = known[event]
-            self.repeats[connector].append(Repeat(before, number, connector == CLASSIC and before in self.unheard))
+            self.repeats[connector].append(Repeat(before, number, before in self.unheard))
         known[event] = number
         self._unsure.discard((connector, event))
         # A custom bus hands on what is sent anew after a cut once: nothing about it is unsure.
@@ -79,7 +78,8 @@ def of_repeats(found: Arrived, outcomes: Sequence[Outcome]) -> list[str]:
 
     The time of a fault is from the end of the one before to its own end. What a task that is killed had not saved yet
     goes again whenever its next try gets there, be it after other faults. A task that is told to end waits some seconds
-    for answers. What was not answered by then goes again, as it has to, and is counted apart.
+    for answers. What was not answered by then goes again, as it has to, and is counted apart, unless a custom bus must
+    have known it still.
     """
     played = [outcome for outcome in outcomes if not outcome.skipped]
     ended = [outcome.accepted for outcome in played]
@@ -94,7 +94,7 @@ def of_repeats(found: Arrived, outcomes: Sequence[Outcome]) -> list[str]:
                 continue
             at = f"at {played[then].name}" if then < len(played) else "after the last fault"
             own = played[place]
-            if is_unheard and own.fault.stops:
+            if is_unheard and own.fault.stops and (connector == CLASSIC or connector in own.late):
                 own.unheard[connector] += count
                 continue
             own.repeats[connector] += count

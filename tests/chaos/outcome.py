@@ -134,11 +134,12 @@ class Observer:
         began, self.outcome.struck = time.monotonic(), datetime.now(UTC)
         next(strike)
         while (seconds := time.monotonic() - began) < self.outcome.allowed + _LATER_SECONDS:
+            # First, as the end of some faults takes a while.
+            with suppress(httpx.HTTPError):
+                self._look(round(time.monotonic() - began, 1))
             if not self._ended and seconds >= self._fault.lasts:
                 next(strike, None)
                 self._ended, self._accepted_at_end = True, self._accepted()
-            with suppress(httpx.HTTPError):
-                self._look(round(time.monotonic() - began, 1))
             # What is lost without a word is known by then; who waits to notice it needs no other wait.
             is_known = self._fault.noticed is not None or seconds > self._fault.lasts + SILENT
             if self.outcome.recovered is not None and is_known:

@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import yaml
 
-from currents_core.errors import shown
+from currents_core.errors import CurrentsError, shown
 from tests.chaos.disks import disks
 from tests.chaos.faults import FAKETIME, FAULTS, Fault, World
 from tests.chaos.form import Form
@@ -47,19 +47,21 @@ LOGS = ROOT / ".local" / "chaos"
 def run(form: Form, seed: int) -> tuple[list[Outcome], list[str]]:
     """Plays it, and returns what became of each fault, and everything that is wrong at the end."""
     outcomes: list[Outcome] = []
-    complaints = ["it was not played to its end"]
+    complaints: list[str] = []
     try:
         with _world(form, seed) as (world, stage):
+            is_through = False
             try:
-                outcomes, complaints = _play(world, stage, form)
+                complaints += _play(world, stage, form, outcomes)
+                is_through = True
             finally:
-                if complaints:
+                if complaints or not is_through:
                     _keep_logs(world.cluster.home)
-    except AssertionError as error:
+    except Exception as error:
+        # An hour's outcomes are worth more than what ended the run, or than what a part of the cluster did at its end.
         if not outcomes:
             raise
-        # Of the cluster, which did not end as it should.
-        complaints.append(str(error))
+        complaints.append(repr(error))
     return outcomes, complaints
 
 
@@ -89,24 +91,26 @@ def _world(form: Form, seed: int) -> Iterator[tuple[World, Stage]]:
         yield World(aws, running, Tries(running, client), random.Random(seed), of_workers), stage
 
 
-def _play(world: World, stage: Stage, form: Form) -> tuple[list[Outcome], list[str]]:
+def _play(world: World, stage: Stage, form: Form, outcomes: list[Outcome]) -> list[str]:
+    """Adds what becomes of each fault to the outcomes, and returns everything that is wrong at the end."""
     dags = [RunningDag(world.cluster.scheduler(world.tries.client), f"currents_export_{name}") for name in CONNECTORS]
     for dag in dags:
         dag.switch_on()
         dag.start_backfill(*stage.bounds)
     wait_for(END_SECONDS, lambda: len(world.tries.running()) >= BUSY)
     complaints = [f"{each}, though nothing has failed yet" for each in of_health(world.cluster)]
-    outcomes = list(_strike(world, stage, form))
+    outcomes.extend(_strike(world, stage, form))
     complaints += _settle(world, stage, dags)
     complaints += [f"{each} after all faults" for each in of_health(world.cluster)]
     _tell("looking at what arrived")
     unheard = world.aws.unheard()
     _tell(f"the senders of {len(unheard):,} events may have gone before they were answered")
     found = arrived(world.aws.each_accepted_line(), unheard)
-    complaints += of_repeats(found, outcomes)
     for outcome in outcomes:
         until = outcome.struck + timedelta(seconds=KNOWN_SECONDS)
         outcome.late = frozenset(each.connector for each in outcome.lost if not world.tries.was_taken_up(each, until))
+    complaints += of_repeats(found, outcomes)
+    for outcome in outcomes:
         if outcome.again:
             _tell(f"{outcome.name}: sent again were {'; '.join(outcome.again)}")
         for connector, count in sorted(outcome.unheard.items()):
@@ -116,7 +120,7 @@ def _play(world: World, stage: Stage, form: Form) -> tuple[list[Outcome], list[s
     complaints += of_leftovers([disk.folder for disk in world.disks.values()], world.cluster.sessions.orphans())
     # Ten retries are enough, though a later run would deliver what one that failed has left.
     complaints += [f"a run failed: {run}" for run in world.tries.failed_runs()]
-    return outcomes, complaints
+    return complaints
 
 
 def _strike(world: World, stage: Stage, form: Form) -> Iterator[Outcome]:
@@ -125,12 +129,7 @@ def _strike(world: World, stage: Stage, form: Form) -> Iterator[Outcome]:
     world.rng.shuffle(chosen)
     for number, (fault, world.connector) in enumerate(chosen):
         if number == len(chosen) // 2:
-            # Of hours that are delivered, as the first one, and of others that are not.
-            for name in CONNECTORS:
-                wait_for(END_SECONDS, partial(_is_delivered, stage, name, stage.hours[0]))
-            stage.put(stage.hours[:: max(1, form.hours // 6)], rows=max(10, form.rows // 10), first=1)
-            stage.late_at = datetime.now(UTC)
-            _tell("late files were put")
+            _put_late(stage, form)
         if reason := _lacks(fault):
             _tell(f"SKIPPED {fault.name}: {reason}")
             yield Outcome(fault, skipped=reason)
@@ -152,6 +151,15 @@ def _strike(world: World, stage: Stage, form: Form) -> Iterator[Outcome]:
         yield outcome
 
 
+def _put_late(stage: Stage, form: Form) -> None:
+    """Puts late files. They are for hours that are delivered, since a scheduled run leaves others to their own runs."""
+    some = stage.hours[:: max(1, form.hours // 6)]
+    wait_for(END_SECONDS, partial(_is_delivered, stage, some[0]))
+    stage.put([hour for hour in some if _is_delivered(stage, hour)], rows=max(10, form.rows // 10), first=1)
+    stage.late_at = datetime.now(UTC)
+    _tell("late files were put")
+
+
 def _has_no_probe(world: World) -> bool:
     with suppress(httpx.HTTPError):
         return not world.tries.probes_under_way()
@@ -164,15 +172,17 @@ def _lacks(fault: Fault) -> str:
     return ""
 
 
-def _is_delivered(stage: Stage, connector: str, hour: str) -> bool:
-    return not list(of_books(stage, connector, [hour]))
+def _is_delivered(stage: Stage, hour: str) -> bool:
+    return not any(list(of_books(stage, name, [hour])) for name in CONNECTORS)
 
 
 def _settle(world: World, stage: Stage, dags: Sequence[RunningDag]) -> list[str]:
     """Waits until nothing is under way and everything is in the books. Returns what never got there."""
-    deadline, told, missing = time.monotonic() + END_SECONDS, 0.0, ["Airflow does not answer"]
-    while missing and time.monotonic() < deadline:
-        with suppress(httpx.HTTPError):
+    last_run = stage.now + timedelta(minutes=stage.form.minutes)
+    deadline = max(datetime.now(UTC), last_run) + timedelta(seconds=END_SECONDS)
+    told, missing = 0.0, ["Airflow does not answer"]
+    while missing and datetime.now(UTC) < deadline:
+        with suppress(httpx.HTTPError, CurrentsError):
             # Reading the books takes thousands of requests, which the runs would feel.
             missing = ["runs are under way"] if world.tries.under_way() else list(_of_all_books(stage, dags))
         if missing and time.monotonic() - told > 60:
@@ -192,7 +202,9 @@ def _of_all_books(stage: Stage, dags: Sequence[RunningDag]) -> Iterator[str]:
 
 def _keep_logs(home: Path) -> None:
     shutil.rmtree(LOGS, ignore_errors=True)
-    shutil.copytree(home, LOGS, ignore=shutil.ignore_patterns("postgres", "redis"))
+    # What is written meanwhile may go while it is copied.
+    with suppress(shutil.Error):
+        shutil.copytree(home, LOGS, ignore=shutil.ignore_patterns("postgres", "redis"))
     _tell(f"the logs of Airflow are in {LOGS}")
 
 

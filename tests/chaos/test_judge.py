@@ -52,9 +52,14 @@ def test_what_was_not_heard_of_in_time_counts_apart_where_tries_are_told_to_end_
     assert [each.unheard[CLASSIC] for each in outcomes] == [0, 0, 1]
 
 
-def test_a_custom_bus_knows_what_its_sender_did_not_hear_of() -> None:
+@pytest.mark.parametrize(("late", "repeats", "unheard"), [({CUSTOM}, 0, 1), (set(), 1, 0)])
+def test_a_custom_bus_knows_what_its_sender_did_not_hear_of_unless_the_next_try_came_late(
+    late: set[str], repeats: int, unheard: int
+) -> None:
     found = arrived([line("a", CUSTOM), line("a", CUSTOM)], unheard={0})
-    assert found.repeats[CUSTOM] == [(0, 1, False)]
+    stopped = outcome("worker stopped", 1, late=late)
+    assert of_repeats(found, [stopped]) == []
+    assert (stopped.repeats[CUSTOM], stopped.unheard[CUSTOM]) == (repeats, unheard)
 
 
 def test_every_event_that_comes_twice_is_a_repeat_of_the_fault_in_whose_time_it_was_accepted() -> None:
@@ -82,7 +87,7 @@ def test_what_a_cut_connection_hid_is_no_repeat_once_and_nothing_that_a_bus_had_
     assert found.repeats == {"classic": [], "custom": []}
     found.add(4, line("b", CUSTOM))
     found.add(5, line("a"))
-    assert found.repeats == {"classic": [(1, 5, False)], "custom": [(2, 4, False)]}
+    assert found.repeats == {"classic": [(1, 5, False)], "custom": [(3, 4, False)]}
     assert list(of_events(found, {"a", "b"})) == [
         "classic: 1 events never arrived",
         "custom: 1 events never arrived",

@@ -32,10 +32,28 @@ def late(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return kept
 
 
+def play_all(_world: Any, _stage: Any, _form: Any, outcomes: list[Outcome]) -> list[str]:
+    outcomes.extend(PLAYED)
+    return []
+
+
+def play_some(_world: Any, _stage: Any, _form: Any, outcomes: list[Outcome]) -> list[str]:
+    outcomes.extend(PLAYED)
+    raise ConnectionError("nobody answers")
+
+
 def test_what_did_not_stop_is_one_complaint_beside_the_table(monkeypatch: pytest.MonkeyPatch, late: list[str]) -> None:
-    monkeypatch.setattr(run_module, "_play", lambda *_: (PLAYED, []))
-    assert run_module.run(SHORT, 1) == (PLAYED, ["the triggerer did not stop in time"])
+    monkeypatch.setattr(run_module, "_play", play_all)
+    assert run_module.run(SHORT, 1) == (PLAYED, ["AssertionError('the triggerer did not stop in time')"])
     assert not late
+
+
+def test_what_ended_a_run_is_one_complaint_beside_the_faults_that_were_played(
+    monkeypatch: pytest.MonkeyPatch, late: list[str]
+) -> None:
+    monkeypatch.setattr(run_module, "_play", play_some)
+    assert run_module.run(SHORT, 1) == (PLAYED, ["ConnectionError('nobody answers')"])
+    assert late == ["home"]
 
 
 def test_a_run_that_was_not_played_to_its_end_is_no_table(monkeypatch: pytest.MonkeyPatch, late: list[str]) -> None:

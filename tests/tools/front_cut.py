@@ -9,26 +9,20 @@ from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 
 class CuttableProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
-    """uvicorn's protocol, with what closes the connection of a request in its scope, and tells if it is."""
+    """uvicorn's protocol, with what closes the connection of a request in its scope."""
 
     app: ASGIApp
 
     def connection_made(self, transport: asyncio.Transport) -> None:
-        """Has every request of the connection carry both."""
+        """Has every request of the connection carry what closes it."""
         super().connection_made(transport)
         app = self.app
 
         async def cuttable(scope: Scope, receive: Receive, send: Send) -> None:
-            scope.setdefault("extensions", {})["cut"] = {"close": transport.abort, "is_closed": transport.is_closing}
+            scope.setdefault("extensions", {})["cut"] = {"close": transport.abort}
             await app(scope, receive, send)
 
         self.app = cuttable
-
-
-def is_closed(scope: Scope) -> bool:
-    """Whether the client has closed the connection of a request. It takes CuttableProtocol to know."""
-    found: bool = scope["extensions"]["cut"]["is_closed"]()
-    return found
 
 
 async def cut(scope: Scope, receive: Receive, _send: Send) -> None:

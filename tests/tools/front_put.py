@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
+from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Protocol
 
@@ -13,14 +13,15 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tests.tools.fault_plan import Decision, FaultCourse, FaultPlan
-from tests.tools.front_cut import cut, is_closed
+from tests.tools.front_cut import cut
 from tests.tools.front_moto import Moto
 from tests.tools.front_record import Record, Result, success
 from tests.tools.front_rules import Entry, Fault, Limits, bus_name, check_entry, check_request, read_entries
+from tests.tools.front_signature import signed_at
 from tests.tools.front_wire import JsonWire, Refused, Wire
 
-# A sender that is told to stop waits three seconds for answers.
-PATIENCE = 2.5
+# A sender that is told to stop waits so long for answers.
+PATIENCE = timedelta(seconds=3)
 NOTHING = range(0)
 # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-conditions.html
 DENIED = Fault("AccessDeniedException", "User is not authorized to perform: events:PutEvents")
@@ -77,7 +78,6 @@ class Puts:
         record, plan, decision = self.record, self.course.plan, self.course.next_request()
         happens = (decision.fault, "slow" if decision.wait else None)
         record.faults.update(name for name in happens if name)
-        due = time.monotonic() + PATIENCE
         answer, lines = await _answer(put, record, plan, decision)
         if decision.wait:
             await asyncio.sleep(decision.wait)
@@ -85,9 +85,9 @@ class Puts:
             return cut
 
         async def told(scope: Scope, receive: Receive, send: Send) -> None:
-            # Lets the server see that a connection is closed.
-            await asyncio.sleep(0)
-            if lines and (is_closed(scope) or time.monotonic() > due):
+            # Also what it waited for before it was read: a sender counts from when it signs.
+            signed = signed_at(Request(scope))
+            if lines and signed and datetime.now(UTC) - signed >= PATIENCE:
                 record.unheard.append((lines.start, lines.stop))
             await answer(scope, receive, send)
 

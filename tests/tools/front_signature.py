@@ -51,13 +51,18 @@ class _AsSigned(SigV4Auth):
         return request.headers
 
 
-def skew(request: Request, now: datetime) -> str | None:
-    """What is wrong with the time at which a request says it was signed, if it says so."""
+def signed_at(request: Request) -> datetime | None:
+    """The second in which a request says it was signed, if it says so."""
     try:
-        signed = datetime.strptime(request.headers.get("x-amz-date", ""), "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        return datetime.strptime(request.headers.get("x-amz-date", ""), "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     except ValueError:
         return None
-    if abs(signed - now) <= MOST_SKEW:
+
+
+def skew(request: Request, now: datetime) -> str | None:
+    """What is wrong with the time at which a request says it was signed, if it says so."""
+    signed = signed_at(request)
+    if not signed or abs(signed - now) <= MOST_SKEW:
         return None
     kind, order = ("expired", "earlier") if signed < now else ("not yet current", "later")
     return f"Signature {kind}: {signed:%Y%m%dT%H%M%SZ} is now {order} than {now:%Y%m%dT%H%M%SZ} (5 min.)"

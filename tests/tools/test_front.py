@@ -27,7 +27,6 @@ from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutE
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.tools.awaiting import wait_for
 from tests.tools.fault_plan import FaultPlan
 from tests.tools.front import make_front
 from tests.tools.front_rules import (
@@ -422,13 +421,11 @@ def test_a_slow_answer_comes_late_and_its_entries_are_marked(aws: LocalAws, bus:
     assert aws.counts()["faults"] == {"slow": 2}
 
 
-def test_entries_whose_sender_had_gone_are_told(aws: LocalAws, bus: str) -> None:
+def test_entries_whose_sender_may_no_longer_have_waited_are_told(aws: LocalAws, bus: str) -> None:
     client(aws).put_events(Entries=numbered(bus, 0))
-    assert aws.unheard() == set()
-    aws.set_faults(FaultPlan(slow=1, slow_seconds=0.3))
-    impatient = client(aws, read_timeout=0.1)
-    assert outcome(lambda: impatient.put_events(Entries=numbered(bus, 1, 2))) == "ReadTimeoutError"
-    wait_for(5, lambda: aws.unheard() == {1, 2})
+    aws.set_faults(FaultPlan(slow=1, slow_seconds=3))
+    client(aws).put_events(Entries=numbered(bus, 1, 2))
+    assert aws.unheard() == {1, 2}
 
 
 def test_entries_fail_by_plan_each_for_itself(aws: LocalAws, bus: str) -> None:
