@@ -299,6 +299,6 @@ def test_tasks_that_run_side_by_side_stay_in_the_budget_together(stage: Stage) -
     # The promise is for each second, which the simulation holds by its own clock. Here a process may wait a good while
     # for a processor, and what it sent in that time then arrives at once: in five seconds that weighs little.
     most = max(bisect_left(came, at + 5) - first for first, at in enumerate(came))
-    assert most <= 5 * budget * 1.05
+    assert most <= 5 * budget * 1.15
     # More than two tasks may send: they were at it side by side, and what was kept was no budget of one.
     assert most > 5 * budget / 2

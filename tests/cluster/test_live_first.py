@@ -82,7 +82,7 @@ def test_the_live_hour_goes_first_while_everything_else_runs(stage: Stage) -> No
     events = {hour: live.put(hour) for hour in (*hours_back(last, 1), last)}
     numbers.append(live.dag.start_backfill("2026-05-10T00", "2026-05-10T12", reprocess_behavior="none"))
     live.dag.switch_on()
-    [run] = wait_for(30, lambda: live.dag.runs("scheduled"))
+    [run] = wait_for(60, lambda: live.dag.runs("scheduled"))
     assert live.dag.ended(run["dag_run_id"]) == "success"
     assert len(live.ids()) == events[run["partition_key"]]
     tasks = live.dag.tasks(run["dag_run_id"])
@@ -93,7 +93,8 @@ def test_the_live_hour_goes_first_while_everything_else_runs(stage: Stage) -> No
     ]
     for each in tasks:
         waited = datetime.fromisoformat(each["start_date"]) - datetime.fromisoformat(each["scheduled_when"])
-        assert waited < timedelta(seconds=30), each["task_id"]
+        # Behind all that waits, it would have been minutes.
+        assert waited < timedelta(seconds=60), each["task_id"]
     begun = [each for each in everything(stage) if each["start_date"]]
     over = [each for each in begun if not each["dag_run_id"].startswith("scheduled__")]
     assert {each["pool"] for each in over} == {BACKFILL_POOL}

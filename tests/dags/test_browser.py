@@ -25,7 +25,7 @@ from tests.tools.local_aws import local_aws
 from tests.tools.sample import make_files
 from tests.tools.scheduler import RunningDag, quiet_schedule, scheduler
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")

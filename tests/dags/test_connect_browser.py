@@ -24,7 +24,7 @@ DESTINATIONS: dict[str, dict[str, Any]] = {
     "orders": {"kind": "event_bus", "name": "braze-events"},
 }
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 
 @dataclass

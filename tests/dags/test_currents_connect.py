@@ -88,7 +88,8 @@ def test_a_partner_source_is_offered_waited_for_and_takes_an_export(airflow: Air
         """The customer, who finds the source after a while."""
         while not events.list_event_sources(NamePrefix=partner)["EventSources"]:
             time.sleep(0.5)
-        time.sleep(5)
+        # The task that tells what to press has run by then.
+        time.sleep(20)
         events.create_event_bus(Name=partner, EventSourceName=partner)
 
     customer = threading.Thread(target=accept)

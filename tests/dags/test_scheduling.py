@@ -73,7 +73,7 @@ def of(connector: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("export", [connector], indirect=True, ids=[""])
 
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def test_the_last_hour_runs_by_itself_after_its_delay_and_delivers_what_had_no_run(stage: Stage) -> None:
@@ -325,25 +325,24 @@ def test_backfills_of_many_connectors_leave_live_hours_their_slots(stage: Stage)
     busy = [Export(stage, name) for name in BUSY]
     numbers = [start_backfill(each) for each in busy]
     start_stretch(busy[0])
-    wait_for(90, lambda: delivering(busy, "scheduled") and len(delivering(busy, "running")) == 2)
+    wait_for(120, lambda: delivering(busy, "scheduled") and len(delivering(busy, "running")) == 2)
+    running = names(delivering(busy, "running"))
     live = Export(stage, "live")
     for back in (1, 2):
         live.put(format_hour(datetime.now(UTC) - timedelta(hours=back)))
     live.dag.switch_on()
-    [run] = wait_for(30, lambda: live.dag.runs("scheduled"))
-    [delivery] = wait_for(40, lambda: [each for each in live.dag.shards(run["dag_run_id"]) if each["start_date"]])
-    waited = datetime.fromisoformat(delivery["start_date"]) - datetime.fromisoformat(run["queued_at"])
-    assert waited < timedelta(seconds=30)
+    [run] = wait_for(60, lambda: live.dag.runs("scheduled"))
+    [delivery] = wait_for(90, lambda: [each for each in live.dag.shards(run["dag_run_id"]) if each["start_date"]])
+    assert names(delivering(busy, "running")) == running, "it waited for none of them to end"
     assert delivery["pool"] == "currents"
     assert {each["pool"] for each in delivering(busy, "scheduled") + delivering(busy, "running")} == {BACKFILL_POOL}
-    assert len(delivering(busy, "running")) == 2
     for each, number in zip(busy, numbers, strict=True):
         stop(each, number)
 
 
 def start_backfill(export: Export) -> int:
-    """Starts a backfill of an hour that takes minutes, and returns its number."""
-    for file in make_files(["2026-05-10-05"], TYPES[:1], rows=3_000, prefix=f"{export.connector}/"):
+    """Starts a backfill of an hour that takes longer than the test, and returns its number."""
+    for file in make_files(["2026-05-10-05"], TYPES[:1], rows=12_000, prefix=f"{export.connector}/"):
         export.put_object(file.key, file.body)
     export.dag.switch_on()
     return export.dag.start_backfill("2026-05-10T05", "2026-05-10T06", reprocess_behavior="none")
@@ -352,7 +351,7 @@ def start_backfill(export: Export) -> int:
 def start_stretch(export: Export) -> None:
     """Starts a run by hand over two hours, which has a shard for each."""
     first, last = "2026-05-10-07", "2026-05-10-08"
-    for file in make_files([first, last], TYPES[:1], files=130, rows=20, prefix=f"{export.connector}/"):
+    for file in make_files([first, last], TYPES[:1], files=130, rows=80, prefix=f"{export.connector}/"):
         export.put_object(file.key, file.body)
     export.dag.trigger(hour=first, until=last)
 
@@ -433,6 +432,11 @@ def note(dag: RunningDag, run: str) -> str:
     return str(dag.ask("GET", f"/dagRuns/{run}")["note"])
 
 
+def names(tasks: Iterable[Any]) -> set[tuple[str, int]]:
+    """Their runs and places."""
+    return {(each["dag_run_id"], each["map_index"]) for each in tasks}
+
+
 def delivering(exports: Iterable[Export], state: str) -> list[Any]:
     """The tasks that deliver in backfills and runs by hand, and are in some state."""
     return [
@@ -454,9 +458,9 @@ def test_a_large_stretch_waits_for_a_person_and_goes_on_as_they_say(export: Expo
 
     def waiting(run: str) -> None:
         wait_for(60, lambda: dag.states(run).get("approve") == "awaiting_input")
-        # The process that asked ends five seconds later. Airflow takes an answer before that for one of a try that was
-        # lost, and asks again; a person needs longer to read what is asked.
-        time.sleep(10)
+        # The process that asked ends five seconds later, on a busy machine a few more. Airflow takes an answer before
+        # that for one of a try that was lost, and asks again; a person needs longer to read what is asked.
+        time.sleep(20)
 
     def decide(run: str, option: str) -> None:
         dag.ask("PATCH", f"/dagRuns/{run}/taskInstances/approve/-1/hitlDetails", chosen_options=[option])

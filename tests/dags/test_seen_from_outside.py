@@ -125,7 +125,7 @@ def export(migrated: Path, home: Path, statsd: Statsd) -> Iterator[Export]:
             yield Export(Stage(aws, bucket, running), "seen")
 
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def test_an_hour_that_is_delivered_is_told_of(export: Export, statsd: Statsd, home: Path) -> None:

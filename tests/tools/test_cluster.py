@@ -25,7 +25,7 @@ def test_parts_stop_before_what_they_depend_on(tmp_path: Path) -> None:
 
     parts = {
         "api": part("api", 0),
-        "worker": part("worker", 0.5, ("api", "store")),
+        "worker": part("worker", 2, ("api", "store")),
         "other": part("other", 0, ("api",)),
     }
     try:

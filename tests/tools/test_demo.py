@@ -199,7 +199,7 @@ def test_a_step_moves_on_a_terminal_and_leaves_one_line(monkeypatch: pytest.Monk
     text = re.sub(r"\x1b\[\d*m", "", printed(monkeypatch, terminal=True))
     frames = re.findall(r"(\S) Exporting hour 2026-11-23-08 through Airflow (\d:\d\d:\d\d)", text)
     assert len({spinner for spinner, _ in frames}) > 1
-    assert {clock for _, clock in frames} == {"0:00:00", "0:00:01"}
+    assert {clock for _, clock in frames} >= {"0:00:00", "0:00:01"}
     # What moved is erased.
     assert text.rpartition("\x1b[2K")[2].startswith("Exporting hour 2026-11-23-08 through Airflow: done")
 

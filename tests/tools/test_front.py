@@ -27,6 +27,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutE
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.tools.awaiting import wait_for
 from tests.tools.fault_plan import FaultPlan
 from tests.tools.front import make_front
 from tests.tools.front_rules import (
@@ -411,13 +412,13 @@ def test_a_cut_comes_before_any_byte_of_an_answer(aws: LocalAws) -> None:
 
 
 def test_a_slow_answer_comes_late_and_its_entries_are_marked(aws: LocalAws, bus: str) -> None:
-    aws.set_faults(FaultPlan(slow=1, slow_seconds=0.3))
+    aws.set_faults(FaultPlan(slow=1, slow_seconds=1, hold=True))
     began = time.monotonic()
     client(aws).put_events(Entries=numbered(bus, 1))
-    assert time.monotonic() - began >= 0.3
+    assert time.monotonic() - began >= 1
     impatient = client(aws, read_timeout=0.1)
     assert outcome(lambda: impatient.put_events(Entries=numbered(bus, 2))) == "ReadTimeoutError"
-    assert [line.get("slow") for line in aws.accepted_lines()] == [True, True]
+    wait_for(5, lambda: [line.get("slow") for line in aws.accepted_lines()] == [True, True])
     assert aws.counts()["faults"] == {"slow": 2}
 
 

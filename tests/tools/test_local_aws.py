@@ -53,7 +53,7 @@ def is_up(endpoint: str) -> bool:
 def test_it_tells_its_endpoint_in_one_line_and_ends_with_its_standard_input() -> None:
     with started() as (process, endpoint):
         assert is_up(endpoint)
-        outputs = process.communicate(timeout=5)
+        outputs = process.communicate(timeout=20)
         assert (process.returncode, outputs) == (0, ("", ""))
     assert not is_up(endpoint)
 
@@ -64,7 +64,7 @@ def test_a_signal_ends_it_quietly(sign: signal.Signals, arguments: list[str]) ->
     with started(*arguments) as (process, endpoint):
         assert is_up(endpoint)
         process.send_signal(sign)
-        assert process.wait(5) == 0
+        assert process.wait(20) == 0
         assert process.stderr
         assert process.stderr.read() == ""
 

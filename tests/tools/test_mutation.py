@@ -141,7 +141,7 @@ from tests.tools import mutation_run
 from tests.tools.mutation import mutants_of
 from tests.tools.mutation_reach import Project
 
-mutation_run._WORKS = 1.0
+mutation_run._WORKS = 3.0
 root = Path(sys.argv[1])
 toy = Project(root, root / "src", ["toy"], ["test_sums.py"])
 mutants = [mutant for path in toy.modules for mutant in mutants_of(path, toy.sources)]

@@ -18,6 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from queue import SimpleQueue
 from socketserver import StreamRequestHandler, ThreadingTCPServer
+from statistics import median
 from typing import Any
 
 import boto3
@@ -301,11 +302,11 @@ def test_a_request_that_reached_nobody_was_not_accepted(make: Make) -> None:
 
 
 def test_a_late_answer_is_none(service: Service, make: Make) -> None:
-    transport = make(client_of(service.url, read_timeout=0.3))
-    service.reply = late
+    transport = make(client_of(service.url, read_timeout=1))
+    service.reply = partial(late, seconds=4)
     start = time.monotonic()
     assert outcome(transport) == NoAnswer("ReadTimeoutError", maybe_accepted=True)
-    assert time.monotonic() - start < 0.9
+    assert time.monotonic() - start < 3
     service.reply = accept
     assert isinstance(outcome(transport), Answer)
 
@@ -323,7 +324,7 @@ def test_a_connection_is_used_again_until_it_is_closed(service: Service, make: M
 
 def test_a_certificate_that_nobody_vouches_for_is_refused(secure: Service, make: Make) -> None:
     # The Common Runtime hides for at least ten seconds that a handshake failed; its connect timeout tells before.
-    found = outcome(make(client_of(secure.url, connect_timeout=0.3, read_timeout=0.3)))
+    found = outcome(make(client_of(secure.url, connect_timeout=1, read_timeout=1)))
     assert isinstance(found, NoAnswer)
     assert not found.maybe_accepted
     assert secure.seen == []
@@ -347,7 +348,7 @@ def test_verification_can_be_turned_off(secure: Service, make: Make) -> None:
 
 def test_the_name_of_the_service_is_verified(secure: Service, make: Make, certificate: Path) -> None:
     url = secure.url.replace("localhost", "127.0.0.1")
-    found = outcome(make(client_of(url, verify=str(certificate), connect_timeout=0.3, read_timeout=0.3)))
+    found = outcome(make(client_of(url, verify=str(certificate), connect_timeout=1, read_timeout=1)))
     assert isinstance(found, NoAnswer)
     assert not found.maybe_accepted
 
@@ -596,10 +597,12 @@ def test_requests_of_many_writes_are_not_held_back(secure: Service, certificate:
     transport = CrtTransport(client_of(secure.url, verify=str(certificate)))
     body = orjson.dumps({"Entries": [{**ENTRY, "Detail": "x" * 2_500}] * 10})
     outcome(transport, body)
-    start = time.monotonic()
+    times = []
     for _ in range(20):
+        start = time.monotonic()
         assert isinstance(outcome(transport, body), Answer)
-    assert time.monotonic() - start < 20 * 0.02, "each waited for the service's delayed acknowledgement, of 40 ms"
+        times.append(time.monotonic() - start)
+    assert median(times) < 0.03, "each waited for the service's delayed acknowledgement, of 40 ms"
     transport.close()
 
 

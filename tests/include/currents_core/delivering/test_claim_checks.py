@@ -263,6 +263,8 @@ class Slow(MemoryObjects):
 def test_several_events_are_left_at_a_time_but_not_so_many_that_the_head_waits() -> None:
     house = Large()
     house.keep_state_in(state := Slow("state"))
+    # Long enough for all threads to start.
+    state.seconds = 0.1
     ids: list[str | None] = [f"{row}" for row in range(60)]
     house.deliver(house.put(OPEN, "a.parquet", table(ids, note=[LARGE] * 60)))
     assert state.most == 8

@@ -186,7 +186,8 @@ def test_a_task_ends_at_once_wherever_its_share_is() -> None:
         began = time.monotonic()
         with sharing:
             time.sleep(seconds)
-        assert time.monotonic() - began < seconds + 0.3
+        # Its next look would be later.
+        assert time.monotonic() - began < seconds + 1
         assert store.contents == {}
 
 

@@ -169,7 +169,13 @@ def test_killing_the_task_ends_the_delivery_in_good_order_and_a_rerun_completes_
     house = House(budget={"requests_per_second": 50, "slots": 1})
     file = house.put(OPEN, "a.parquet", table([f"{row}" for row in range(2_000)]))
     killed = operator(house, file)
-    Timer(0.5, killed.operator.on_kill).start()
+
+    def answer(_: Entry) -> Result:
+        if len(house.target.accepted) == 100:
+            Timer(0, killed.operator.on_kill).start()
+        return SENT
+
+    house.target.answer = answer
     with pytest.raises(StoppedError, match="told to stop; clear the task to resume"):
         killed.run()
     assert 0 < len(house.target.accepted) < 2_000
