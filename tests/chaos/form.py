@@ -33,8 +33,8 @@ SHORT = Form(
     hours=8,
     types=10,
     rows=2_400,
-    rate=200,
-    minutes=18,
+    rate=240,
+    minutes=17,
     faults=(
         "task killed",
         "worker killed",
