@@ -22,7 +22,7 @@ from currents_core.errors import TransientError
 from currents_core.file_key import Slice
 from currents_core.ports import ObjectStore, Version
 
-# A task that works on a slice replaces its head every second. One that has not done so for a minute is gone.
+# A task that works on a slice replaces its head twice a second. One that has not done so for a minute is gone.
 LEASE_SECONDS = 60.0
 # How often a claim that got no answer, and has not arrived, is tried.
 _ATTEMPTS = 3

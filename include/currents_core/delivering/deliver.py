@@ -49,7 +49,8 @@ from currents_core.shaping.personal_data import PersonalData
 
 log = logging.getLogger(__name__)
 
-_BEATS_PER_LINE = 5
+# A line of the log every five seconds.
+_BEATS_PER_LINE = 10
 # Of all tasks of a connector. EventBridge's control plane takes 50 requests a second of an account.
 # Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html
 _LOOKS_PER_SECOND = 10

@@ -16,7 +16,8 @@ from currents_core.errors import CurrentsError, FencedError, TransientError
 
 log = logging.getLogger(__name__)
 
-BEAT_SECONDS = 1.0
+# What is accepted while a checkpoint is written is not in it: by the next, no more than a second's worth is unsaved.
+BEAT_SECONDS = 0.5
 # A slice on which nothing happens shows this often that its task is alive, in seconds.
 _IDLE_SECONDS = 3.0
 # Nothing is sent when the last confirmed swap of a slice that waits for answers began longer ago, in seconds. What a
