@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
 
+from currents_core.delivering.keep import BEAT_SECONDS
 from currents_core.finding.shard import MAX_SHARDS
 from currents_core.limits import CUSTOM_BUS, EVENT_BUS, put_events_quota
 from currents_core.setup.settings import Budget
@@ -186,8 +187,8 @@ def _listings(load: Load) -> float:
 
 
 def _swaps(load: Load) -> float:
-    """Checkpoints a day, at most: one a second of each task that delivers."""
-    return 24 * load.minutes * 60 * load.tasks
+    """Checkpoints a day, at most: one each beat of each task that delivers."""
+    return 24 * load.minutes * 60 / BEAT_SECONDS * load.tasks
 
 
 def _up(figure: float) -> int:

@@ -110,6 +110,7 @@ class Observer:
         self._world, self._fault = world, fault
         world.probes.clear()
         self.outcome = Outcome(fault, connector=world.connector)
+        self._strike = fault.strike(world)
         self._ended = False
         self._accepted_at_end: Mapping[str, int] = {}
         self._probe = ""
@@ -124,21 +125,23 @@ class Observer:
         except (AssertionError, OSError, psutil.Error, httpx.HTTPError) as error:
             # Nothing delivers any more, or the victim has just ended.
             self.outcome.missed = repr(error)
+            # It must not last while others strike.
+            with suppress(AssertionError, OSError, psutil.Error, httpx.HTTPError):
+                next(self._strike, None)
         self.outcome.accepted = sum(self._accepted().values())
         self._world.is_cut = (self._world.is_cut or self._fault.cuts) and not self._fault.renews
         return self.outcome
 
     def _watch(self) -> None:
-        strike = self._fault.strike(self._world)
-        self.outcome.hit = next(strike)
+        self.outcome.hit = next(self._strike)
         began, self.outcome.struck = time.monotonic(), datetime.now(UTC)
-        next(strike)
+        next(self._strike)
         while (seconds := time.monotonic() - began) < self.outcome.allowed + _LATER_SECONDS:
             # First, as the end of some faults takes a while.
             with suppress(httpx.HTTPError):
                 self._look(round(time.monotonic() - began, 1))
             if not self._ended and seconds >= self._fault.lasts:
-                next(strike, None)
+                next(self._strike, None)
                 self._ended, self._accepted_at_end = True, self._accepted()
             # What is lost without a word is known by then; who waits to notice it needs no other wait.
             is_known = self._fault.noticed is not None or seconds > self._fault.lasts + SILENT

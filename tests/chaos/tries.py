@@ -80,9 +80,10 @@ class Tries:
         """The runs that failed."""
         return [run["dag_run_id"] for run in self._ask("dags/~/dagRuns?state=failed&limit=100")["dag_runs"]]
 
-    def wait_for_retries(self) -> bool:
-        """Whether a task waits for its next try."""
-        return bool(self._ask("dags/~/dagRuns/~/taskInstances?state=up_for_retry&limit=1")["task_instances"])
+    def waiting_for_retries(self) -> set[tuple[str, int]]:
+        """The tasks that wait for their next tries, and the numbers of those before."""
+        found = self._ask("dags/~/dagRuns/~/taskInstances?state=up_for_retry&limit=100")["task_instances"]
+        return {(each.path, each.number) for each in map(_try, found)}
 
     def was_taken_up(self, before: Try, until: datetime) -> bool:
         """Whether a later try of the same task began before a time, and ended well or ran for a while."""

@@ -37,8 +37,8 @@ def test_the_same_backfill_over_an_empty_database_sends_what_is_left_alone(migra
             [run] = export.dag.backfill("2026-06-01T08", "2026-06-01T09", reprocess_behavior="none")
             assert run["state"] == "success"
         assert len(export.ids()) == ROWS
-        # It was killed, and saves each second; what it was saving at the time may not be there either.
-        assert len(export.accepted()) - ROWS <= 2 * RATE * 10
+        # It was killed, and saves twice a second; what it was saving at the time may not be there either.
+        assert len(export.accepted()) - ROWS <= 1.5 * RATE * 10
         assert export.manifest(HOUR)["totals"]["sent"] == ROWS
 
 

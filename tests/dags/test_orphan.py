@@ -47,7 +47,7 @@ def test_a_task_whose_supervisor_is_killed_sends_no_more_and_its_next_try_sends_
             task = int(shard["pid"])
             psutil.Process(psutil.Process(task).ppid()).kill()
             killed = time.monotonic()
-            wait_for(25, lambda: not is_alive(task))
+            wait_for(18, lambda: not is_alive(task))
             time.sleep(max(0.0, killed + 3 - time.monotonic()))
             aws.set_faults(FaultPlan())
             sent = len(export.accepted())

@@ -342,7 +342,7 @@ def test_backfills_of_many_connectors_leave_live_hours_their_slots(stage: Stage)
 
 def start_backfill(export: Export) -> int:
     """Starts a backfill of an hour that takes longer than the test, and returns its number."""
-    for file in make_files(["2026-05-10-05"], TYPES[:1], rows=12_000, prefix=f"{export.connector}/"):
+    for file in make_files(["2026-05-10-05"], TYPES[:1], rows=18_000, prefix=f"{export.connector}/"):
         export.put_object(file.key, file.body)
     export.dag.switch_on()
     return export.dag.start_backfill("2026-05-10T05", "2026-05-10T06", reprocess_behavior="none")
@@ -351,7 +351,7 @@ def start_backfill(export: Export) -> int:
 def start_stretch(export: Export) -> None:
     """Starts a run by hand over two hours, which has a shard for each."""
     first, last = "2026-05-10-07", "2026-05-10-08"
-    for file in make_files([first, last], TYPES[:1], files=130, rows=80, prefix=f"{export.connector}/"):
+    for file in make_files([first, last], TYPES[:1], files=130, rows=130, prefix=f"{export.connector}/"):
         export.put_object(file.key, file.body)
     export.dag.trigger(hour=first, until=last)
 

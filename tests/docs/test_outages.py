@@ -31,13 +31,13 @@ def test_the_table_has_each_fault_with_its_bounds() -> None:
 
 def test_what_was_seen_is_within_the_bounds() -> None:
     bounds = {fault.name: fault for fault in FAULTS}
-    for name, _, noticed, _, recovered, _, repeats, _ in ROWS:
+    for name, _, noticed, _, recovered, allowed, repeats, _ in ROWS:
         fault = bounds[name]
         assert bool(noticed) is (fault.noticed is not None), name
         assert most(noticed) <= (fault.noticed or 0), name
         assert 0 < most(recovered) <= fault.recovered, name
-        # All connectors together, each of which may repeat a second's worth.
-        assert most(repeats) <= (2 * LONG.rate if fault.kills else 0), name
+        # Of all connectors together where "a bus" is said.
+        assert most(repeats) <= (LONG.rate * (1 + allowed.endswith("a bus")) if fault.kills else 0), name
 
 
 def test_what_governs_a_recovery_is_explained() -> None:

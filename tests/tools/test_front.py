@@ -424,7 +424,7 @@ def test_a_slow_answer_comes_late_and_its_entries_are_marked(aws: LocalAws, bus:
 
 def test_entries_whose_sender_may_no_longer_have_waited_are_told(aws: LocalAws, bus: str) -> None:
     client(aws).put_events(Entries=numbered(bus, 0))
-    aws.set_faults(FaultPlan(slow=1, slow_seconds=2))
+    aws.set_faults(FaultPlan(slow=1, slow_seconds=3))
     client(aws).put_events(Entries=numbered(bus, 1, 2))
     assert aws.unheard() == {1, 2}
 

@@ -1,8 +1,8 @@
 """Delivers the slices of a shard: claim → read → prepare → send → judge → checkpoint → settle.
 
 Several threads work at the same time. Some claim slices and download files ahead of their turn. The caller's thread
-reads the files in order, prepares their rows, and sends. Once a second, the beat has the head of each slice replaced by
-one that says what was accepted and which files are through.
+reads the files in order, prepares their rows, and sends. Twice a second, the beat has the head of each slice replaced
+by one that says what was accepted and which files are through.
 """
 
 from __future__ import annotations
