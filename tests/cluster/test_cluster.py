@@ -1,6 +1,8 @@
 """The scheduler's tests that matter on Airflow's distributed engine, and the cluster itself.
 
-It is that of docker-compose.yaml, with processes in place of containers.
+These are what slots, queues and priorities decide, and what several workers share: backfills, clears, redrives and live
+hours. Forms and approvals are the same on any engine. The cluster is that of docker-compose.yaml, with processes in
+place of containers.
 """
 
 from __future__ import annotations
@@ -24,7 +26,6 @@ from tests.dags.test_scheduling import (
     BUSY,
     CONNECTORS,
     export,
-    test_a_large_stretch_waits_for_a_person_and_goes_on_as_they_say,
     test_backfills_of_many_connectors_leave_live_hours_their_slots,
     test_clearing_shards_or_a_whole_run_sends_only_what_did_not_go,
     test_dead_letters_are_sent_again_and_only_what_went_leaves_them,
@@ -38,7 +39,6 @@ from tests.tools.compose import services
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 __all__ = [
     "export",
-    "test_a_large_stretch_waits_for_a_person_and_goes_on_as_they_say",
     "test_backfills_of_many_connectors_leave_live_hours_their_slots",
     "test_clearing_shards_or_a_whole_run_sends_only_what_did_not_go",
     "test_dead_letters_are_sent_again_and_only_what_went_leaves_them",
