@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from datetime import UTC, datetime
 
 import pytest
 
@@ -17,18 +15,7 @@ from currents_core.errors import CurrentsError
 from currents_core.file_key import SourceFile, by_slice
 from currents_core.ports import ObjectStore
 from tests.tools.house import OPEN, House, settle, table
-from tests.tools.manifests import write_manifest
-
-NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
-HOUR = "2026-11-23-08"
-
-
-def file(name: str, hour: str = HOUR) -> SourceFile:
-    return SourceFile("b", f"event_type=a/date={hour}/{name}", "e", 1)
-
-
-def account(event_type: str, read: int, sent: int) -> Account:
-    return Account({event_type: Counts(read=read, sent=sent)}, Counter(kept=1))
+from tests.tools.manifests import HOUR, NOW, account, file, write_manifest
 
 
 def test_an_hour_is_the_sum_of_its_delivered_files() -> None:

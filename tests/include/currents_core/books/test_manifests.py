@@ -1,12 +1,10 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from currents_aws.memory import MemoryObjects
-from currents_core.books.account import Account, Counts
 from currents_core.books.head import Head
 from currents_core.books.layout import Layout
 from currents_core.books.ledger import Ledger
@@ -15,18 +13,7 @@ from currents_core.books.manifests import Manifests
 from currents_core.books.run_record import RunRecord
 from currents_core.file_key import SourceFile
 from tests.tools.house import settle
-from tests.tools.manifests import write_manifest
-
-NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
-HOUR = "2026-11-23-08"
-
-
-def file(name: str, hour: str = HOUR) -> SourceFile:
-    return SourceFile("b", f"event_type=a/date={hour}/{name}", "e", 1)
-
-
-def account(event_type: str, read: int, sent: int) -> Account:
-    return Account({event_type: Counts(read=read, sent=sent)}, Counter(kept=1))
+from tests.tools.manifests import HOUR, NOW, account, file, write_manifest
 
 
 def test_a_complete_hour_is_announced_until_that_is_done_and_again_when_more_was_delivered() -> None:
