@@ -139,7 +139,7 @@ class Observer:
         while (seconds := time.monotonic() - began) < self.outcome.allowed + _LATER_SECONDS:
             # First, as the end of some faults takes a while.
             with suppress(httpx.HTTPError):
-                self._look(round(time.monotonic() - began, 1))
+                self._look(round(seconds, 1))
             if not self._ended and seconds >= self._fault.lasts:
                 next(self._strike, None)
                 self._ended, self._accepted_at_end = True, self._accepted()

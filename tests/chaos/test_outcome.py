@@ -58,12 +58,12 @@ def watch(
     is_cut: bool = False,
     asked: Counter[str] | None = None,
 ) -> Any:
-    """What becomes of a fault, where each look takes a second. The processes of ``zombies`` never end.
+    """What becomes of a fault, where each look takes two thirds of a second. The processes of ``zombies`` never end.
 
     ``is_cut`` if workers had lost their connection to the queue before. ``asked`` counts the looks at each probe.
     """
     seconds = iter(range(100_000))
-    monkeypatch.setattr("tests.chaos.outcome.time.monotonic", lambda: float(next(seconds)) / 3)
+    monkeypatch.setattr("tests.chaos.outcome.time.monotonic", lambda: next(seconds) * 2 / 3)
     monkeypatch.setattr("tests.chaos.outcome.time.sleep", lambda _seconds: None)
     told = Told(chain(states, repeat(states[-1])), asked=Counter() if asked is None else asked)
     monkeypatch.setattr("tests.chaos.tries.Try.is_alive", property(lambda each: each is told.last or each in zombies))
