@@ -48,9 +48,9 @@ slow: install    ## run the slow tests: long and planted faults, damaged files, 
 browser: install  ## run the tests that click through the UI; they need Chromium
 	@$(TESTS) -m browser
 
-cluster: install  ## run the tests of Airflow with Celery workers over Postgres and Redis
+cluster: install  ## run the tests of Airflow with Celery workers; FORM=short without those that `make slow` has
 	@.ci/packages
-	@$(TESTS) --numprocesses 0 -m cluster
+	@$(TESTS) --numprocesses 0 -m "cluster$(if $(filter short,$(FORM)), and not slow)"
 
 matrix: install  ## test the wheel in clean environments: constraints of Airflow and MWAA, lowest and newest versions
 	@.ci/matrix
@@ -58,7 +58,7 @@ matrix: install  ## test the wheel in clean environments: constraints of Airflow
 fuzz: install    ## deliver SEEDS damaged files, and show those that met no fate
 	@$(RUN) tests.tools.hostile_run find 0 $(SEEDS)
 
-chaos: install   ## export hours on a cluster while everything fails in turn; FORM=short for twenty minutes
+chaos: install   ## export hours on a cluster while everything fails in turn; FORM=short for a quarter of an hour
 	@.ci/packages
 	@$(RUN) tests.chaos $(if $(filter short,$(FORM)),--short) --seed $(SEED)
 

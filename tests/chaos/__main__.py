@@ -16,7 +16,7 @@ from tests.chaos.run import run, table
 def parsed(words: Sequence[str]) -> argparse.Namespace:
     """What was asked for. A fault that there is not would never strike, so it is refused."""
     parser = argparse.ArgumentParser(description="An export while one fault after the other strikes the cluster")
-    parser.add_argument("--short", action="store_true", help="fewer hours and faults, in twenty minutes")
+    parser.add_argument("--short", action="store_true", help="fewer hours and faults, in a quarter of an hour")
     parser.add_argument("--seed", type=int, default=1, help="decides the order of the faults, and whom they strike")
     names = [fault.name for fault in FAULTS]
     parser.add_argument("--only", nargs="+", choices=names, metavar="FAULT", help=f"of {', '.join(names)}", default=())

@@ -28,7 +28,7 @@ from tests.tools.canaries import Place, files_in, found, objects_in, postgres
 from tests.tools.cluster import AIRFLOW, cluster
 from tests.tools.local_aws import local_aws
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(900)]
 __all__ = [
     "test_it_really_happened",
     "test_no_secret_is_in_the_database_but_encrypted",
