@@ -60,7 +60,7 @@ class Stage:
         custom = self.aws.client("eventbridgev2")
         arn = custom.create_event_bus(Name=CUSTOM)["EventBusArn"]
         self.aws.forward(5)
-        wait_for(30, lambda: custom.describe_event_bus(EventBusArn=arn)["State"] == "ACTIVE")
+        wait_for(120, lambda: custom.describe_event_bus(EventBusArn=arn)["State"] == "ACTIVE")
         self.put(self.hours, rows=self.form.rows)
         classic, rate = {"kind": "event_bus", "name": CLASSIC}, self.form.rate
         return [

@@ -162,9 +162,9 @@ def test_the_delivery_page_reads_runs_from_postgres(stage: Stage, running: Clust
 def test_nobody_is_answered_without_a_login(running: Cluster) -> None:
     address = f"http://127.0.0.1:{running.port}"
     for path in ("/api/v2/dags", "/currents/"):
-        assert httpx.get(f"{address}{path}").status_code == HTTPStatus.UNAUTHORIZED
+        assert httpx.get(f"{address}{path}", timeout=60).status_code == HTTPStatus.UNAUTHORIZED
     told = {"username": "admin", "password": "admin"}
-    assert httpx.post(f"{address}/auth/token", json=told).status_code == HTTPStatus.UNAUTHORIZED
+    assert httpx.post(f"{address}/auth/token", json=told, timeout=60).status_code == HTTPStatus.UNAUTHORIZED
 
 
 def test_it_listens_on_the_loopback_alone(running: Cluster) -> None:

@@ -168,7 +168,7 @@ def test_hours_are_backfilled(ui: Ui, export: Export) -> None:
     expect(form.get_by_text("2 runs will be triggered")).to_be_visible()
     ui.picture("backfill")
     form.get_by_role("button", name="Run Backfill").click()
-    runs = wait_for(30, lambda: export.dag.runs("backfill"))
+    runs = wait_for(120, lambda: export.dag.runs("backfill"))
     assert [run["partition_key"] for run in runs] == hours
     for run in runs:
         assert export.dag.ended(run["dag_run_id"]) == "success"

@@ -20,7 +20,7 @@ from tests.tools.awaiting import wait_for
 from tests.tools.local_aws import local_aws
 from tests.tools.up import addresses, free_port, standalone
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 FAB = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
 SIMPLE = "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"

@@ -16,7 +16,7 @@ from tests.tools.local_aws import local_aws
 from tests.tools.sample import make_files
 from tests.tools.scheduler import RunningDag, scheduler
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @contextmanager

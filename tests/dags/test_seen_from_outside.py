@@ -151,7 +151,7 @@ def test_an_hour_that_is_delivered_is_told_of(export: Export, statsd: Statsd, ho
     wait_for(60, lambda: consumed().count(HOUR) == 2)
     assert consumed().count(HOUR) == 2, "neither a dry run nor an hour that brought nothing new is told of"
 
-    sums = wait_for(30, lambda: (found := statsd.sums()).get("seen.events_sent", 0) > events and found)
+    sums = wait_for(120, lambda: (found := statsd.sums()).get("seen.events_sent", 0) > events and found)
     assert sums["seen.events_sent"] == len(export.accepted())
     assert sums["seen.files_found"] == 2 * len(TYPES) + len(TYPES), "of the dry run, too"
     assert sums["seen.requests"] >= 1

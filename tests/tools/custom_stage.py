@@ -25,7 +25,7 @@ def set_custom_stage(aws: LocalAws, path: Path) -> Connector:
     """
     events, name = aws.client("eventbridgev2"), QUEUE
     arn = events.create_event_bus(Name=name)["EventBusArn"]
-    wait_for(30, lambda: events.describe_event_bus(EventBusArn=arn)["State"] == "ACTIVE")
+    wait_for(120, lambda: events.describe_event_bus(EventBusArn=arn)["State"] == "ACTIVE")
     target = {"RoleArn": ROLE, "TargetArn": make_queue(aws)}
     events.create_subscriber(Name=name, EventBusArn=arn, InvokeConfiguration=target)
     [settings] = yaml.safe_load(EXAMPLE.read_text("utf-8"))["connectors"]

@@ -20,7 +20,7 @@ def test_parts_stop_before_what_they_depend_on(tmp_path: Path) -> None:
         script = f"{trap}; touch {begun}; while :; do sleep 0.05; done"
         made = Part(name, ["sh", "-c", script], os.environ, tmp_path / f"{name}.log", sessions, needs=needs)
         made.start()
-        wait_for(10, begun.exists)
+        wait_for(60, begun.exists)
         return made
 
     parts = {

@@ -418,7 +418,7 @@ def test_a_slow_answer_comes_late_and_its_entries_are_marked(aws: LocalAws, bus:
     assert time.monotonic() - began >= 1
     impatient = client(aws, read_timeout=0.1)
     assert outcome(lambda: impatient.put_events(Entries=numbered(bus, 2))) == "ReadTimeoutError"
-    wait_for(5, lambda: [line.get("slow") for line in aws.accepted_lines()] == [True, True])
+    wait_for(60, lambda: [line.get("slow") for line in aws.accepted_lines()] == [True, True])
     assert aws.counts()["faults"] == {"slow": 2}
 
 

@@ -53,7 +53,7 @@ def is_up(endpoint: str) -> bool:
 def test_it_tells_its_endpoint_in_one_line_and_ends_with_its_standard_input() -> None:
     with started() as (process, endpoint):
         assert is_up(endpoint)
-        outputs = process.communicate(timeout=20)
+        outputs = process.communicate(timeout=120)
         assert (process.returncode, outputs) == (0, ("", ""))
     assert not is_up(endpoint)
 

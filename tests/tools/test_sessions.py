@@ -18,7 +18,7 @@ def shell() -> Iterator[subprocess.Popen[bytes]]:
     # The second command keeps the shell from becoming the first.
     with subprocess.Popen(["sh", "-c", "sleep 60; true"], start_new_session=True) as process:
         # A child that has just begun is the shell still.
-        wait_for(10, lambda: "sleep" in [each.name() for each in members(process.pid)])
+        wait_for(60, lambda: "sleep" in [each.name() for each in members(process.pid)])
         yield process
         for left in members(process.pid):
             left.kill()
@@ -34,7 +34,7 @@ def test_a_child_is_an_orphan_once_its_parent_is_gone_and_ends_with_its_session(
     shell.wait()
     assert sessions.orphans() == ["sleep 60"]
     assert sessions.end_all() == ["sleep 60"]
-    wait_for(10, lambda: members(shell.pid) == [])
+    wait_for(60, lambda: members(shell.pid) == [])
     assert sessions.end_all() == []
 
 

@@ -140,7 +140,7 @@ def test_a_process_whose_supervisor_is_killed_is_gone_after_its_grace() -> None:
         supervisor.send_signal(signal.SIGKILL)
         try:
             assert supervisor.stdout.readline() == "told 2\n"
-            wait_for(20, lambda: not is_alive(pid))
+            wait_for(60, lambda: not is_alive(pid))
         finally:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

@@ -39,7 +39,7 @@ def test_a_task_shows_that_it_is_alive_while_it_merges_pages(merging: pytest.Mon
 
     def slow(claim: Claim) -> Any:
         seen.append(seq())
-        wait_for(10, lambda: seq() > seen[0] + 2)
+        wait_for(60, lambda: seq() > seen[0] + 2)
         return claim.head
 
     merging.setattr(Claim, "tidied", slow)

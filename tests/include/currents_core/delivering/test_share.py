@@ -86,7 +86,7 @@ def test_a_task_that_has_sent_much_and_now_sends_little_gives_back_what_it_borro
         wait_for_share(pacer, 1.0)
         while pacer.take(1_000) > 0:
             time.sleep(0.0005)
-        wait_for(10, lambda: [key for key in list(store.contents) if key.endswith("-250000-250000")])
+        wait_for(60, lambda: [key for key in list(store.contents) if key.endswith("-250000-250000")])
         assert pacer.share == 0.25
 
 
@@ -136,7 +136,7 @@ def test_a_task_that_fails_once_to_share_stays_known_and_borrows_again(
     with sharing:
         wait_for_share(pacer, 1.0)
         monkeypatch.setattr(store, what, fail_once)
-        wait_for(5, lambda: failed)
+        wait_for(60, lambda: failed)
         wait_for_share(pacer, 1.0)
         assert [key for key in store.contents if key.startswith("demo/budget/")], "the others know of it"
 
