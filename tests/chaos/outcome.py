@@ -19,6 +19,8 @@ from tests.chaos.tries import Try
 
 # After the bound, to see by how much it is passed.
 _LATER_SECONDS = 60.0
+# So long after its last checkpoint a delivery sends no more: keep.py.
+STALE_SECONDS = 5
 
 
 @dataclass
@@ -91,6 +93,10 @@ class Outcome:
             if count > most:
                 told = "; ".join(self.again)
                 yield f"{self.name}: {count:,} events of {connector} repeated, allowed are {most:,.0f} ({told})"
+        for connector, count in sorted(self.unheard.items()):
+            if count > (most := rate * STALE_SECONDS):
+                told = "whose senders had no answer in time"
+                yield f"{self.name}: {count:,} more events of {connector} repeated, {told}; allowed are {most:,.0f}"
 
     def _may_repeat(self, connector: str) -> bool:
         """Whether a second's worth may go again: all tasks of a connector that are killed at once send so much."""

@@ -20,7 +20,7 @@ from tests.chaos.disks import disks
 from tests.chaos.faults import FAKETIME, FAULTS, Fault, World
 from tests.chaos.form import Form
 from tests.chaos.judge import arrived, of_books, of_events, of_health, of_leftovers, of_repeats, of_scheduled
-from tests.chaos.outcome import Observer, Outcome
+from tests.chaos.outcome import STALE_SECONDS, Observer, Outcome
 from tests.chaos.stage import CLASSIC, CUSTOM, Stage
 from tests.chaos.tries import Tries
 from tests.tools.airflow_env import ROOT
@@ -36,8 +36,6 @@ WORKERS = 2
 BUSY = 3
 # After the last fault, until everything has arrived.
 END_SECONDS = 25 * 60
-# So long after its last checkpoint a delivery sends no more: keep.py.
-STALE_SECONDS = 5
 # A custom bus knows for five minutes what it had; a next try needs a while until it sends.
 KNOWN_SECONDS = 4 * 60
 # The logs of the last run that failed.

@@ -17,8 +17,8 @@ from tests.chaos.__main__ import parsed
 from tests.chaos.faults import FAULTS, Fault
 from tests.chaos.form import LONG, SHORT
 from tests.chaos.judge import arrived, of_events, of_leftovers, of_repeats, of_scheduled
-from tests.chaos.outcome import Outcome, delay
-from tests.chaos.run import STALE_SECONDS, table
+from tests.chaos.outcome import STALE_SECONDS, Outcome, delay
+from tests.chaos.run import table
 from tests.chaos.stage import CLASSIC, CUSTOM
 from tests.chaos.tries import Try
 
@@ -120,6 +120,9 @@ GOOD: dict[str, Any] = {"noticed": 5, "recovered": 50}
             "allowed are 100",
         ),
         (outcome("worker stopped", **GOOD, lost=[FIRST], repeats=Counter(classic=1)), "1 events of classic repeated"),
+        # What its sender had no answer to is no more than it may have under way.
+        (outcome("worker stopped", **GOOD, lost=[FIRST], unheard=Counter(classic=500)), None),
+        (outcome("worker stopped", **GOOD, lost=[FIRST], unheard=Counter(classic=501)), "501 more events of classic"),
         (outcome("task killed", noticed=5, recovered=500, lost=[FIRST]), "recovered after 500 s"),
         (outcome("task killed", noticed=5, lost=[FIRST]), "recovered after None s"),
         (outcome("task killed", recovered=50, lost=[FIRST]), "noticed after None s"),
@@ -161,6 +164,8 @@ def test_what_is_left_is_told(tmp_path: Path) -> None:
 def test_the_short_form_has_faults_that_there_are_and_the_long_one_what_was_asked_for() -> None:
     assert set(SHORT.faults) <= EVERY.keys()
     assert LONG.events >= 1_000_000
+    assert LONG.hours >= 24
+    assert LONG.types >= 50
 
 
 def test_the_table_has_a_line_for_each_fault() -> None:
