@@ -23,12 +23,13 @@ from tests.dags.test_canaries import (
     test_nothing_that_a_rule_covers_is_left_anywhere,
     test_what_may_go_arrived_and_was_parked,
     test_what_no_rule_covers_is_in_events_and_in_the_state_alone,
+    test_what_tasks_hand_on_and_show_was_searched,
 )
 from tests.tools.canaries import Place, files_in, found, objects_in, postgres
 from tests.tools.cluster import AIRFLOW, cluster
 from tests.tools.local_aws import local_aws
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(3_600)]
 __all__ = [
     "test_it_really_happened",
     "test_no_secret_is_in_the_database_but_encrypted",
@@ -37,6 +38,7 @@ __all__ = [
     "test_nothing_that_a_rule_covers_is_left_anywhere",
     "test_what_may_go_arrived_and_was_parked",
     "test_what_no_rule_covers_is_in_events_and_in_the_state_alone",
+    "test_what_tasks_hand_on_and_show_was_searched",
 ]
 WORKER = "airflow-worker-1"
 

@@ -34,7 +34,7 @@ from tests.tools.fault_plan import FaultPlan
 from tests.tools.local_aws import local_aws
 from tests.tools.scheduler import RunningDag
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3_600)]
 
 GOOD, DAMAGED, REFUSED, DENIED, THROTTLED = (f"2026-06-03-0{number}" for number in range(5))
 # Airflow encrypts the password and the extra of a connection, but not its login, nor does it mask it in its audit log.
@@ -102,11 +102,11 @@ def play(stage: CanaryStage) -> dict[str, str]:
     stage.aws.set_faults(FaultPlan(throttle=1))
     told["throttled and stopped"] = fails(login, "throttled 100", hour=THROTTLED)
     stage.aws.set_faults(FaultPlan())
-    told["settings"] = wait_for(120, lambda: "misread.yaml" in (errors := import_errors(stage)) and errors)
+    told["settings"] = wait_for(400, lambda: "misread.yaml" in (errors := import_errors(stage)) and errors)
     # Notices are looked at once all else is right.
     for name in ("unknown", "wrong", "misread"):
         (stage.settings / f"{name}.yaml").unlink()
-    told["notices"] = wait_for(120, lambda: "notify" in (errors := import_errors(stage)) and errors)
+    told["notices"] = wait_for(400, lambda: "notify" in (errors := import_errors(stage)) and errors)
     return told
 
 
@@ -119,7 +119,7 @@ def ended(dag: RunningDag, state: str, **conf: Any) -> str:
 
 
 def ends(dag: RunningDag, run: str, state: str) -> str:
-    assert dag.ended(run, 120) == state, f"{dag.name}: {logs(dag, run)}"
+    assert dag.ended(run, 600) == state, f"{dag.name}: {logs(dag, run)}"
     return logs(dag, run)
 
 
@@ -130,7 +130,7 @@ def fails(dag: RunningDag, what: str = "", **conf: Any) -> str:
     def failed() -> bool:
         return bool({"failed", "up_for_retry"} & set(dag.states(run).values()) or (what and what in logs(dag, run)))
 
-    wait_for(120, failed)
+    wait_for(400, failed)
     dag.ask("PATCH", f"/dagRuns/{run}", state="failed")
     return logs(dag, run)
 
@@ -176,6 +176,12 @@ def test_what_may_go_arrived_and_was_parked(left: Left) -> None:
     names = {"id", "name", "property"}
     for places in (left.events, left.state):
         assert names <= {name for name, _ in found(list(PLAIN.values()), places)}
+
+
+def test_what_tasks_hand_on_and_show_was_searched(left: Left) -> None:
+    # A table without rows, or by another name, would be searched in vain.
+    searched = {each.name for each in left.tables}
+    assert {"table xcom.value", "table rendered_task_instance_fields.rendered_fields"} <= searched
 
 
 def test_no_secret_is_left_anywhere(left: Left) -> None:
