@@ -255,10 +255,12 @@ class Keeper:
             release = opened.claim.finish(states, ids)
         else:
             opened.claim.swap(states, ids, release=release)
-        opened.gone, opened.settling = opened.gone[len(gone) :], {}
+        opened.gone = opened.gone[len(gone) :]
         for each, state, accepted in changed:
             each.confirmed(state, accepted)
         opened.settled(through)
+        # Last, since whoever is about to park looks at it first, and at the files then.
+        opened.settling = {}
         for each, state, _ in changed:
             if each in through:
                 self._settled(each, state)
