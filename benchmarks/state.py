@@ -114,7 +114,7 @@ class House:
             self._deliver(Shard.from_json(plans.read(key)))
         found = Look.from_json(plans.read(looked))
         ledger = Ledger(self.store, self.layout)
-        accounts = account(self.connector, request, found, ledger, manifests, announces=True)
+        accounts = account(self.connector, request, found, ledger, manifests, source=self.store, announces=True)
         assert not accounts.complaints(request, found, [])
         for draft in accounts.drafts:
             if manifests.write(draft, now, announce=True):

@@ -73,7 +73,9 @@ class Run:
     def _reconcile(self, failed: list[str]) -> Iterator[str]:
         house, request = self.house, self.request
         found = Look.from_json(self.found.as_json())
-        accounts = account(house.connector, request, found, house.ledger, self.manifests, announces=True)
+        accounts = account(
+            house.connector, request, found, house.ledger, self.manifests, source=house.source, announces=True
+        )
         yield "accounted"
         self.faults = accounts.complaints(request, found, failed)
         complete: list[Manifest] = []

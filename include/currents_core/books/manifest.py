@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from currents_core.books.account import Account, total
 from currents_core.books.dead_letter import letters_of
@@ -15,7 +15,7 @@ from currents_core.books.ledger import Ledger
 from currents_core.books.pages import PageMissingError
 from currents_core.counted import counted
 from currents_core.file_key import Slice, SourceFile
-from currents_core.ports import CHANGED
+from currents_core.ports import CHANGED, ObjectStore
 
 # How often the letters of a slice are looked for.
 _LOOKS = 3
@@ -96,9 +96,9 @@ class Manifest:
         reasons = list(self.open_files.values())
         return f"{self.hour} is not complete, {counted(len(reasons), 'open file')}: {'; '.join(reasons[:5])}"
 
-    def without(self, keys: Collection[str]) -> Manifest:
-        """The manifest as if some of its open files were not there."""
-        return replace(self, open_files={key: why for key, why in self.open_files.items() if key not in keys})
+    def of(self, keys: Collection[str]) -> Manifest:
+        """The manifest as if no others of its open files were there."""
+        return replace(self, open_files={key: why for key, why in self.open_files.items() if key in keys})
 
     def as_json(self, now: datetime, before: Mapping[str, Any] | None = None) -> dict[str, object]:
         """The manifest as it is stored: the account, in total and per event type, warnings, and the files.
@@ -137,6 +137,13 @@ class Manifest:
         return found
 
 
+class Before(NamedTuple):
+    """The manifest that is to be replaced, and the source, which is asked what of it is still there."""
+
+    manifest: Mapping[str, Any]
+    source: ObjectStore
+
+
 def _everything(_event_type: str | None) -> bool:
     return True
 
@@ -148,18 +155,21 @@ def reconcile(
     ledger: Ledger,
     *,
     untried: Iterable[SourceFile] = (),
-    before: Mapping[str, Any] | None = None,
+    before: Before | None = None,
     wants: Callable[[str | None], bool] = _everything,
 ) -> Manifest:
     """The manifest of an hour: what its heads say, compared with the files that its run found open.
 
-    ``planned`` are those that the run was to deliver, and ``untried`` those of event types that it was not for. Of a
-    run that did not look at the source, ``before`` is the manifest of now: a file that is open there, and that no head
-    knows, is still open. What is of an event type that the connector does not want any more is not.
+    ``planned`` are those that the run was to deliver, and ``untried`` those of event types that it was not for. What is
+    open in the manifest of ``before``, and was not looked at, is still open while it is in the source and no head calls
+    it done: whoever found it may have looked later. What is of an event type that the connector does not want any more
+    is not open.
     """
     heads = ledger.heads(hour)
     states = {file_id: state for head in heads for file_id, state in head.files.items()}
-    told = {key: why for key, why in (before["files"]["open"] if before else {}).items() if wants(_event_type(key))}
+    told = {
+        key: why for key, why in (before.manifest["files"]["open"] if before else {}).items() if wants(_type_of(key))
+    }
     kept = [state for state in states.values() if state.fate in {"done", "gone"} or wants(state.file.event_type)]
     failed = {state.file.key: state.reason for state in kept if state.fate == "failed"}
     reasons, left = dict(failed), []
@@ -173,11 +183,12 @@ def reconcile(
         if state.fate == "open":
             # Another run's: some of its rows are sent.
             reasons.setdefault(state.file.key, told.get(state.file.key, f"{state.file.uri}: {_NOT_TRIED}"))
-    known = {state.file.key for state in states.values()}
-    for key, reason in told.items():
-        if key not in known and key not in reasons:
-            reasons[key] = reason
-            left.append(SourceFile("", key, "", 0))
+    there = [_at(before.source, key) for key in sorted(told.keys() - reasons.keys())] if before else []
+    for file in filter(None, there):
+        state = states.get(file.id)
+        if not state or state.fate != "done":
+            reasons[file.key] = told[file.key]
+            left.append(file)
     return Manifest(
         connector,
         hour,
@@ -189,8 +200,14 @@ def reconcile(
     )
 
 
-def _event_type(key: str) -> str | None:
+def _type_of(key: str) -> str | None:
     return SourceFile("", key, "", 0).event_type
+
+
+def _at(source: ObjectStore, key: str) -> SourceFile | None:
+    """The file that a key of the source has now: the first of those whose keys begin so."""
+    found = next(source.objects(key), None)
+    return SourceFile(source.bucket, key, found.etag, found.size) if found and found.key == key else None
 
 
 def _slice_files(states: Iterable[FileState], left: Iterable[SourceFile]) -> dict[Slice, SliceFiles]:

@@ -56,7 +56,7 @@ class Manifests:
     def __init__(self, store: ObjectStore, layout: Layout, crew: Crew | None = None) -> None:
         self._store = store
         self._layout = layout
-        # The manifests that were written last, so that noting their announcement need not read them again.
+        # The manifests that are to be announced, so that noting it need not read them again.
         self._written: dict[str, Version] = {}
         self._days = Days(store, layout, crew)
 
@@ -98,7 +98,10 @@ class Manifests:
                     raise
                 draft.renew()
         is_whole = manifest.complete and manifest.delivered.files > 0 and hour_end(manifest.hour) <= now
-        return announce and is_whole and not told["announced"]
+        is_news = announce and is_whole and not told["announced"]
+        if not is_news:
+            del self._written[self.key(manifest.hour)]
+        return is_news
 
     def announced(self, manifest: Manifest, now: datetime) -> None:
         """Notes that the hour was announced with this content, if it still has it. Else the next run announces it."""

@@ -10,10 +10,11 @@ from typing import Any
 
 from currents_core.books.index import Index, IndexObject, window_start
 from currents_core.books.ledger import Ledger
-from currents_core.books.manifest import Manifest, reconcile
+from currents_core.books.manifest import Before, Manifest, reconcile
 from currents_core.books.manifests import Draft, Manifests
 from currents_core.file_key import SourceFile
 from currents_core.finding.discover import Look
+from currents_core.ports import ObjectStore
 from currents_core.setup.run_request import RunRequest
 from currents_core.setup.settings import Connector
 
@@ -33,26 +34,33 @@ class Accounts:
     def complaints(self, request: RunRequest, found: Look, failed: Sequence[str]) -> list[str]:
         """Why the run must fail: its own hours that are not complete, and files of past hours that it could not read.
 
-        ``failed`` are its failed tasks. What else is open in past hours belongs to a task that is at it, or is found by
-        the next run. A run for some event types leaves the others open.
+        ``failed`` are its failed tasks. What else is open belongs to a task that is at it, is of event types that the
+        run was not for, or was found by a later run: the next run finds it.
         """
-        keys = {file.key for file in found.files} if failed else set()
-        untried = {file.key for file in found.untried}
+        own = {file.key for file in found.files}
         faults = [
             each.complaint
-            for each in (manifest.without(untried) for manifest in self.manifests)
-            if not (request.is_partial or each.complete) and (each.hour in request.hours or keys & each.failed)
+            for each in (manifest.of(own) for manifest in self.manifests)
+            if not (request.is_partial or each.complete)
+            and (each.hour in request.hours or (failed and own & each.failed))
         ]
         return faults or [f"{name} failed; see its log" for name in failed]
 
 
 def account(
-    connector: Connector, request: RunRequest, found: Look, ledger: Ledger, manifests: Manifests, *, announces: bool
+    connector: Connector,
+    request: RunRequest,
+    found: Look,
+    ledger: Ledger,
+    manifests: Manifests,
+    *,
+    source: ObjectStore,
+    announces: bool,
 ) -> Accounts:
     """Accounts for the hours in which a run ``found`` something, from the ledger, and for its own.
 
     Where nothing is new in an hour of its own, the stored manifest says all there is to say, unless the hour is still
-    to be announced.
+    to be announced. The ``source`` is asked only for files that another run found and this one did not.
     """
     unchanged = {}
     for hour in request.hours:
@@ -66,9 +74,15 @@ def account(
     for file in found.untried:
         untried[file.hour].append(file)
 
-    def reconciled(hour: str, _before: object) -> Manifest:
+    def reconciled(hour: str, before: Mapping[str, Any] | None) -> Manifest:
         return reconcile(
-            connector.name, hour, planned[hour], ledger, untried=untried[hour], wants=connector.event_types.wants_files
+            connector.name,
+            hour,
+            planned[hour],
+            ledger,
+            untried=untried[hour],
+            before=Before(before, source) if before else None,
+            wants=connector.event_types.wants_files,
         )
 
     hours = sorted(planned.keys() - unchanged.keys())

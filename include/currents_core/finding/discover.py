@@ -99,7 +99,9 @@ def look(connector: Connector, source: ObjectStore, ledger: Ledger, request: Run
         if opened or _has_vanished(states.values(), files):
             work[place] = opened
         _tell_changed(opened, states.values())
-    open_hours = {place.hour for place in (*work, *judged)}
+    # What was open and is not listed any more was removed, or is of an event type that was excluded since.
+    gone = (place for place in index.open if place not in listed)
+    open_hours = {place.hour for place in (*work, *judged, *gone)}
     to_account = [hour for hour in hours if hour in open_hours or hour not in index.accounted]
     return Look(work, judged, to_account, connector.fingerprint, work.keys() - heads.keys(), untried)
 
@@ -121,7 +123,10 @@ def _wanted_files(
     unnamed = [file for file in found if file.event_type is None]
     if unnamed and not request.wants(None):
         log.warning("left out %s whose event type no folder names", counted(len(unnamed), "file"))
-    return [file for file in found if is_looked_at(file.event_type)]
+    # Where the type comes below the hour, those of others are listed as well.
+    return [
+        file for file in found if is_looked_at(file.event_type) and connector.event_types.wants_files(file.event_type)
+    ]
 
 
 def _heads(ledger: Ledger, index: Index, hours: Sequence[str], judged: Collection[Slice]) -> Iterator[Head]:

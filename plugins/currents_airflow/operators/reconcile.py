@@ -76,7 +76,9 @@ class CurrentsReconcileOperator(CurrentsOperator):
 
         request = parts.request
         announces = bool(self.outlets) and not (request.is_partial or request.is_replay)
-        accounts = account(parts.connector, request, found, parts.ledger, parts.manifests, announces=announces)
+        accounts = account(
+            parts.connector, request, found, parts.ledger, parts.manifests, source=parts.source, announces=announces
+        )
         faults = accounts.complaints(request, found, failed)
         record = self.record(context, parts)
         complete = self._write(parts, accounts.drafts, record, announces=announces and not faults)

@@ -91,7 +91,8 @@ class CurrentsConcludeRedriveOperator(CurrentsReconcileOperator):
         return asdict(totals)
 
     def _reconciled(self, parts: RunParts, hour: str, before: dict[str, Any] | None) -> Manifest:
-        from currents_core.books.manifest import reconcile
+        from currents_core.books.manifest import Before, reconcile
 
+        told = Before(before, parts.source) if before else None
         wants = parts.connector.event_types.wants_files
-        return reconcile(self.connector, hour, [], parts.ledger, before=before, wants=wants)
+        return reconcile(self.connector, hour, [], parts.ledger, before=told, wants=wants)

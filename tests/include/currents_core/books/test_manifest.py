@@ -9,7 +9,7 @@ from currents_core.books.account import Account, Counts
 from currents_core.books.head import Head
 from currents_core.books.layout import Layout
 from currents_core.books.ledger import Ledger
-from currents_core.books.manifest import reconcile
+from currents_core.books.manifest import Before, Manifest, reconcile
 from currents_core.books.manifests import Manifests
 from currents_core.errors import CurrentsError
 from currents_core.file_key import SourceFile, by_slice
@@ -113,7 +113,7 @@ def test_a_file_of_which_some_rows_are_sent_is_open_whoever_accounts_for_the_hou
     house.delivery(max_events=1).deliver(by_slice([file]))
     found = reconcile("test", HOUR, [], house.ledger)
     assert list(found.open_files) == [file.key]
-    before = {"files": {"open": {file.key: "why"}}}
+    before = Before({"files": {"open": {file.key: "why"}}}, house.source)
     assert reconcile("test", HOUR, [], house.ledger, before=before).open_files == {file.key: "why"}
     assert reconcile("test", HOUR, [], house.ledger, before=before, wants=lambda kind: kind != OPEN).complete
 
@@ -123,7 +123,10 @@ def test_files_of_event_types_that_are_not_wanted_any_more_are_not_open() -> Non
     delivered, failed = (SourceFile("b", f"event_type=a/date={HOUR}/{name}", "e", 1) for name in "xy")
     settle(ledger, delivered, account("a", 1, 1))
     settle(ledger, failed, Account(), fate="failed", reason="unreadable")
-    before = {"files": {"open": {f"event_type=a/date={HOUR}/z": "not tried"}}}
+    source = MemoryObjects("b")
+    source.write(key := f"event_type=a/date={HOUR}/z", b"z")
+    before = Before({"files": {"open": {key: "not tried"}}}, source)
+    assert list(reconcile("demo", HOUR, [], ledger, before=before).open_files) == [failed.key, key]
     found = reconcile("demo", HOUR, [], ledger, before=before, wants=lambda kind: kind != "a")
     assert found.complete
     assert (found.slices[failed.slice].delivered, found.slices[failed.slice].open) == (1, 0), "what was sent stays told"
@@ -171,11 +174,27 @@ def test_whoever_did_not_look_at_the_source_leaves_open_what_no_head_knows() -> 
     house.deliver(done)
     store = Manifests(house.state, Layout())
     write_manifest(store, HOUR, house.ledger, NOW, planned=[done, untried])
-    before = store.read(HOUR)
     house.redrive()
-    after = reconcile("test", HOUR, [], house.ledger, before=before)
-    assert not after.complete
-    assert list(after.open_files) == [untried.key]
-    assert after.slices[untried.slice].open == 1
+
+    def after() -> Manifest:
+        return reconcile("test", HOUR, [], house.ledger, before=Before(store.read(HOUR) or {}, house.source))
+
+    assert not after().complete
+    assert list(after().open_files) == [untried.key]
+    assert after().slices[untried.slice].open == 1
     house.deliver(untried)
-    assert reconcile("test", HOUR, [], house.ledger, before=before).complete
+    assert after().complete
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_what_was_replaced_since_it_was_delivered_is_open_while_it_is_there(is_there: bool) -> None:
+    house = House()
+    old = house.put(OPEN, "a.parquet", table(["x"]))
+    house.deliver(old)
+    new = house.put(OPEN, "a.parquet", table(["y"]))
+    longer = house.put(OPEN, "a.parquet.gz", table(["z"]))
+    before = Before(reconcile("test", HOUR, [new], house.ledger).as_json(NOW), house.source)
+    if not is_there:
+        house.source.delete(new.key)
+    after = reconcile("test", HOUR, [], house.ledger, before=before)
+    assert list(after.open_files) == ([new.key] if is_there else []), f"whatever there is of {longer.key}"

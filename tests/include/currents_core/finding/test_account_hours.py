@@ -112,6 +112,52 @@ def test_a_failed_file_of_an_event_type_that_was_excluded_since_is_planned_no_mo
     assert (run.found.work, run.faults) == ({}, [])
 
 
+def test_a_past_hour_does_not_wait_for_an_event_type_that_was_excluded_since() -> None:
+    house = House()
+    house.put(OPEN, "a", DAMAGED, hour=HOURS[-2])
+    assert Run(house, HOURS[-2]).play().faults
+    house.connector = connector(event_types={"exclude": [OPEN]})
+    run = Run(house, HOUR).play()
+    stored = run.manifests.read(HOURS[-2])
+    assert stored
+    assert stored["complete"]
+    assert HOURS[-2] not in Run(house, HOUR).play().found.hours, "once is enough"
+
+
+def test_a_past_hour_does_not_wait_for_a_file_that_was_removed_before_anybody_began_it() -> None:
+    house = House()
+    house.put(OPEN, "a", table(["x"]), hour=HOURS[-2])
+    left = house.put(PURCHASE, "b", table(["p"]), hour=HOURS[-2])
+    Run(house, HOURS[-2], is_scheduled=False, params={"event_types": [OPEN]}).play()
+    house.source.delete(left.key)
+    assert Run(house, HOUR).play().announced == [HOURS[-2]]
+
+
+def test_excluded_files_below_the_hour_are_not_waited_for() -> None:
+    house = House(event_types={"exclude": [OPEN]})
+    house.put(None, f"event_type={OPEN}/a", table(["x"]))
+    house.put(None, f"event_type={PURCHASE}/b", table(["p"], event_type=[PURCHASE]))
+    run = Run(house, HOUR).play()
+    assert (run.faults, run.announced, run.found.untried) == ([], [HOUR], [])
+    assert house.ids() == {"p": 1}
+
+
+def test_what_a_later_look_found_stays_open_and_fails_no_run_that_looked_before() -> None:
+    house = House()
+    house.put(OPEN, "a", table(["x"]))
+    for step in (steps := (first := Run(house, HOUR)).steps()):
+        if step == "planned":
+            break
+    late = house.put(OPEN, "late", table(["late"]))
+    Run(house, HOUR, is_scheduled=False, params={"event_types": [PURCHASE]}).play()
+    assert list(steps), "it goes on"
+    stored = first.manifests.read(HOUR)
+    assert stored
+    assert list(stored["files"]["open"]) == [late.key]
+    assert (first.faults, first.announced) == ([], [])
+    assert Run(house, HOUR).play().announced == [HOUR]
+
+
 def test_a_damaged_file_that_was_removed_is_gone_from_the_books_with_the_next_run() -> None:
     house = House()
     damaged = house.put(OPEN, "a", DAMAGED, hour=HOURS[-2])
