@@ -48,7 +48,7 @@ slow: install    ## run the slow tests: long and planted faults, damaged files, 
 browser: install  ## run the tests that click through the UI; they need Chromium
 	@$(TESTS) -m browser
 
-cluster: install  ## run the tests of Airflow with Celery workers; FORM=short without those that `make slow` has
+cluster: install  ## run the tests of Airflow with Celery workers; FORM=short without those that run on one machine too
 	@.ci/packages
 	@$(TESTS) --numprocesses 0 -m "cluster$(if $(filter short,$(FORM)), and not slow)"
 

@@ -10,7 +10,7 @@ HERE = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks what comes from `tests/dags` as slow: `make slow` plays it on one machine."""
+    """Marks what comes from `tests/dags` as slow: `make slow` plays the same on one machine."""
     for item in items:
         if (
             item.path.parent == HERE
