@@ -143,7 +143,7 @@ def test_after_sigterm_a_rerun_sends_nothing_twice(stage: Stage) -> None:
     assert process.returncode == ENDED_EARLY
     assert "StoppedError: faults: told to stop; clear the task to resume" in said
     # Airflow kills five seconds after it asked.
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 5
     assert 3_000 <= stage.aws.counts()["accepted"] < 20_000
     code, said = stage.run()
     assert code == 0, said

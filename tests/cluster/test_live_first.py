@@ -22,7 +22,7 @@ HOURS = [*hours_back("2026-05-10-12", 12), "2026-05-10-12"]
 # As many as Airflow lets a DAG have before it makes no scheduled run, unless it is told of another limit.
 STRETCHES = 16
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1_800)]
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def test_hours_are_backfilled_in_their_order_and_one_that_is_cleared_keeps_its_p
     number = export.dag.start_backfill(
         "2026-05-10T00", "2026-05-10T09", reprocess_behavior="none", max_active_runs=len(hours)
     )
-    runs = {each["partition_key"]: each["dag_run_id"] for each in wait_for(60, lambda: export.dag.runs("backfill"))}
+    runs = {each["partition_key"]: each["dag_run_id"] for each in wait_for(400, lambda: export.dag.runs("backfill"))}
     assert list(runs) == hours
     first = runs[hours[0]]
     assert export.dag.ended(first) == "success"
@@ -52,7 +52,7 @@ def test_hours_are_backfilled_in_their_order_and_one_that_is_cleared_keeps_its_p
     assert not any(each["start_date"] for hour in hours[-3:] for each in export.dag.tasks(runs[hour]))
     assert [each["try_number"] for each in export.dag.tasks(first)] == [2, 2, 2]
     assert {each["pool"] for each in export.dag.tasks(first)} == {BACKFILL_POOL}
-    assert export.dag.ended(runs[hours[-1]], 150) == "success"
+    assert export.dag.ended(runs[hours[-1]], 900) == "success"
     begun = [queued(export, runs[hour]) for hour in hours[1:]]
     assert begun == sorted(begun)
     assert len(export.ids()) == len(export.accepted())
@@ -77,12 +77,12 @@ def test_the_live_hour_goes_first_while_everything_else_runs(stage: Stage) -> No
         redrives.trigger(connector=name, hour=HOURS[0])
     for _ in range(STRETCHES):
         live.dag.trigger(hour=HOURS[0], until=HOURS[-1])
-    wait_for(150, lambda: len(waiting(stage)) > 10)
+    wait_for(400, lambda: len(waiting(stage)) > 10)
     last = format_hour(datetime.now(UTC) - timedelta(hours=1))
     events = {hour: live.put(hour) for hour in (*hours_back(last, 1), last)}
     numbers.append(live.dag.start_backfill("2026-05-10T00", "2026-05-10T12", reprocess_behavior="none"))
     live.dag.switch_on()
-    [run] = wait_for(60, lambda: live.dag.runs("scheduled"))
+    [run] = wait_for(400, lambda: live.dag.runs("scheduled"))
     assert live.dag.ended(run["dag_run_id"]) == "success"
     assert len(live.ids()) == events[run["partition_key"]]
     tasks = live.dag.tasks(run["dag_run_id"])

@@ -25,7 +25,7 @@ from tests.tools.local_aws import local_aws
 from tests.tools.sample import make_files
 from tests.tools.scheduler import RunningDag, quiet_schedule, scheduler
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(1_800)]
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_the_schedule_is_switched_on(ui: Ui, export: Export) -> None:
         put_shards(export, format_hour(datetime.now(UTC) - timedelta(hours=back)), TYPES)
     ui.open()
     ui.page.locator("label:has(input[type=checkbox])").first.click()
-    run, *_ = wait_for(60, lambda: export.dag.runs("scheduled"))
+    run, *_ = wait_for(400, lambda: export.dag.runs("scheduled"))
     assert export.dag.ended(run["dag_run_id"]) == "success"
     ui.open()
     ui.page.locator(f"a[href$='{run['dag_run_id']}/']").click()
@@ -168,7 +168,7 @@ def test_hours_are_backfilled(ui: Ui, export: Export) -> None:
     expect(form.get_by_text("2 runs will be triggered")).to_be_visible()
     ui.picture("backfill")
     form.get_by_role("button", name="Run Backfill").click()
-    runs = wait_for(120, lambda: export.dag.runs("backfill"))
+    runs = wait_for(400, lambda: export.dag.runs("backfill"))
     assert [run["partition_key"] for run in runs] == hours
     for run in runs:
         assert export.dag.ended(run["dag_run_id"]) == "success"

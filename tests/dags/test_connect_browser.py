@@ -24,7 +24,7 @@ DESTINATIONS: dict[str, dict[str, Any]] = {
     "orders": {"kind": "event_bus", "name": "braze-events"},
 }
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(1_800)]
 
 
 @dataclass
@@ -68,7 +68,7 @@ def connect(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 def test_a_partner_source_is_waited_for_until_its_customer_has_accepted_it(connect: Connect) -> None:
     ui = connect.ui("acme")
     run = ui.start(ui.form())
-    wait_for(60, lambda: ui.dag.states(run).get("wait") == "up_for_reschedule")
+    wait_for(400, lambda: ui.dag.states(run).get("wait") == "up_for_reschedule")
     ui.page.reload()
     expect(ui.page.get_by_text("Up For Reschedule")).to_be_visible()
     ui.picture("connect_waits")
@@ -83,7 +83,7 @@ def test_a_partner_source_is_waited_for_until_its_customer_has_accepted_it(conne
 
     connect.aws.client("events").create_event_bus(Name=SOURCE, EventSourceName=SOURCE)
     # It looks more and more seldom.
-    assert ui.dag.ended(run, 180) == "success"
+    assert ui.dag.ended(run, 600) == "success"
     ui.log(run, "wait", f"{SOURCE} is ACTIVE")
     ui.log(run, "check", "acme: exports can begin; turn the DAG currents_export_acme on")
 

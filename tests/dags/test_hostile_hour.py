@@ -20,7 +20,7 @@ from tests.tools import hostile
 from tests.tools.hostile import CUSTOM, HOUR
 from tests.tools.hostile_sizes import CASES
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1_800)]
 
 # The whole process, of which Airflow and the libraries are the most.
 MOST_MB = 1_200

@@ -16,7 +16,7 @@ from tests.tools.local_aws import LocalAws, local_aws
 from tests.tools.sample import make_files
 from tests.tools.scheduler import scheduler
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1_800)]
 
 NAME, ROWS = "lost", 2_000
 # Requests a second, of ten events each.
@@ -30,7 +30,7 @@ def test_the_same_backfill_over_an_empty_database_sends_what_is_left_alone(migra
             aws.client("s3").put_object(Bucket=bucket, Key=file.key, Body=file.body)
         with new_airflow(migrated, tmp_path / "lost", aws, connectors) as export:
             export.dag.start_backfill("2026-06-01T08", "2026-06-01T09", reprocess_behavior="none")
-            wait_for(150, lambda: len(export.accepted()) > 100)
+            wait_for(400, lambda: len(export.accepted()) > 100)
         sent = len(export.accepted())
         assert sent < ROWS
         with new_airflow(migrated, tmp_path / "empty", aws, connectors) as export:

@@ -20,7 +20,7 @@ from tests.tools.awaiting import wait_for
 from tests.tools.local_aws import local_aws
 from tests.tools.up import addresses, free_port, standalone
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1_800)]
 
 FAB = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
 SIMPLE = "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"
@@ -91,7 +91,7 @@ def site(request: pytest.FixtureRequest, home: Path) -> Iterator[Site]:
         if request.param == FAB:
             add_users(settings)
         with standalone(settings, home / "api-server.log", "api-server"):
-            wait_for(120, lambda: answers(port))
+            wait_for(400, lambda: answers(port))
             with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60) as client:
                 yield Site(client)
 

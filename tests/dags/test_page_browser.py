@@ -30,7 +30,7 @@ from tests.tools.local_aws import local_aws
 from tests.tools.sample import make_files
 from tests.tools.scheduler import RunningDag, quiet_schedule, scheduler
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(1_800)]
 
 FIRST, LAST, DONE, LETTERS, FAILED = hours_back(format_hour(datetime.now(UTC) - timedelta(hours=2)), 5)
 TABS = ("Hours", "Trends", "Dead letters", "Find an event", "Now", "Source")
@@ -203,7 +203,7 @@ def test_trends_and_the_source_have_pages(page: Page, shown: FrameLocator) -> No
 def test_what_runs_now_is_shown_with_its_progress(stage: Stage, page: Page, export: Export) -> None:
     busy = Export(stage, "mails")
     for hour in (FIRST, LAST):
-        busy.put(hour, rows=800)
+        busy.put(hour, rows=1_200)
     busy.dag.switch_on()
     busy.dag.start_backfill(*(f"{parse_hour(hour):%Y-%m-%dT%H}" for hour in (FIRST, DONE)))
     wait_for(
@@ -241,7 +241,7 @@ def test_a_redrive_has_a_page_too(export: Export, page: Page) -> None:
     redrives.switch_on()
     # Hours of the other connector have both slots for minutes.
     run = redrives.trigger(connector="orders", hour=LETTERS)
-    assert redrives.ended(run, 400) == "success"
+    assert redrives.ended(run, 600) == "success"
     page.goto(f"/currents/dag/currents_redrive/runs/{run}")
     expect(page.get_by_role("link", name=LETTERS, exact=True)).to_be_visible()
     found = Axe().run(page)
@@ -253,7 +253,7 @@ def test_a_stretch_waits_for_a_person_who_approves_it_in_the_ui(stage: Stage, pa
     mails.put(LETTERS, rows=60)
     mails.dag.switch_on()
     run = mails.dag.trigger(hour=LETTERS, until=FAILED)
-    wait_for(90, lambda: mails.dag.states(run).get("approve") == "awaiting_input")
+    wait_for(400, lambda: mails.dag.states(run).get("approve") == "awaiting_input")
     page.goto(f"/dags/currents_export_mails/runs/{run}/tasks/approve/required_actions")
     expect(page.get_by_text("a stretch of hours is sent, about 120 events in 2 files").first).to_be_visible()
     expect(page.get_by_text("The figures are estimates").first).to_be_visible()
@@ -264,7 +264,7 @@ def test_a_stretch_waits_for_a_person_who_approves_it_in_the_ui(stage: Stage, pa
     # Airflow asks again where the process that asked has not ended, for five seconds and more: people read longer.
     page.wait_for_timeout(20_000)
     page.get_by_role("button", name="Approve").click()
-    wait_for(60, lambda: mails.dag.states(run)["approve"] == "success")
+    wait_for(400, lambda: mails.dag.states(run)["approve"] == "success")
 
 
 def test_it_is_a_tab_of_the_dag_as_well(page: Page) -> None:

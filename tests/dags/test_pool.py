@@ -16,7 +16,7 @@ from tests.tools.local_aws import local_aws
 from tests.tools.sample import make_files
 from tests.tools.scheduler import RunningDag, scheduler
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1_800)]
 
 
 @contextmanager
@@ -47,7 +47,7 @@ def test_where_the_scheduler_lacks_the_plugin_the_first_task_says_so(migrated: P
 
         def refused(dag: RunningDag, task: str, **asked: str) -> None:
             run = dag.trigger(hour=HOUR, **asked)
-            assert dag.ended(run, 120) == "failed"
+            assert dag.ended(run, 600) == "failed"
             assert dag.states(run)[task] == "failed"
             log = dag.log(run, task)
             assert "the scheduler does not keep the Airflow pools `currents` and `currents_backfill`" in log
@@ -68,12 +68,12 @@ def test_a_pool_that_is_deleted_under_a_run_is_made_again_by_the_next_of_any(mig
             for file in make_files([HOUR], TYPES, rows=20, prefix="pooled/", first=number):
                 export.put_object(file.key, file.body)
         run = export.dag.trigger(hour=HOUR)
-        wait_for(120, lambda: "running" in states(export, run))
+        wait_for(400, lambda: "running" in states(export, run))
         export.stage.scheduler.ask("DELETE", "pools/currents")
         assert sorted(states(export, run)) == ["running", "scheduled"]
         assert redrive(export).run(connector="pooled", hour=HOUR)[1] == "success"
         assert export.stage.scheduler.ask("GET", "pools/currents")["slots"] == 1
-        assert export.dag.ended(run, 120) == "success"
+        assert export.dag.ended(run, 600) == "success"
         assert len(export.accepted()) == 130 * 20 * len(TYPES)
 
 

@@ -14,14 +14,15 @@ from tests.tools.browser import page as opened
 from tests.tools.scheduler import RunningDag, Scheduler
 
 PICTURES = os.environ.get("CURRENTS_SCREENSHOTS")
-SLOW = 60_000  # milliseconds, for a machine that is busy
+SLOW = 180_000  # milliseconds, for a machine that is busy
 
 
 @contextmanager
 def patient_page(scheduler: Scheduler) -> Iterator[Page]:
     """An empty page of an Airflow; what it waits for may take long."""
     with opened(f"http://127.0.0.1:{scheduler.port}") as page:
-        page.set_default_timeout(SLOW)
+        # Of the context, so that requests of its own are as patient.
+        page.context.set_default_timeout(SLOW)
         expect.set_options(timeout=SLOW)
         yield page
 

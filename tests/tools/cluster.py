@@ -37,7 +37,7 @@ PREFIX = "currents-cluster-"
 AIRFLOW = ("airflow-apiserver", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer")
 # Compose's own default: https://docs.docker.com/reference/compose-file/services/#stop_grace_period
 GRACE_SECONDS = 10.0
-START_SECONDS = 240.0
+START_SECONDS = 600.0
 # Each part has its own folder for temporary files, in this one of the cluster's.
 TEMPORARY = "tmp"
 

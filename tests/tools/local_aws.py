@@ -31,7 +31,7 @@ from tests.tools.airflow_env import PYTHONPATH, ROOT
 from tests.tools.fault_plan import FaultPlan
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": "us-east-1"}
-START_SECONDS = 60
+START_SECONDS = 240
 STOP_SECONDS = 10
 PAGE = 10_000
 

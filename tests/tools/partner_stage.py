@@ -46,7 +46,7 @@ class Customer:
 
     def associate(self) -> None:
         """Associates the source with a bus, as soon as it is offered, and has a rule bring its events to a queue."""
-        wait_for(60, self._is_offered)
+        wait_for(240, self._is_offered)
         self._events.create_event_bus(Name=self._name, EventSourceName=self._name)
         pattern = json.dumps({"source": [self._name]})
         self._events.put_rule(Name=QUEUE, EventBusName=self._name, EventPattern=pattern)

@@ -54,7 +54,7 @@ class Scheduler:
                 raise
             return None if found.status_code == 500 and "Database error" in found.text else found
 
-        found: httpx.Response = wait_for(90, answer)
+        found: httpx.Response = wait_for(300, answer)
         return found
 
 
@@ -82,7 +82,7 @@ class RunningDag:
         run = self.trigger(**conf)
         return run, self.ended(run)
 
-    def ended(self, run: str, seconds: float = 90) -> str:
+    def ended(self, run: str, seconds: float = 400) -> str:
         """The state that a run ends in."""
         return str(wait_for(seconds, lambda: (state := self.ask("GET", f"/dagRuns/{run}")["state"]) in ENDED and state))
 
@@ -129,7 +129,7 @@ class RunningDag:
             runs = self.runs("backfill")[before:]
             return runs if all(run["state"] in ENDED for run in runs) else []
 
-        runs: list[Any] = wait_for(150, ended)
+        runs: list[Any] = wait_for(600, ended)
         # The scheduler only looks every 30 seconds whether a backfill is complete, before which there is no other. It
         # may just have looked: a complete one can't be cancelled.
         cancelled = self.scheduler.answer("PUT", f"backfills/{number}/cancel")

@@ -45,7 +45,7 @@ class Store:
                 **self._user(),
             )
         self.sessions.begin(self.process.pid)
-        wait_for(60, self.answers)
+        wait_for(240, self.answers)
 
     def stop(self) -> None:
         """Stops it in good order."""

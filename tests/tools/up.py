@@ -27,7 +27,7 @@ from tests.tools.sessions import members
 from tests.tools.stage import CONNECTOR, demo_hours, put_files, sample_files, set_stage
 
 HOME = ROOT / ".local" / "up"
-START_SECONDS = 180
+START_SECONDS = 600
 STOP_SECONDS = 20
 STOPPING = f"""
 Stopping Airflow: waiting up to {STOP_SECONDS} s for its tasks and its servers to end.
@@ -178,7 +178,7 @@ def _dag_is_there(port: int, dag: str) -> bool:
 @contextmanager
 def api(port: int, login: Mapping[str, str] | None = None) -> Iterator[httpx.Client]:
     """Airflow's public API, logged in as ``login`` says, or as whoever is at this machine where no login is asked."""
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60) as client:
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=180) as client:
         answer = client.post("/auth/token", json=login) if login else client.get("/auth/token")
         token = answer.raise_for_status().json()["access_token"]
         client.headers["Authorization"] = f"Bearer {token}"

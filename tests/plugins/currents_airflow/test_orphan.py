@@ -32,12 +32,12 @@ orphan._GRACE_SECONDS = 2
 mine, its = socket.socketpair()
 if os.fork():
     its.close()
-    time.sleep(60)
+    time.sleep(600)
 mine.close()
 task_runner.SUPERVISOR_COMMS = SimpleNamespace(socket=its)
-end_with_supervisor(lambda seconds: (print("told", seconds, flush=True), time.sleep(60)))
+end_with_supervisor(lambda seconds: (print("told", seconds, flush=True), time.sleep(600)))
 print(os.getpid(), flush=True)
-time.sleep(60)
+time.sleep(600)
 """
 
 
