@@ -187,8 +187,8 @@ def _listings(load: Load) -> float:
 
 
 def _swaps(load: Load) -> float:
-    """Checkpoints a day, at most: one each beat of each task that delivers."""
-    return 24 * load.minutes * 60 / BEAT_SECONDS * load.tasks
+    """What checkpoints write a day, at most: a page of ids and the head, each beat of each task that delivers."""
+    return 24 * load.minutes * 60 / BEAT_SECONDS * load.tasks * 2
 
 
 def _up(figure: float) -> int:

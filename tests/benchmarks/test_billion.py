@@ -51,9 +51,9 @@ def test_requests_to_s3() -> None:
     need = classic_need(LOAD, MEASURED)
     files = 66_666.7 + 94 * 288
     assert need.reads == pytest.approx(files * 1.1, rel=1e-6)
-    # Listings of the types and of the window, and two checkpoints a second of each of 4 tasks.
+    # Listings of the types and of the window, and two checkpoints of two objects a second of each of 4 tasks.
     listings = 24 * (94 + files / 24 * 73 / 1_000)
-    assert need.writes == pytest.approx(files * 0.1 + listings + 24 * 1_800 * 2 * 4, rel=1e-6)
+    assert need.writes == pytest.approx(files * 0.1 + listings + 24 * 1_800 * 2 * 2 * 4, rel=1e-6)
     assert need.s3_dollars == pytest.approx(need.reads * 4e-7 + need.writes * 5e-6)
 
 
