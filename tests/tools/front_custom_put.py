@@ -20,7 +20,7 @@ from tests.tools.front_moto import Moto
 from tests.tools.front_put import Puts
 from tests.tools.front_record import Result
 from tests.tools.front_rules import Entry, Fault, Limits, check_detail, check_source, entry_size
-from tests.tools.front_shape import Problem, problems, service_model
+from tests.tools.front_shape import Problem, input_of, problems, shape_of
 from tests.tools.front_subscribers import Subscribers
 from tests.tools.front_wire import Refused
 
@@ -94,8 +94,7 @@ class CustomPut:
 
     def _problems(self) -> Iterator[Problem]:
         """Those that cost the whole request."""
-        shape = service_model(SERVICE).operation_model("PutEvents").input_shape
-        for problem in problems(self._request, shape, self.wire.name):
+        for problem in problems(self._request, input_of(SERVICE, "PutEvents"), self.wire.name):
             if not (problem.is_bound and problem.text.startswith("Entries[")):
                 yield problem
 
@@ -104,8 +103,7 @@ class CustomPut:
 
     def check_entry(self, entry: Entry) -> Fault | None:
         """Why a single entry is refused, or None; it need not have a Detail."""
-        shape = service_model(SERVICE).shape_for("PutEventsRequestEntry")
-        for problem in problems(entry, shape, self.wire.name):
+        for problem in problems(entry, shape_of(SERVICE, "PutEventsRequestEntry"), self.wire.name):
             return Fault("InvalidArgument", f"{problem.text}.")
         return check_source(entry) or check_detail(entry.get("Detail", "{}"), LIMITS)
 

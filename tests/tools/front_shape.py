@@ -36,6 +36,18 @@ def service_model(service: str) -> ServiceModel:
 
 
 @cache
+def input_of(service: str, operation: str) -> Any:
+    """The shape of what an operation takes: one object, where the library makes another with each question."""
+    return service_model(service).operation_model(operation).input_shape
+
+
+@cache
+def shape_of(service: str, name: str) -> Any:
+    """The shape of a name, as one object, too."""
+    return service_model(service).shape_for(name)
+
+
+@cache
 def _members(shape: Any) -> dict[str, Any]:
     """The members of a structure by their names on the wire, which differ from the model's at times."""
     return {member.serialization.get("name", name): member for name, member in shape.members.items()}
