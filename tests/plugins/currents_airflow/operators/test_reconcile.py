@@ -41,6 +41,7 @@ def close(
         index=IndexObject(house.state, layout),
         state=house.state,
         ledger=house.ledger,
+        source=house.source,
         manifests=Manifests(house.state, layout, house.crew),
         overviews=Overviews(house.state, layout, house.crew),
         compaction=Compaction(house.state, layout, house.crew),

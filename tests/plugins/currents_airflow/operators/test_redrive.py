@@ -107,6 +107,7 @@ def conclude(house: House) -> None:
         connector=house.connector,
         request=redrive_request({}, HOUR),
         ledger=house.ledger,
+        source=house.source,
         manifests=Manifests(house.state, layout, house.crew),
         overviews=Overviews(house.state, layout, house.crew),
         addresses=lambda **_: {},
