@@ -12,8 +12,6 @@ SBOM ?= .local/sbom.json
 MUTANTS ?= 300
 RUN := PYTHONPATH=include $(BIN)/python -m
 TESTS := $(RUN) pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
-# These wait for schedulers a third of their time.
-WAITING := $(TESTS) --numprocesses 3
 COMPILE := $(RUN) uv pip compile --quiet --no-emit-index-url --python-version 3.11
 
 .DEFAULT_GOAL := help
@@ -45,10 +43,10 @@ test: install    ## run the tests, but for those below
 	@$(TESTS) -m "not (slow or browser or cluster)"
 
 slow: install    ## run the slow tests: long and planted faults, damaged files, more of Airflow
-	@$(WAITING) -m "slow and not (browser or cluster)"
+	@$(TESTS) -m "slow and not (browser or cluster)"
 
 browser: install  ## run the tests that click through the UI; they need Chromium
-	@$(WAITING) -m browser
+	@$(TESTS) -m browser
 
 cluster: install  ## run the tests of Airflow with Celery workers; FORM=short without those that run on one machine too
 	@.ci/packages
