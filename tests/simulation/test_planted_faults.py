@@ -8,14 +8,19 @@ from tests.simulation.history import play
 from tests.simulation.planted import FAULTS, Fault
 
 # Processes that are killed leave their files open.
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 
 _MOST = 5_000
 
 
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_a_fault_still_has_its_place_in_the_core(fault: Fault) -> None:
+    with fault.planted():
+        assert fault.old != fault.new
+
+
+@pytest.mark.slow
+@pytest.mark.planted
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_a_planted_fault_is_found(fault: Fault) -> None:
     with fault.planted():
