@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp
 
 from tests.tools.front_put import Put, Puts
-from tests.tools.front_shape import problems, service_model
+from tests.tools.front_shape import operation_model, problems, service_model
 from tests.tools.front_signature import check_signature
 from tests.tools.front_wire import CborWire, JsonWire, Refused, RestWire, Wire
 
@@ -102,7 +102,7 @@ class Api:
             raise Refused("UnknownOperationException", f"There is no operation {name}.", 404)
         if name not in self.handlers:
             raise Refused("NotImplementedException", f"Local AWS does not model {name} of {self.service}.", 501)
-        return model.operation_model(name)
+        return operation_model(self.service, name)
 
 
 def check_shape(parameters: dict[str, Any], model: OperationModel, wire: Wire, code: str) -> None:

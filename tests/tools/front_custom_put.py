@@ -20,7 +20,7 @@ from tests.tools.front_moto import Moto
 from tests.tools.front_put import Puts
 from tests.tools.front_record import Result
 from tests.tools.front_rules import Entry, Fault, Limits, check_detail, check_source, entry_size
-from tests.tools.front_shape import Problem, input_of, problems, shape_of
+from tests.tools.front_shape import Problem, operation_model, problems
 from tests.tools.front_subscribers import Subscribers
 from tests.tools.front_wire import Refused
 
@@ -94,7 +94,7 @@ class CustomPut:
 
     def _problems(self) -> Iterator[Problem]:
         """Those that cost the whole request."""
-        for problem in problems(self._request, input_of(SERVICE, "PutEvents"), self.wire.name):
+        for problem in problems(self._request, _request(), self.wire.name):
             if not (problem.is_bound and problem.text.startswith("Entries[")):
                 yield problem
 
@@ -103,7 +103,7 @@ class CustomPut:
 
     def check_entry(self, entry: Entry) -> Fault | None:
         """Why a single entry is refused, or None; it need not have a Detail."""
-        for problem in problems(entry, shape_of(SERVICE, "PutEventsRequestEntry"), self.wire.name):
+        for problem in problems(entry, _request().members["Entries"].member, self.wire.name):
             return Fault("InvalidArgument", f"{problem.text}.")
         return check_source(entry) or check_detail(entry.get("Detail", "{}"), LIMITS)
 
@@ -133,6 +133,11 @@ class CustomPut:
         by_content = self._request.get("DeduplicationConfiguration")
         unique = content_id(entry) if by_content else told.get("DeduplicationId")
         return (bus.arn, told.get("EventGroupId", ""), unique) if unique else None
+
+
+def _request() -> Any:
+    """The shape of a request."""
+    return operation_model(SERVICE, "PutEvents").input_shape
 
 
 def _event(entry: Entry, event_id: str, region: str, now: datetime) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
 
-from botocore.model import ServiceModel
+from botocore.model import OperationModel, ServiceModel
 from botocore.session import get_session
 
 # What a value of each type is in Python. A boolean is an int of Python's, but no integer of a model.
@@ -36,15 +36,9 @@ def service_model(service: str) -> ServiceModel:
 
 
 @cache
-def input_of(service: str, operation: str) -> Any:
-    """The shape of what an operation takes: one object, where the library makes another with each question."""
-    return service_model(service).operation_model(operation).input_shape
-
-
-@cache
-def shape_of(service: str, name: str) -> Any:
-    """The shape of a name, as one object, too."""
-    return service_model(service).shape_for(name)
+def operation_model(service: str, name: str) -> OperationModel:
+    """The model of an operation: one object, as are its shapes, where the library makes others with each question."""
+    return service_model(service).operation_model(name)
 
 
 @cache

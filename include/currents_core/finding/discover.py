@@ -100,8 +100,8 @@ def look(connector: Connector, source: ObjectStore, ledger: Ledger, request: Run
             work[place] = opened
         _tell_changed(opened, states.values())
     # What was open and is not listed any more was removed, or is of an event type that was excluded since.
-    gone = (place for place in index.open if place not in listed)
-    open_hours = {place.hour for place in (*work, *judged, *gone)}
+    unlisted = (place for place in index.open if place not in listed)
+    open_hours = {place.hour for place in (*work, *judged, *unlisted)}
     to_account = [hour for hour in hours if hour in open_hours or hour not in index.accounted]
     return Look(work, judged, to_account, connector.fingerprint, work.keys() - heads.keys(), untried)
 
