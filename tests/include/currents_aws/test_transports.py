@@ -18,6 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from queue import SimpleQueue
 from socketserver import StreamRequestHandler, ThreadingTCPServer
+from statistics import median
 from typing import Any
 
 import boto3
@@ -601,8 +602,7 @@ def test_requests_of_many_writes_are_not_held_back(secure: Service, certificate:
         start = time.monotonic()
         assert isinstance(outcome(transport, body), Answer)
         times.append(time.monotonic() - start)
-    # All of them would be; a busy machine slows some.
-    assert min(times) < 0.03, "each waited for the service's delayed acknowledgement, of 40 ms"
+    assert median(times) < 0.03, "each waited for the service's delayed acknowledgement, of 40 ms"
     transport.close()
 
 
