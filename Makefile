@@ -42,8 +42,8 @@ up: install      ## Airflow UI on 127.0.0.1 with the demo connector; ENGINE=cele
 test: install    ## run the tests, but for those below
 	@$(TESTS) -m "not (slow or browser or cluster)"
 
-slow: install    ## run the slow tests: long ones, more of Airflow, and planted faults, which FORM=short leaves out
-	@$(TESTS) -m "slow and not (browser or cluster$(if $(filter short,$(FORM)), or planted))"
+slow: install    ## run the slow tests: more of Airflow, and long ones, which FORM=short leaves out
+	@$(TESTS) -m "slow and not (browser or cluster$(if $(filter short,$(FORM)), or long))"
 
 browser: install  ## run the tests that click through the UI; they need Chromium
 	@$(TESTS) -m browser

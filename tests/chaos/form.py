@@ -35,5 +35,5 @@ SHORT = Form(
     rows=1_600,
     rate=240,
     minutes=13,
-    faults=("task killed", "worker killed", "worker stopped", "queue killed"),
+    faults=("supervisor killed", "worker killed", "worker stopped", "queue killed"),
 )

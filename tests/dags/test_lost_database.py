@@ -16,7 +16,7 @@ from tests.tools.local_aws import LocalAws, local_aws
 from tests.tools.sample import make_files
 from tests.tools.scheduler import scheduler
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1_800)]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(1_800)]
 
 NAME, ROWS = "lost", 2_000
 # Requests a second, of ten events each.

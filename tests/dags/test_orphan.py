@@ -17,7 +17,7 @@ from tests.tools.processes import is_alive
 from tests.tools.sample import make_files
 from tests.tools.scheduler import scheduler
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1_800)]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(1_800)]
 
 # Airflow waits five minutes by default before it takes a task for dead.
 SOON_DEAD = {

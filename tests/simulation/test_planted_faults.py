@@ -20,7 +20,7 @@ def test_a_fault_still_has_its_place_in_the_core(fault: Fault) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.planted
+@pytest.mark.long
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_a_planted_fault_is_found(fault: Fault) -> None:
     with fault.planted():
