@@ -57,11 +57,11 @@ def _own(claim: Claim, opened: OpenFile, now: datetime, mode: Mode) -> Iterator[
 
 def _redriven(claim: Claim, files: Mapping[str, OpenFile], now: datetime) -> Iterator[tuple[str, Letter]]:
     """The letters that stay of files whose letters were sent again."""
-    again = {file_id: {letter.row: letter for letter in opened.letters} for file_id, opened in files.items()}
+    again = {file_id: opened.letters.by_row() for file_id, opened in files.items()}
     states = [opened.news()[0] for opened in files.values()]
     for state, letter in letters_of(claim.pages, states):
         file_id, row = state.file.id, row_of(letter)
-        if new := again[file_id].get(row):
+        if new := again[file_id](row):
             mode = cast(Mode, letter.get("mode", "live"))
             yield file_id, _tried_again(letter, content(state.file, new, now, mode))
         elif not any(row in asked for asked in (files[file_id].asked or {}).values()):

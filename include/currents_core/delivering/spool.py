@@ -6,7 +6,7 @@ import os
 import pickle
 from array import array
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from tempfile import SpooledTemporaryFile
 from typing import IO
@@ -34,7 +34,19 @@ class Spool:
         return len(self._rows)
 
     def __iter__(self) -> Iterator[DeadLetter]:
-        return (self._letter(int(number)) for number in np.argsort(np.array(self._rows, np.int64), kind="stable"))
+        return (self._letter(int(number)) for number in np.argsort(np.array(self._rows, np.int64)))
+
+    def by_row(self) -> Callable[[int], DeadLetter | None]:
+        """Gives the letter of a row that it has by now, one at a time; None for other rows."""
+        rows = np.array(self._rows, np.int64)
+        order = np.argsort(rows)
+        rows = rows[order]
+
+        def of_row(row: int) -> DeadLetter | None:
+            at = int(np.searchsorted(rows, row))
+            return self._letter(int(order[at])) if at < len(rows) and rows[at] == row else None
+
+        return of_row
 
     def add(self, letter: DeadLetter) -> None:
         """Keeps a letter."""

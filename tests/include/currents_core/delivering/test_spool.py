@@ -32,10 +32,20 @@ def test_letters_come_back_as_they_were_in_the_order_of_their_rows() -> None:
     spool.close()
 
 
+def test_letters_are_found_by_their_rows() -> None:
+    spool = Spool()
+    for row in (30, 10, 20):
+        spool.add(letter(row))
+    of_row = spool.by_row()
+    assert [of_row(row) for row in (20, 30, 10, 5, 15, 35)] == [letter(20), letter(30), letter(10), None, None, None]
+    spool.close()
+
+
 def test_an_empty_spool_is_false_and_has_nothing() -> None:
     spool = Spool()
     assert not spool
     assert list(spool) == []
+    assert spool.by_row()(0) is None
     spool.close()
 
 
