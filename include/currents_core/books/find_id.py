@@ -73,7 +73,7 @@ class IdSearch:
         for place, each in day.slices.items():
             head = self.ledger.head(place) if each.letters else None
             if head:
-                yield from self._letters(head)
+                yield from self.ledger.look(head, self._letters)
 
     def _in_heads(self, date: str) -> Iterator[Place]:
         """What the heads say of slices that are not compacted, or were begun again."""
@@ -123,11 +123,13 @@ class IdSearch:
         names |= {name for state in head.files.values() if state.account for name in state.account.event_types}
         return [for_type(self._plain, name) for name in sorted(name for name in names if name is not None)]
 
-    def _letters(self, head: Head) -> Iterator[Place]:
+    def _letters(self, head: Head) -> list[Place]:
         states = [state for state in head.files.values() if state.letters]
-        for state, letter in letters_of(self.ledger.pages(head.slice), states):
-            if (letter["record"] or {}).get("id") == self.text:
-                yield Place(head.slice, "dead letter", state.file, row_of(letter), letter["code"], letter["reason"])
+        return [
+            Place(head.slice, "dead letter", state.file, row_of(letter), letter["code"], letter["reason"])
+            for state, letter in letters_of(self.ledger.pages(head.slice), states)
+            if (letter["record"] or {}).get("id") == self.text
+        ]
 
 
 def _accepted(place: Slice, states: Iterable[FileState], found: Iterable[tuple[int, int]]) -> Iterator[Place]:

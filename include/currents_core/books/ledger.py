@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from itertools import count
 from secrets import token_hex
+from typing import TypeVar
 
 from currents_core.books.claim import Claim
 from currents_core.books.days import Days
@@ -21,6 +22,8 @@ from currents_core.crew import Crew, Threads
 from currents_core.errors import TransientError
 from currents_core.file_key import Slice
 from currents_core.ports import ObjectStore, Version
+
+Found = TypeVar("Found")
 
 # A task that works on a slice replaces its head twice a second. One that has not done so for a minute is gone.
 LEASE_SECONDS = 60.0
@@ -92,6 +95,21 @@ class Ledger:
         if head and head.begun:
             return head
         return self._days.head(place) or self._earlier.heads(place.hour).get(place, head)
+
+    def look(self, head: Head, look: Callable[[Head], Found]) -> Found:
+        """What ``look`` finds in a head and its pages, without a claim.
+
+        It is asked anew where it raises PageMissingError, and the slice has other pages by now: whoever finishes a
+        slice merges its pages. Raises PageMissingError if a page is lost.
+        """
+        while True:
+            try:
+                return look(head)
+            except PageMissingError:
+                now = self.head(head.slice)
+                if not now or now.pages == head.pages:
+                    raise
+                head = now
 
     def claim(self, place: Slice, owner: str, *, is_new: bool = False) -> Claim | Held:
         """Claims a slice for ``owner``, if nobody has it or who had it has shown no sign of life for long enough.
