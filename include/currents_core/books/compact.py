@@ -8,6 +8,7 @@ compaction may end anywhere. The next one takes in what is new, and removes what
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -24,9 +25,12 @@ from currents_core.books.ledger import LEASE_SECONDS
 from currents_core.books.manifest_objects import listed_manifests
 from currents_core.books.pages import PageMissingError, Pages
 from currents_core.crew import Crew, Job, Threads
-from currents_core.errors import ConflictError, TransientError
+from currents_core.disk_room import require_room
+from currents_core.errors import ConflictError, SetupError, TransientError
 from currents_core.hour import date_end
 from currents_core.ports import ObjectStore, StoredObject, Version
+
+log = logging.getLogger(__name__)
 
 # For so long, in seconds, nothing of a day must have changed: the tasks of a run may still need what it planned, and
 # what came last may have more come after it.
@@ -36,6 +40,9 @@ QUIET_SECONDS = 86_400.0
 _AFTER = timedelta(days=1)
 # Heads that are read before their turn.
 _AHEAD = 16
+# So much the pages of a day take on the disk while it is compacted, in times their size: all of those before, and the
+# new one that is being written, two of whose columns are written to files of their own first.
+_COPIES = 3
 
 
 def days_by_the_hour(store: ObjectStore, layout: Layout, before: str) -> list[str]:
@@ -48,11 +55,15 @@ def days_by_the_hour(store: ObjectStore, layout: Layout, before: str) -> list[st
 
 @dataclass
 class _Listed:
-    """What is kept of a day by the hour: heads, and keys of pages, by the folders of their slices, and manifests."""
+    """What is kept of a day by the hour: heads, and keys of pages, by the folders of their slices, and manifests.
+
+    ``size`` is that of the pages, in bytes.
+    """
 
     heads: dict[str, StoredObject] = field(default_factory=dict)
     pages: dict[str, list[str]] = field(default_factory=dict)
     manifests: dict[str, StoredObject] = field(default_factory=dict)
+    size: int = 0
     plans: list[str] = field(default_factory=list)
 
 
@@ -77,15 +88,24 @@ class Compaction:
         self._days = Days(self.store, self.layout, self.crew)
 
     def compact_next(self, before: str) -> str | None:
-        """Compacts the oldest day that may be, all of whose hours come before an hour. Returns its date."""
-        dates = days_by_the_hour(self.store, self.layout, before)
-        return next((date for date in dates if date_end(date) + _AFTER <= self.crew.now() and self.compact(date)), None)
+        """Compacts the oldest day that may be, all of whose hours come before an hour. Returns its date.
+
+        A day of which something is damaged, or lost, stands in the way of no later one. Raises TransientError if the
+        store gave no clear answer, or the disk has no room.
+        """
+        for date in days_by_the_hour(self.store, self.layout, before):
+            try:
+                if date_end(date) + _AFTER <= self.crew.now() and self.compact(date):
+                    return date
+            except SetupError as error:
+                log.error("the state of %s can't be compacted: %s", date, error)
+        return None
 
     def compact(self, date: str) -> bool:
         """Compacts a day, or what came after it was compacted. Returns False where that is left to a later run.
 
         So it is where something of the day has just changed, or is about to. Raises TransientError if the store gave no
-        clear answer.
+        clear answer, or the disk has no room, and SetupError if something of the day is damaged or lost.
         """
         listed = self._listed(date)
         if listed is None:
@@ -118,6 +138,7 @@ class Compaction:
                 found.heads[folder] = each
             else:
                 found.pages.setdefault(folder, []).append(each.key)
+                found.size += each.size
         found.plans = [each.key for each in every["plans"]]
         return found
 
@@ -134,6 +155,9 @@ class Compaction:
         }
         if not new and all(_is_known(before, hour, each) for hour, each in listed.manifests.items()):
             return before
+        folder = self.layout.day(before.date)
+        known_size = sum(each.size for each in self.store.objects(folder)) if before.slices else 0
+        require_room(_COPIES * (listed.size + known_size), f"s3://{self.store.bucket}/{folder}")
         with DayPages(self.store, self.layout, before) as pages:
             heads = self._heads(new)
             for folder in sorted(known.keys() | new.keys()):

@@ -7,8 +7,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from io import RawIOBase
-from shutil import disk_usage
-from tempfile import TemporaryFile, gettempdir
+from tempfile import TemporaryFile
 from typing import IO, Literal, NamedTuple, TypeVar, cast
 
 from currents_core.books.ledger import Held
@@ -16,6 +15,7 @@ from currents_core.crew import Crew, Job, waited_for
 from currents_core.delivering.open_file import OpenFile
 from currents_core.delivering.open_slice import OpenSlice
 from currents_core.delivering.take import Taker
+from currents_core.disk_room import require_room
 from currents_core.errors import FileError, StoppedError, TransientError, is_of_the_machine, lack_of_machine
 from currents_core.file_key import Slice, SourceFile
 from currents_core.ports import ObjectStore
@@ -26,8 +26,6 @@ log = logging.getLogger(__name__)
 # how many slices are taken before theirs.
 _AHEAD, _SLICES_AHEAD = 8, 8
 _AHEAD_BYTES = 256 << 20
-# What is left free on the disk, in bytes, for other tasks of the machine.
-_RESERVE = 256 << 20
 # The store tells the age of a claim in whole seconds.
 _MARGIN = 2.0
 # How long another task may hold a slice, showing that it is alive, before this task gives up waiting, in seconds.
@@ -144,7 +142,7 @@ class Fetcher:
         """The content of a file; None if it could not be downloaded, and then the file has a fault."""
         file = opened.file
         try:
-            _require_room(file)
+            require_room(file.size, file.uri)
             return self._downloaded(file)
         except FileError as error:
             opened.fault = error
@@ -270,18 +268,6 @@ def _may_fetch(file: OpenFile | None, waiting: Sequence[OpenFile | None]) -> boo
     """Whether there is room for a file ahead of its turn."""
     ahead = [each.file.size for each in waiting if each]
     return not file or not ahead or (len(ahead) < _AHEAD and sum(ahead) + file.file.size <= _AHEAD_BYTES)
-
-
-def _require_room(file: SourceFile) -> None:
-    """Raises TransientError if the disk for temporary files has no room for ``file`` and a reserve."""
-    folder = gettempdir()
-    free = disk_usage(folder).free
-    if free < file.size + _RESERVE:
-        raise TransientError(
-            f"no room for its {file.size:,} bytes in {folder}, which has {free:,} bytes free; make room there, or set "
-            "TMPDIR to a folder on a larger disk, then clear the task to resume",
-            uri=file.uri,
-        )
 
 
 def _ended(job: Job[Found]) -> Found | None:

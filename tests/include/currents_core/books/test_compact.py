@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from shutil import _ntuple_diskusage
 from threading import Lock
 from typing import Any
 
 import pytest
 
 from currents_aws.memory import MemoryObjects
+from currents_core import disk_room
 from currents_core.books import days as days_module
 from currents_core.books import id_streams
 from currents_core.books.account import Counts
@@ -23,7 +25,7 @@ from currents_core.books.ledger import Held
 from currents_core.books.manifest import reconcile
 from currents_core.books.manifests import Manifests
 from currents_core.books.pages import PageMissingError
-from currents_core.errors import FencedError, TransientError
+from currents_core.errors import FencedError, SetupError, TransientError
 from currents_core.file_key import Slice
 from currents_core.finding.discover import look, with_letters
 from currents_core.ports import SENT, Invalid, Version
@@ -102,6 +104,36 @@ def test_a_day_becomes_a_few_objects() -> None:
     kinds = Counter(key.rpartition(".")[2] for key in house.state.contents)
     assert kinds == {"gz": 1, "files": 1, "letters": 1, "manifests": 1, "ids": 4}
     assert len(house.state.contents) <= 20
+
+
+def test_a_day_for_which_the_disk_has_no_room_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    house = Day()
+    before = dict(house.state.contents)
+    pages = sum(len(body) for key, body in before.items() if key.startswith("slices/") and not is_head(key))
+    free = disk_room.RESERVE + 3 * pages
+    monkeypatch.setattr(disk_room, "disk_usage", lambda folder: _ntuple_diskusage(10**12, 0, free - 1))
+    with pytest.raises(TransientError, match=rf"s3://state/days/date={DATE}/: no room for its {3 * pages:,} bytes"):
+        house.compaction.compact(DATE)
+    assert house.state.contents == before
+    monkeypatch.setattr(disk_room, "disk_usage", lambda folder: _ntuple_diskusage(10**12, 0, free))
+    house.compact()
+
+
+def test_a_day_that_is_damaged_keeps_no_later_one_from_being_compacted(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    house, compact = Day(), Compaction.compact
+    house.deliver(house.put(OPEN, "a", table(["x"]), NEXT_DAY))
+    house.crew.slept += 2 * QUIET_SECONDS
+
+    def damaged(compaction: Compaction, date: str) -> bool:
+        if date == DATE:
+            raise SetupError("it is damaged")
+        return compact(compaction, date)
+
+    monkeypatch.setattr(Compaction, "compact", damaged)
+    assert house.compaction.compact_next(before="2026-11-26-00") == NEXT_DAY[:10]
+    assert f"the state of {DATE} can't be compacted: it is damaged" in caplog.text
 
 
 def test_who_asks_for_an_hour_finds_what_was_there_before() -> None:

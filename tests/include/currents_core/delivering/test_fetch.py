@@ -9,6 +9,7 @@ from typing import IO, Any
 import pytest
 
 from currents_aws.memory import MemoryObjects
+from currents_core import disk_room
 from currents_core.books.ledger import LEASE_SECONDS, Held
 from currents_core.delivering import fetch as fetch_module
 from currents_core.delivering.fetch import Fetcher
@@ -103,11 +104,11 @@ def test_large_files_are_fetched_one_by_one(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_file_that_has_no_room_on_the_disk_is_not_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
     house = House()
     [file] = put(house, 1)
-    free = file.size + fetch_module._RESERVE
-    monkeypatch.setattr(fetch_module, "disk_usage", lambda folder: _ntuple_diskusage(10**12, 0, free))
+    free = file.size + disk_room.RESERVE
+    monkeypatch.setattr(disk_room, "disk_usage", lambda folder: _ntuple_diskusage(10**12, 0, free))
     assert walk(house, [file]) == [1]
     free -= 1
-    monkeypatch.setattr(fetch_module, "disk_usage", lambda folder: _ntuple_diskusage(10**12, 0, free))
+    monkeypatch.setattr(disk_room, "disk_usage", lambda folder: _ntuple_diskusage(10**12, 0, free))
     other = House()
     [file] = put(other, 1)
     with pytest.raises(TransientError, match=rf"{file.key}: no room for its [0-9,]+ bytes in /.*, which has [0-9,]+"):
