@@ -12,6 +12,8 @@ from functools import partial
 from threading import Event, Lock, Thread
 from typing import Any, Protocol, TypeVar
 
+from currents_core.errors import TransientError
+
 Result = TypeVar("Result")
 Result_co = TypeVar("Result_co", covariant=True)
 
@@ -48,7 +50,10 @@ class Crew(Protocol):
     """The threads, clocks and locks of one delivery."""
 
     def start(self, work: Callable[..., Result], *arguments: Any) -> Job[Result]:
-        """Starts work on a thread of its own, or as soon as one is free."""
+        """Starts work on a thread of its own, or as soon as one is free. Raises TransientError if none will be."""
+
+    def begin_beat(self, beat: Callable[[], None]) -> Job[None]:
+        """Starts what goes on to the end, on a thread of its own. Raises TransientError if there is no room for one."""
 
     def signal(self) -> Signal:
         """A signal that is not given yet."""
@@ -92,20 +97,21 @@ class Threads:
         with self._lock:
             self._work.append(partial(_do, job, work, arguments))
             if self._threads < MOST_THREADS:
-                self._begin_thread()
+                try:
+                    _begin_thread(self._work_off)
+                    self._threads += 1
+                except TransientError:
+                    # One that there is will get to it.
+                    if not self._threads:
+                        self._work.pop()
+                        raise
         return job
 
-    def _begin_thread(self) -> None:
-        try:
-            # A process that ends waits for none of them.
-            Thread(target=self._work_off, name="crew", daemon=True).start()
-        except RuntimeError:
-            # The machine has no room for more. One that there is will get to it.
-            if not self._threads:
-                self._work.pop()
-                raise
-        else:
-            self._threads += 1
+    def begin_beat(self, beat: Callable[[], None]) -> Job[None]:
+        """Starts what goes on to the end, on a thread of its own."""
+        job = Future[None]()
+        _begin_thread(partial(_do, job, beat, ()))
+        return job
 
     def _work_off(self) -> None:
         while True:
@@ -135,6 +141,15 @@ class Threads:
     def now(self) -> datetime:
         """The machine's time."""
         return datetime.now(UTC)
+
+
+def _begin_thread(work: Callable[[], None]) -> None:
+    try:
+        # A process that ends waits for none of them.
+        Thread(target=work, name="crew", daemon=True).start()
+    except RuntimeError as error:
+        why = "this machine has no room for another thread; raise its limit of processes, or run fewer tasks at a time"
+        raise TransientError(why) from error
 
 
 def _do(job: Future[Result], work: Callable[..., Result], arguments: tuple[Any, ...]) -> None:

@@ -98,6 +98,10 @@ class SimulatedCrew:
         self._scheduler.spawn(self._process, lambda: job.run(work, *arguments))
         return job
 
+    def begin_beat(self, beat: Callable[[], None]) -> Job[None]:
+        """Starts a greenlet."""
+        return self.start(beat)
+
     def signal(self) -> Signal:
         """A signal between greenlets."""
         return SimulatedSignal(self._scheduler)

@@ -33,10 +33,11 @@ class FileState:
     """What became of one file.
 
     ``number`` stands for the file in pages of ids. ``rows`` are its accepted rows, and nothing else of a row's fate is
-    kept while it is open: all other rows are decided anew by whoever resumes, under the settings of then.
-    ``account`` is that of a file that is done or gone. ``reason`` says why it failed. ``letters`` are the pages with
-    its dead letters. ``settled_before`` are rows that an earlier version of this project settled, one way or another.
-    ``deduplicated`` counts the accepted rows that the destination said it had already.
+    kept while it is open: all other rows are decided anew by whoever resumes, under the settings of then. ``account``
+    is that of a file that is done or gone. ``reason`` says why it failed, and ``settings`` is the fingerprint of those
+    under which it did. ``letters`` are the pages with its dead letters. ``settled_before`` are rows that an earlier
+    version of this project settled, one way or another. ``deduplicated`` counts the accepted rows that the destination
+    said it had already.
     """
 
     file: SourceFile
@@ -48,6 +49,7 @@ class FileState:
     letters: tuple[str, ...] = ()
     settled_before: RowSet = field(default_factory=RowSet)
     deduplicated: int = 0
+    settings: str = ""
 
     def require_true(self) -> None:
         """Raises CurrentsError if the books of a file that is done don't balance, or tell of more than was accepted."""
@@ -71,6 +73,7 @@ class FileState:
             "letters": self.letters,
             "settled_before": self.settled_before.ranges,
             "deduplicated": self.deduplicated,
+            "settings": self.settings,
         }
         place = {"bucket": file.bucket, "key": file.key, "etag": file.etag, "size": file.size, "number": self.number}
         return place | {name: value for name, value in told.items() if value}
@@ -88,6 +91,7 @@ class FileState:
             tuple(raw.get("letters", ())),
             RowSet(raw.get("settled_before", ())),
             raw.get("deduplicated", 0),
+            raw.get("settings", ""),
         )
 
 

@@ -131,6 +131,7 @@ class Delivery:
             refuse=self._refuse,
             backoff=self.backoff,
             hold=lambda: self._keeper.hold() or self._confirmer.hold(),
+            unsaved=self._keeper.unsaved,
             crew=self.crew,
         )
 
@@ -147,7 +148,15 @@ class Delivery:
         self._progress = Progress(len(files), sum(file.size for file in files), self.crew.seconds)
         fetcher = Fetcher(
             source=self.source,
-            taker=Taker(self.source, self.ledger, self.owner, self.crew, new, self.wants_letter),
+            taker=Taker(
+                self.source,
+                self.ledger,
+                self.owner,
+                self.crew,
+                new,
+                self.wants_letter,
+                self.connector.fingerprint,
+            ),
             crew=self.crew,
             taken=self._taken,
             meanwhile=self._sender.pump,

@@ -63,7 +63,7 @@ class Keeper:
         self._fresh_until = 0.0
 
     def __enter__(self) -> Self:
-        self._beat = self._crew.start(self._keep_saving)
+        self._beat = self._crew.begin_beat(self._keep_saving)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -71,7 +71,7 @@ class Keeper:
         self._beat.result()
         # Otherwise a rerun would wait for the claims to run out.
         left = list(self._open)
-        faults = [job.result() for job in [self._crew.start(self._give_back, opened) for opened in left]]
+        faults = self._give_all_back(left)
         self.wait()
         for each in [each for opened in left for each in opened.open_files()]:
             each.close()
@@ -109,6 +109,10 @@ class Keeper:
         is_stale = any(now - each.claim.confirmed_at >= _STALE_SECONDS and each.waits for each in opened)
         return self._beat_seconds / 10 if is_stale else 0.0
 
+    def unsaved(self) -> int:
+        """How many entries were accepted and are in no head yet."""
+        return sum(each.unsaved for opened in list(self._open) for each in opened.open_files())
+
     def finish(self, check: Callable[[], None]) -> None:
         """Gives back all slices, whose files are through. ``check`` raises an error if the work is to end."""
         while opened := list(self._open):
@@ -131,6 +135,8 @@ class Keeper:
                     opened.is_late = False
                     self._look_at(opened)
                 self._on_beat()
+            except CurrentsError as error:
+                self._fail(error)
             except Exception as error:
                 # Without a beat nothing would be saved, and nobody would notice that nothing is sent.
                 log.exception("unexpected failure of the beat")
@@ -207,6 +213,16 @@ class Keeper:
             # The store's client has tried for long enough, and settling would begin all over.
             self._fail(error)
             raise
+
+    def _give_all_back(self, left: Sequence[OpenSlice]) -> list[Exception | None]:
+        """Gives back slices at the same time, as far as there is room for threads. Returns their faults."""
+        jobs, faults = [], []
+        for opened in left:
+            try:
+                jobs.append(self._crew.start(self._give_back, opened))
+            except TransientError:
+                faults.append(self._give_back(opened))
+        return [*faults, *(job.result() for job in jobs)]
 
     def _give_back(self, opened: OpenSlice) -> Exception | None:
         """Gives back a slice that is not through. Returns the fault if the last checkpoint failed."""

@@ -30,14 +30,16 @@ class OpenFile:
 
     ``before`` is its state as the slice's head has it, and ``arn`` the ARN of the object, which its entries carry.
     ``asked`` has the rows to deliver, by the event type of their letters and their mode, if only letters are sent
-    again. ``account`` is that of the rows that were read, ``letters`` are those of rows that can't go, and ``fault``
-    says why the file can't be read to its end. ``rows`` is how many rows it says it has, and ``rows_read`` how many of
-    them were read.
+    again. ``settings`` is the fingerprint of those under which it is delivered. ``account`` is that of the rows that
+    were read, ``letters`` are those of rows that can't go, and ``fault`` says why the file can't be read to its end.
+    ``rows`` is how many rows it says it has, and ``rows_read`` how many of them were read. ``unsaved`` is how many were
+    accepted and are in no head yet.
     """
 
     before: FileState
     arn: str
     asked: Mapping[tuple[str, Mode], RowSet] | None = None
+    settings: str = ""
     account: Account = field(default_factory=Account)
     letters: Spool = field(default_factory=Spool)
     fault: FileError | None = None
@@ -48,6 +50,7 @@ class OpenFile:
     _refused: Counter[str] = field(default_factory=Counter)
     _deduplicated: int = field(init=False)
     _deduplicated_before: int = field(init=False)
+    unsaved: int = 0
     _waiting: int = 0
     _is_read: bool = False
     _lock: Lock = field(default_factory=Lock)
@@ -94,6 +97,7 @@ class OpenFile:
             else:
                 self._rows.add_rows(sorted(rows))
             self._new.append((rows, prints))
+            self.unsaved += len(rows)
             self._waiting -= len(rows)
             return self.is_through
 
@@ -103,6 +107,7 @@ class OpenFile:
             with self._lock:
                 self._rows.add_rows(rows)
                 self._new.append((rows, prints))
+                self.unsaved += len(rows)
 
     def refuse(self, letter: DeadLetter) -> bool:
         """Notes the letter of a row that was refused for good. Returns whether the file is now through."""
@@ -152,6 +157,7 @@ class OpenFile:
         """Notes that the head has this state now, and the ids of these rows."""
         with self._lock:
             self.before = state
+            self.unsaved -= sum(len(rows) for rows, _ in accepted)
             del self._new[: len(accepted)]
 
     def ended(self, pages: Sequence[str]) -> tuple[FileState, list[Accepted]]:
@@ -163,14 +169,16 @@ class OpenFile:
         if self.fault:
             # A redrive finds that the rest of a file that is done can't be read: it stays done.
             fate = state.fate if self.asked is not None else "failed"
-            return replace(state, fate=fate, reason=str(self.fault), letters=tuple(pages)), accepted
+            told = replace(state, fate=fate, reason=str(self.fault), letters=tuple(pages), settings=self.settings)
+            return told, accepted
         account = Account()
         if self.asked is not None:
             account.add(self._without_letters(state))
         account.add(self.outcome)
         if state.deduplicated:
             account.notes[DEDUPLICATED] = state.deduplicated
-        return replace(state, fate="done", account=account, reason="", letters=tuple(pages)), accepted
+        told = replace(state, fate="done", account=account, reason="", letters=tuple(pages), settings="")
+        return told, accepted
 
     def close(self) -> None:
         """Frees what the file takes on disk. No letters may be added after that."""

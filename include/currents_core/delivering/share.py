@@ -71,7 +71,7 @@ class Share:
 
     def __enter__(self) -> Self:
         self._pacer.allow(0.0)
-        self._beat = self._crew.start(self._keep)
+        self._beat = self._crew.begin_beat(self._keep)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

@@ -29,7 +29,7 @@ class Taker:
     """Takes slices for one delivery, which ``owner`` names.
 
     The ``new`` ones had not begun when somebody looked. ``wants_letter`` chooses the letters of the files to send
-    again; without it, the files are delivered.
+    again; without it, the files are delivered. ``settings`` is the fingerprint of those of the delivery.
     """
 
     source: ObjectStore
@@ -38,6 +38,7 @@ class Taker:
     crew: Crew
     new: Set[Slice] = frozenset()
     wants_letter: Callable[[Letter], bool] | None = None
+    settings: str = ""
 
     def take(self, place: Slice, files: Sequence[SourceFile]) -> OpenSlice | Held:
         """The slice with what is to be delivered of it, or who has it instead. ``files`` are those that were listed."""
@@ -63,7 +64,7 @@ class Taker:
         return opened
 
     def _opened(self, state: FileState, asked: Mapping[tuple[str, Mode], RowSet] | None = None) -> OpenFile:
-        return OpenFile(state, state.file.arn(self.source.partition), asked)
+        return OpenFile(state, state.file.arn(self.source.partition), asked, self.settings)
 
     def _with_letters(self, claim: Claim, planned: Set[str], wants: Callable[[Letter], bool]) -> Iterator[OpenFile]:
         """The ``planned`` files that have wanted letters. Letters of files that are not done belong to their delivery.

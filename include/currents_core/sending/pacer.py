@@ -74,6 +74,13 @@ class Pacer:
         """The fraction of the rates at which the task may send now."""
         return self._share_at(self._clock())
 
+    def worth(self, seconds: float, entries_per_request: int) -> float:
+        """How many entries the task may send in so many seconds now, in full requests; infinite without a limit."""
+        requests_rate, entries_rate = self._rates
+        rate = min(requests_rate * entries_per_request if requests_rate else inf, entries_rate or inf)
+        share = self.share
+        return share * seconds * rate if share > 0 else 0.0
+
     def take(self, entries: int) -> float:
         """Takes the right to send a request of so many entries and returns 0, or returns the seconds to wait first."""
         now = self._clock()

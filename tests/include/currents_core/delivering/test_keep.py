@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from threading import Event
+from itertools import count
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -14,9 +15,11 @@ from currents_core.entry import Entry
 from currents_core.errors import CurrentsError, TransientError
 from currents_core.limits import Limits
 from currents_core.ports import Failed, Result, Sent
+from currents_core.sending.pacer import Pacer
 from currents_core.sending.retry import Backoff
 from tests.tools.awaiting import wait_for
 from tests.tools.house import OPEN, PURCHASE, House, table
+from tests.tools.thread_room import ThreadRoom
 
 
 @pytest.fixture
@@ -132,6 +135,26 @@ def test_a_beat_that_fails_ends_the_delivery_which_saves_what_was_accepted(monke
     assert house.ids() == dict.fromkeys(rows, 1)
 
 
+def test_a_delivery_on_a_machine_without_room_for_another_thread_ends_and_saves_what_was_accepted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    house, rows, room = House(), [str(row) for row in range(100)], ThreadRoom(monkeypatch, 1_000)
+    file = house.put(OPEN, "a", table([*rows]))
+
+    def answer(_: Entry) -> Result:
+        if len(house.target.accepted) == 50:
+            room.left = 0
+            wait_for(10, lambda: room.refused)
+        return Sent()
+
+    house.target.answer = answer
+    with pytest.raises(TransientError, match="no room for another thread"):
+        house.delivery(beat_seconds=0.01).deliver({file.slice: [file]})
+    house.target.answer, room.left = None, 1_000
+    house.deliver(file)
+    assert house.ids() == dict.fromkeys(rows, 1)
+
+
 def test_a_file_that_another_checkpoint_settles_meanwhile_is_settled_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -165,6 +188,45 @@ def test_a_file_that_another_checkpoint_settles_meanwhile_is_settled_once(
     assert "unexpected failure" not in caplog.text
     assert house.done() == {file.id for file in files}
     assert len(house.letters()) == 1
+
+
+class Slow(MemoryObjects):
+    """A store that takes no other head, once it was told so, until ``go``."""
+
+    is_slow = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go = Event()
+
+    def write_version(self, key: str, body: bytes, replaces: str | None) -> str:
+        if self.is_slow and key.endswith("head.json"):
+            assert self.go.wait(30)
+        return super().write_version(key, body, replaces)
+
+
+def test_while_checkpoints_take_long_no_more_is_sent_than_a_kill_may_have_go_again() -> None:
+    house, store, rows = House(), Slow(), [str(row) for row in range(200)]
+    house.keep_state_in(store)
+    file = house.put(OPEN, "a", table([*rows]))
+
+    def answer(_: Entry) -> Result:
+        store.is_slow = True
+        return Sent()
+
+    house.target.answer = answer
+    # Only what is not saved holds it up, as an hour passes between two looks at the clock.
+    pacer = Pacer(None, 50, clock=count(0.0, 3_600.0).__next__)
+    delivery = house.delivery(beat_seconds=0.01, pacer=pacer)
+    thread = Thread(target=delivery.deliver, args=[{file.slice: [file]}])
+    thread.start()
+    wait_for(30, lambda: len(house.target.accepted) >= 50)
+    thread.join(0.3)
+    assert len(house.target.accepted) == 50
+    store.go.set()
+    thread.join(30)
+    assert house.ids() == dict.fromkeys(rows, 1)
+    assert house.done() == {file.id}
 
 
 def test_a_last_checkpoint_that_fails_keeps_no_other_slice(monkeypatch: pytest.MonkeyPatch) -> None:

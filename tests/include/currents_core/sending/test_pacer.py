@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from math import inf
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -185,3 +187,18 @@ def test_a_limit_below_the_share_is_found_and_nearly_used() -> None:
         granted += sent <= 60
         bucket.answered(1, 0 if sent <= 60 else 1)
     assert 50 <= granted / clock.now <= 61
+
+
+@pytest.mark.parametrize(
+    ("rates", "worth"),
+    [((None, None), inf), ((10, None), 200.0), ((None, 50), 100.0), ((10, 50), 100.0), ((4, 50), 80.0)],
+)
+def test_some_seconds_are_worth_as_many_entries_as_full_requests_may_have(
+    rates: tuple[float | None, float | None], worth: float
+) -> None:
+    pacer = Pacer(*rates)
+    assert pacer.worth(2.0, 10) == worth
+    pacer.allow(0.5)
+    assert pacer.worth(2.0, 10) == worth / 2
+    pacer.allow(0.0)
+    assert pacer.worth(2.0, 10) == 0.0

@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from threading import Event, Thread, Timer
 
 import pytest
@@ -374,6 +375,55 @@ def test_nothing_is_sent_while_the_sender_is_held() -> None:
         sending.drain()
     assert held == []
     assert told.accepted == [0, 1, 2]
+
+
+def unlimited(worth: int) -> Pacer:
+    """A pacer that never waits, as if an hour passed between two looks, but for which a second is worth so much."""
+    return Pacer(None, worth, clock=count(0.0, 3_600.0).__next__)
+
+
+@pytest.mark.parametrize(("worth", "most"), [(100, 100), (109, 100), (110, 110), (9, 10)])
+def test_what_is_accepted_and_not_saved_is_never_more_than_a_second_is_worth(worth: int, most: int) -> None:
+    """Of the least, a request."""
+    told, saved = Told(), [0]
+    with Sender(
+        MemoryTarget(),
+        unlimited(worth),
+        acknowledge=lambda span, _result: told.accepted.extend(span.rows),
+        refuse=told.refused.append,
+        unsaved=lambda: len(told.accepted) - saved[0],
+    ) as sending:
+        sending.put(make_entries(1_000))
+        for _ in range(10):
+            sending.pump(0.01)
+            assert len(told.accepted) == most
+        saved[0] = 10
+        for _ in range(10):
+            sending.pump(0.05)
+            assert len(told.accepted) <= saved[0] + most
+        assert len(told.accepted) == saved[0] + most
+        saved[0] = 1_000
+        sending.drain()
+    assert len(told.accepted) == 1_000
+
+
+def test_what_is_not_answered_is_never_more_than_a_second_is_worth() -> None:
+    target, told = Slow(), Told()
+    target.in_flight = 1_000
+    with Sender(
+        target,
+        unlimited(55),
+        acknowledge=lambda span, _result: told.accepted.extend(span.rows),
+        refuse=told.refused.append,
+    ) as sending:
+        sending.put(make_entries(1_000))
+        for _ in range(10):
+            sending.pump(0.01)
+            assert len(target.held) == 5
+        target.held.pop(0)()
+        sending.pump(0.05)
+        assert (len(target.held), len(told.accepted)) == (5, 10)
+        sending.hurry(0.0)
 
 
 def test_a_sender_that_waits_is_woken_up_by_a_failure_from_another_thread() -> None:
