@@ -115,12 +115,12 @@ class House:
         found = Look.from_json(plans.read(looked))
         ledger = Ledger(self.store, self.layout)
         accounts = account(self.connector, request, found, ledger, manifests, source=self.store, announces=True)
-        assert not accounts.complaints(request, found, [])
+        assert not accounts.complaints(request, [])
         for draft in accounts.drafts:
             if manifests.write(draft, now, announce=True):
                 manifests.announced(draft.manifest, now)
-        if accounts.manifests:
-            remember(books, self.connector, request, found, accounts.manifests)
+        if accounts.drafts:
+            remember(books, self.connector, found, accounts.drafts)
         return self.requests.total()
 
     def _deliver(self, shard: Shard) -> None:

@@ -77,14 +77,14 @@ class Run:
             house.connector, request, found, house.ledger, self.manifests, source=house.source, announces=True
         )
         yield "accounted"
-        self.faults = accounts.complaints(request, found, failed)
+        self.faults = accounts.complaints(request, failed)
         complete: list[Manifest] = []
         for draft in accounts.drafts:
             if self.manifests.write(draft, self.now, announce=not self.faults):
                 complete.append(draft.manifest)
             yield "written"
-        if accounts.manifests:
-            remember(self.index, house.connector, request, found, accounts.manifests)
+        if accounts.drafts:
+            remember(self.index, house.connector, found, accounts.drafts)
         yield "remembered"
         for manifest in complete:
             self.announced.append(manifest.hour)

@@ -29,19 +29,17 @@ class Index:
 
     ``stream`` says whose books these are: from where to where. ``first`` is the first hour that a scheduled run was
     for, empty if there was none. ``begun`` are the hours that a scheduled run began, and ``accounted`` those whose
-    manifest was written. ``settled`` has the fingerprint of the listing of each slice of which every listed file is
-    done, and ``open`` the other slices of accounted hours. ``judged_by`` is the fingerprint of the settings under which
-    files of past hours that could not be read were last tried. ``told`` are marks of what people were alerted of, each
-    of which begins with an hour.
+    manifest was written, with the `seq` of the last one. ``settled`` has the fingerprint of the listing of each slice
+    of which every listed file is done, and ``open`` the other slices of accounted hours. ``told`` are marks of what
+    people were alerted of, each of which begins with an hour.
     """
 
     stream: str = ""
     first: str = ""
     begun: frozenset[str] = frozenset()
-    accounted: frozenset[str] = frozenset()
+    accounted: Mapping[str, int] = field(default_factory=dict)
     settled: Mapping[Slice, str] = field(default_factory=dict)
     open: frozenset[Slice] = frozenset()
-    judged_by: str = ""
     told: frozenset[str] = frozenset()
 
     @property
@@ -65,15 +63,21 @@ class Index:
         first = min((*hours, *filter(None, [self.first])))
         return replace(self, first=first, begun=self.begun | {*hours})
 
-    def with_accounted(self, hours: Collection[str], settled: Mapping[Slice, str], opened: Iterable[Slice]) -> Index:
-        """The index once the manifests of some hours are written: their slices that are settled, and that are open."""
-        left = {*opened}
+    def with_accounted(
+        self, written: Mapping[str, int], settled: Mapping[Slice, str], opened: Iterable[Slice]
+    ) -> Index:
+        """The index once the manifests of some hours are ``written``: their slices that are settled, and that are open.
+
+        ``written`` has the `seq` of each manifest. What was noted of a newer one stays.
+        """
+        noted = {hour: seq for hour, seq in written.items() if seq >= self.accounted.get(hour, 0)}
+        left = {place for place in opened if place.hour in noted}
         kept = {place: told for place, told in self.settled.items() if place not in left}
-        before = {place for place in self.open if place.hour not in hours}
+        before = {place for place in self.open if place.hour not in noted}
         return replace(
             self,
-            accounted=self.accounted | {*hours},
-            settled={**kept, **settled},
+            accounted={**self.accounted, **noted},
+            settled={**kept, **{place: told for place, told in settled.items() if place.hour in noted}},
             open=frozenset(before | left),
         )
 
@@ -91,10 +95,16 @@ class Index:
         return replace(
             self,
             begun=frozenset(each for each in self.begun if each >= hour),
-            accounted=frozenset(each for each in self.accounted if each >= hour),
+            accounted={each: seq for each, seq in self.accounted.items() if each >= hour},
             settled={place: told for place, told in self.settled.items() if place.hour >= hour},
             open=frozenset(place for place in self.open if place.hour >= hour),
         )
+
+    def judged_since(self, hour: str) -> Index:
+        """The same, but hours that began, and that nobody accounted for, stay: a later run tells of them."""
+        waiting = {each for each in self.begun if each not in self.accounted}
+        after = self.since(hour)
+        return replace(after, begun=after.begun | waiting)
 
     def incomplete(self, before: str) -> list[str]:
         """The known hours before ``before`` that are not complete, oldest first."""
@@ -112,10 +122,9 @@ class Index:
                 "stream": self.stream,
                 "first": self.first,
                 "begun": sorted(self.begun),
-                "accounted": sorted(self.accounted),
+                "accounted": dict(sorted(self.accounted.items())),
                 "settled": sorted(by_type.items(), key=lambda each: each[0] or ""),
                 "open": sorted(([*place] for place in self.open), key=str),
-                "judged_by": self.judged_by,
                 "told": sorted(self.told),
             }
         )
@@ -175,14 +184,15 @@ def window_start(hour: str, lookback_hours: int) -> str:
 
 def _index(raw: Any) -> Index:
     settled = {Slice(hour, kind): told for kind, hours in raw["settled"] for hour, told in hours.items()}
+    accounted = raw["accounted"]
     return Index(
         raw["stream"],
         raw["first"],
         frozenset(raw["begun"]),
-        frozenset(raw["accounted"]),
+        # Earlier versions noted the hours alone.
+        accounted if isinstance(accounted, dict) else dict.fromkeys(accounted, 0),
         settled,
         frozenset(Slice(*each) for each in raw["open"]),
-        raw["judged_by"],
         # Earlier versions told of nothing.
         frozenset(raw.get("told", ())),
     )

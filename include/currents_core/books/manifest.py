@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Set
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -15,10 +15,8 @@ from currents_core.books.ledger import Ledger
 from currents_core.books.pages import PageMissingError
 from currents_core.counted import counted
 from currents_core.file_key import Slice, SourceFile
-from currents_core.ports import CHANGED, ObjectStore
+from currents_core.ports import CHANGED
 
-# How often the letters of a slice are looked for.
-_LOOKS = 3
 _NOT_TRIED = "not delivered; see the log of its `deliver` task"
 _LEFT_OUT = "not delivered; the run was for other event types"
 
@@ -61,8 +59,9 @@ class SliceFiles:
 class Manifest:
     """What became of an hour: what was delivered, and the reason for each file that is still open, by key.
 
-    ``failed`` are the keys of open files that could not be read, ``slices`` counts files, and ``letters`` the dead
-    letters of each event type by their codes.
+    ``failed`` are the keys of open files that could not be read, and ``missed`` those of the files that the run was to
+    deliver and that are not done. ``slices`` counts files, and ``letters`` the dead letters of each event type by their
+    codes.
     """
 
     connector: str
@@ -70,6 +69,7 @@ class Manifest:
     delivered: HourAccount
     open_files: dict[str, str]
     failed: frozenset[str] = frozenset()
+    missed: frozenset[str] = frozenset()
     slices: Mapping[Slice, SliceFiles] = field(default_factory=dict)
     letters: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
@@ -96,9 +96,9 @@ class Manifest:
         reasons = list(self.open_files.values())
         return f"{self.hour} is not complete, {counted(len(reasons), 'open file')}: {'; '.join(reasons[:5])}"
 
-    def of(self, keys: Collection[str]) -> Manifest:
-        """The manifest as if no others of its open files were there."""
-        return replace(self, open_files={key: why for key, why in self.open_files.items() if key in keys})
+    def of_run(self) -> Manifest:
+        """The manifest as if what its run was to deliver were all that is open."""
+        return replace(self, open_files={key: why for key, why in self.open_files.items() if key in self.missed})
 
     def as_json(self, now: datetime, before: Mapping[str, Any] | None = None) -> dict[str, object]:
         """The manifest as it is stored: the account, in total and per event type, warnings, and the files.
@@ -138,10 +138,10 @@ class Manifest:
 
 
 class Before(NamedTuple):
-    """The manifest that is to be replaced, and the source, which is asked what of it is still there."""
+    """The manifest that is to be replaced, and ``files``, which gives those that the source has now of some keys."""
 
     manifest: Mapping[str, Any]
-    source: ObjectStore
+    files: Callable[[Set[str]], Iterable[SourceFile]]
 
 
 def _everything(_event_type: str | None) -> bool:
@@ -151,7 +151,7 @@ def _everything(_event_type: str | None) -> bool:
 def reconcile(
     connector: str,
     hour: str,
-    planned: Iterable[SourceFile],
+    planned: Collection[SourceFile],
     ledger: Ledger,
     *,
     untried: Iterable[SourceFile] = (),
@@ -161,9 +161,9 @@ def reconcile(
     """The manifest of an hour: what its heads say, compared with the files that its run found open.
 
     ``planned`` are those that the run was to deliver, and ``untried`` those of event types that it was not for. What is
-    open in the manifest of ``before``, and was not looked at, is still open while it is in the source and no head calls
-    it done: whoever found it may have looked later. What is of an event type that the connector does not want any more
-    is not open.
+    open in the manifest of ``before``, and here is not, stays open if no head calls done what the source has of it now:
+    whoever found it may have looked later. What is of an event type that the connector does not want any more is not
+    open.
     """
     heads = ledger.heads(hour)
     states = {file_id: state for head in heads for file_id, state in head.files.items()}
@@ -175,7 +175,7 @@ def reconcile(
     reasons, left = dict(failed), []
     for file, why in (*((each, _NOT_TRIED) for each in planned), *((each, _LEFT_OUT) for each in untried)):
         state = states.get(file.id)
-        if not state or state.fate != "done":
+        if not _is_done(state):
             reasons.setdefault(file.key, f"{file.uri}: {CHANGED if state and state.fate == 'gone' else why}")
             if not state or state.fate == "gone":
                 left.append(file)
@@ -183,10 +183,10 @@ def reconcile(
         if state.fate == "open":
             # Another run's: some of its rows are sent.
             reasons.setdefault(state.file.key, told.get(state.file.key, f"{state.file.uri}: {_NOT_TRIED}"))
-    there = [_at(before.source, key) for key in sorted(told.keys() - reasons.keys())] if before else []
-    for file in filter(None, there):
+    known = told.keys() - reasons.keys()
+    for file in before.files(known) if before and known else ():
         state = states.get(file.id)
-        if not state or state.fate != "done":
+        if not _is_done(state):
             reasons[file.key] = told[file.key]
             left.append(file)
     return Manifest(
@@ -195,19 +195,18 @@ def reconcile(
         hour_account(heads),
         reasons,
         frozenset(failed),
+        frozenset(file.key for file in planned if not _is_done(states.get(file.id))),
         _slice_files(kept, left),
         _letters(heads, ledger),
     )
 
 
+def _is_done(state: FileState | None) -> bool:
+    return state is not None and state.fate == "done"
+
+
 def _type_of(key: str) -> str | None:
     return SourceFile("", key, "", 0).event_type
-
-
-def _at(source: ObjectStore, key: str) -> SourceFile | None:
-    """The file that a key of the source has now: the first of those whose keys begin so."""
-    found = next(source.objects(key), None)
-    return SourceFile(source.bucket, key, found.etag, found.size) if found and found.key == key else None
 
 
 def _slice_files(states: Iterable[FileState], left: Iterable[SourceFile]) -> dict[Slice, SliceFiles]:
@@ -234,16 +233,14 @@ def _letters(heads: Iterable[Head], ledger: Ledger) -> dict[str, Counter[str]]:
 
 
 def _of_slice(head: Head, ledger: Ledger) -> Counter[tuple[str, str]]:
-    """The dead letters of a slice by their event types and codes.
+    """The dead letters of a slice by their event types and codes; none if they are lost."""
 
-    Whoever writes other letters meanwhile removes the pages, and writes the manifest anew: then these are none.
-    """
-    now: Head | None = head
-    for _ in range(_LOOKS):
-        states = [state for state in now.files.values() if state.letters] if now else []
-        try:
-            letters = letters_of(ledger.pages(head.slice), states)
-            return Counter((letter["event_type"], letter["code"]) for _, letter in letters)
-        except PageMissingError:
-            now = ledger.head(head.slice)
-    return Counter()
+    def by_code(head: Head) -> Counter[tuple[str, str]]:
+        states = [state for state in head.files.values() if state.letters]
+        letters = letters_of(ledger.pages(head.slice), states)
+        return Counter((letter["event_type"], letter["code"]) for _, letter in letters)
+
+    try:
+        return ledger.look(head, by_code)
+    except PageMissingError:
+        return Counter()

@@ -44,6 +44,11 @@ class Draft:
         self._reconciled = reconciled
         self.renew()
 
+    @property
+    def seq(self) -> int:
+        """Its number among the manifests of the hour, from 1."""
+        return int((self.before or {}).get("seq", 0)) + 1
+
     def renew(self) -> None:
         """Makes it from what is there now."""
         self.version, self.before = self._read()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -14,6 +14,7 @@ from currents_core.books.manifest import Before, Manifest, reconcile
 from currents_core.books.manifests import Draft, Manifests
 from currents_core.file_key import SourceFile
 from currents_core.finding.discover import Look
+from currents_core.finding.find_files import files_in, type_folders
 from currents_core.ports import ObjectStore
 from currents_core.setup.run_request import RunRequest
 from currents_core.setup.settings import Connector
@@ -31,18 +32,17 @@ class Accounts:
         """The manifests to be written, or as they were written."""
         return [draft.manifest for draft in self.drafts]
 
-    def complaints(self, request: RunRequest, found: Look, failed: Sequence[str]) -> list[str]:
+    def complaints(self, request: RunRequest, failed: Sequence[str]) -> list[str]:
         """Why the run must fail: its own hours that are not complete, and files of past hours that it could not read.
 
         ``failed`` are its failed tasks. What else is open belongs to a task that is at it, is of event types that the
         run was not for, or was found by a later run: the next run finds it.
         """
-        own = {file.key for file in found.files}
         faults = [
             each.complaint
-            for each in (manifest.of(own) for manifest in self.manifests)
+            for each in (manifest.of_run() for manifest in self.manifests)
             if not (request.is_partial or each.complete)
-            and (each.hour in request.hours or (failed and own & each.failed))
+            and (each.hour in request.hours or (failed and each.missed & each.failed))
         ]
         return faults or [f"{name} failed; see its log" for name in failed]
 
@@ -60,7 +60,7 @@ def account(
     """Accounts for the hours in which a run ``found`` something, from the ledger, and for its own.
 
     Where nothing is new in an hour of its own, the stored manifest says all there is to say, unless the hour is still
-    to be announced. The ``source`` is asked only for files that another run found and this one did not.
+    to be announced. The ``source`` is asked only where that calls files open that are so no longer.
     """
     unchanged = {}
     for hour in request.hours:
@@ -74,36 +74,57 @@ def account(
     for file in found.untried:
         untried[file.hour].append(file)
 
-    def reconciled(hour: str, before: Mapping[str, Any] | None) -> Manifest:
-        return reconcile(
-            connector.name,
-            hour,
-            planned[hour],
-            ledger,
-            untried=untried[hour],
-            before=Before(before, source) if before else None,
-            wants=connector.event_types.wants_files,
-        )
-
     hours = sorted(planned.keys() - unchanged.keys())
-    return Accounts([manifests.draft(hour, partial(reconciled, hour)) for hour in hours], unchanged)
+    drafts = [
+        manifests.draft(
+            hour,
+            partial(account_of, connector, hour, ledger, source, planned=planned[hour], untried=untried[hour]),
+        )
+        for hour in hours
+    ]
+    return Accounts(drafts, unchanged)
 
 
-def remember(
-    books: IndexObject, connector: Connector, request: RunRequest, found: Look, manifests: Sequence[Manifest]
-) -> None:
+def account_of(
+    connector: Connector,
+    hour: str,
+    ledger: Ledger,
+    source: ObjectStore,
+    before: Mapping[str, Any] | None,
+    *,
+    planned: Collection[SourceFile] = (),
+    untried: Iterable[SourceFile] = (),
+) -> Manifest:
+    """The manifest of an hour that replaces ``before``. See ``reconcile`` for what was ``planned``, and ``untried``."""
+
+    def files(keys: Set[str]) -> Iterable[SourceFile]:
+        # An hour that failed may have thousands: a request for each folder, not for each file.
+        kinds = {SourceFile("", key, "", 0).event_type for key in keys}
+        folders = type_folders(source, connector.source.prefix, kinds.__contains__)
+        return (file for file in files_in(source, folders, [hour]) if file.key in keys)
+
+    return reconcile(
+        connector.name,
+        hour,
+        planned,
+        ledger,
+        untried=untried,
+        before=Before(before, files) if before else None,
+        wants=connector.event_types.wants_files,
+    )
+
+
+def remember(books: IndexObject, connector: Connector, found: Look, drafts: Sequence[Draft]) -> None:
     """Notes in the index what a run judged, once the manifests of its hours are written.
 
     Raises TransientError if others were always first, or the store gave no answer.
     """
-    hours = {manifest.hour for manifest in manifests}
-    opened = {place for manifest in manifests for place in manifest.open_slices}
-    settled = {place: told for place, told in found.judged.items() if place.hour in hours and place not in opened}
+    written = {draft.manifest.hour: draft.seq for draft in drafts}
+    opened = {place for draft in drafts for place in draft.manifest.open_slices}
+    settled = {place: told for place, told in found.judged.items() if place.hour in written and place not in opened}
 
     def step(index: Index) -> Index:
-        after = index.with_accounted(hours, settled, opened)
-        judged_by = found.settings if request.looks_back else index.judged_by
-        after = replace(after, stream=index.stream or connector.stream, judged_by=judged_by)
-        return after.since(window_start(after.newest, connector.lookback_hours))
+        after = replace(index.with_accounted(written, settled, opened), stream=index.stream or connector.stream)
+        return after.judged_since(window_start(after.newest, connector.lookback_hours))
 
     books.change(step)

@@ -30,14 +30,12 @@ class Look:
 
     ``work`` are the slices in which something is open, with their open files; ``new`` are those that nobody has
     begun. ``judged`` has the fingerprint of the listing of each slice that is settled once its files in ``work``
-    are done. ``hours`` are those to account for, and ``settings`` is the fingerprint of the settings under which
-    this was judged. ``untried`` are open files of event types that the run is not for.
+    are done. ``hours`` are those to account for, and ``untried`` are open files of event types that the run is not for.
     """
 
     work: Mapping[Slice, Sequence[SourceFile]]
     judged: Mapping[Slice, str]
     hours: Sequence[str]
-    settings: str
     new: Set[Slice] = frozenset()
     untried: Sequence[SourceFile] = ()
 
@@ -53,7 +51,6 @@ class Look:
             "work": work_as_json(self.work),
             "judged": judged,
             "hours": [*self.hours],
-            "settings": self.settings,
             "untried": [asdict(file) for file in self.untried],
         }
 
@@ -63,7 +60,7 @@ class Look:
         judged = {Slice(hour, event_type): told for hour, event_type, told in raw["judged"]}
         # Earlier versions told of none.
         untried = [SourceFile(**each) for each in raw.get("untried", ())]
-        return cls(work_from_json(raw["work"]), judged, raw["hours"], raw["settings"], untried=untried)
+        return cls(work_from_json(raw["work"]), judged, raw["hours"], untried=untried)
 
 
 def look(connector: Connector, source: ObjectStore, ledger: Ledger, request: RunRequest, index: Index) -> Look:
@@ -87,8 +84,7 @@ def look(connector: Connector, source: ObjectStore, ledger: Ledger, request: Run
     for place in {**judged, **heads}:
         states = heads[place].files if place in heads else {}
         files = listed.get(place, ())
-        failed = {file_id for file_id, state in states.items() if state.fate == "failed"}
-        leaves = failed if place.hour in request.past and connector.fingerprint == index.judged_by else set()
+        leaves = _failed(states, connector) if place.hour in request.past else set()
         if leaves & {file.id for file in files}:
             judged.pop(place, None)
         opened = [file for file in files if file.id not in leaves and not _is_done(states.get(file.id))]
@@ -103,7 +99,7 @@ def look(connector: Connector, source: ObjectStore, ledger: Ledger, request: Run
     unlisted = (place for place in index.open if place not in listed)
     open_hours = {place.hour for place in (*work, *judged, *unlisted)}
     to_account = [hour for hour in hours if hour in open_hours or hour not in index.accounted]
-    return Look(work, judged, to_account, connector.fingerprint, work.keys() - heads.keys(), untried)
+    return Look(work, judged, to_account, work.keys() - heads.keys(), untried)
 
 
 def _wanted_files(
@@ -138,6 +134,13 @@ def _heads(ledger: Ledger, index: Index, hours: Sequence[str], judged: Collectio
     yield from ledger.heads_of(sorted(known, key=str))
 
 
+def _failed(states: Mapping[str, FileState], connector: Connector) -> set[str]:
+    """The ids of the files that failed, and that the settings of now make nothing else of."""
+    # Earlier versions told of no settings.
+    same = {"", connector.fingerprint}
+    return {file_id for file_id, state in states.items() if state.fate == "failed" and state.settings in same}
+
+
 def _is_done(state: FileState | None) -> bool:
     return state is not None and state.fate == "done"
 
@@ -162,12 +165,15 @@ def with_letters(
 
     It looks without a claim: whoever claims a slice decides which letters it sends.
     """
+
+    def wanted(head: Head) -> Counter[SourceFile]:
+        done = [state for state in head.files.values() if state.fate == "done"]
+        return Counter(state.file for state, letter in letters_of(ledger.pages(head.slice), done) if wants(letter))
+
     work: dict[Slice, list[SourceFile]] = {}
     counts = Counter[Slice]()
     for head in (head for hour in hours for head in ledger.heads(hour)):
-        done = [state for state in head.files.values() if state.fate == "done"]
-        files = Counter(state.file for state, letter in letters_of(ledger.pages(head.slice), done) if wants(letter))
-        if files:
+        if files := ledger.look(head, wanted):
             work[head.slice] = list(files)
             counts[head.slice] = files.total()
     return work, counts

@@ -7,7 +7,7 @@ https://www.braze.com/docs/user_guide/data/distribution/braze_currents/setting_u
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from currents_core.file_key import SourceFile
@@ -35,6 +35,11 @@ def find_files(
             "no folder below %s holds a wanted event type; if Braze has written files already, correct source.prefix",
             place,
         )
+    return files_in(store, kinds, hours)
+
+
+def files_in(store: ObjectStore, kinds: Iterable[str], hours: Collection[str]) -> list[SourceFile]:
+    """The files of ``hours`` in folders that `type_folders` gave, in the order of their keys."""
     with ThreadPoolExecutor(_PARALLEL_LISTINGS) as pool:
         listings = pool.map(lambda kind: list(_of_hours(store, kind, hours)), kinds)
         found = [

@@ -39,7 +39,7 @@ class Plans:
         if not isinstance(found, dict):
             uri = f"s3://{self._store.bucket}/{key}"
             what = "the plan is gone, or an earlier version of Currents Export made it"
-            raise SetupError(f"{what}; clear the run's `discover` task to plan again", uri=uri)
+            raise SetupError(f"{what}; clear the run's first task to plan again", uri=uri)
         return found
 
 

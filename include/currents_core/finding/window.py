@@ -53,21 +53,27 @@ def enter(
         return Entered(books.change(_of(connector)) if is_new or request.keeps_books or not before else before)
     [hour], start = request.hours, window_start(request.hours[0], connector.lookback_hours)
     if before is None:
-        # What an earlier version of this project exported is no backfill, and what it could not read stays its hours'.
+        # What an earlier version of this project exported is no backfill.
         known = manifests.first_hour(start)
-        before = Index(first=min(hour, known or hour), judged_by=connector.fingerprint)
+        before = Index(first=min(hour, known or hour))
     late = timedelta(minutes=connector.notify.deadline_minutes)
-    # Where hours are caught up with, those before this one have runs that only have not begun yet.
-    past = before.missed(request.past) if is_live(hour, now) else []
+    # Where hours are caught up with, others have runs that only have not begun yet, or wait for their tasks.
+    is_now = is_live(hour, now)
+    past = before.missed(request.past) if is_now else []
     missed = [each for each in past if hour_end(each) + late < now]
-    first, judged_by = before.first, before.judged_by
+    first = before.first
 
     def step(index: Index) -> Index:
-        begun = replace(index, first=index.first or first, judged_by=index.judged_by or judged_by)
-        return _of(connector)(begun).with_begun([hour, *missed]).since(start)
+        begun = replace(index, first=index.first or first)
+        after = _of(connector)(begun).with_begun([hour, *missed])
+        return after.since(start) if is_now else after
 
     after = books.change(step)
-    unseen = hours_between(before.newest, start) if before.newest and before.newest < start else []
+    if not is_now:
+        return Entered(after, missed, [])
+    # Of what was exported by hand alone, nobody asked for the hours that follow.
+    newest = max(before.begun, default="")
+    unseen = hours_between(newest, start) if newest and newest < start else []
     return Entered(after, missed, [*before.incomplete(start), *unseen])
 
 

@@ -79,10 +79,10 @@ class CurrentsReconcileOperator(CurrentsOperator):
         accounts = account(
             parts.connector, request, found, parts.ledger, parts.manifests, source=parts.source, announces=announces
         )
-        faults = accounts.complaints(request, found, failed)
+        faults = accounts.complaints(request, failed)
         record = self.record(context, parts)
         complete = self._write(parts, accounts.drafts, record, announces=announces and not faults)
-        self._remember(parts, found, accounts.manifests)
+        self._remember(parts, found, accounts.drafts)
         self.show(parts, [*request.past, *found.hours, *request.hours], record)
         if request.looks_back and parts.connector.notify.alerts:
             self._alert(context, parts)
@@ -169,30 +169,41 @@ class CurrentsReconcileOperator(CurrentsOperator):
             for hour, told in sorted(totals.items())
         }
 
-    def _remember(self, parts: RunParts, found: Look, manifests: Sequence[Manifest]) -> None:
+    def _remember(self, parts: RunParts, found: Look, drafts: Sequence[Draft]) -> None:
         """Notes in the index what was judged, which only saves later runs from looking again."""
         from currents_core.finding.account_hours import remember
 
-        if not manifests:
+        if not drafts:
             return
         try:
-            remember(parts.index, parts.connector, parts.request, found, manifests)
+            remember(parts.index, parts.connector, found, drafts)
         except TransientError as error:
             self.log.warning("%s: the index is as before, so that later runs look again: %s", self.connector, error)
 
     def _tidy_up(self, parts: RunParts) -> None:
         """Compacts a day that left the window, and ends one that is older than the retention: one of each at most."""
-        try:
-            if date := parts.compaction.compact_next(before=min((*parts.request.past, *parts.request.hours))):
-                self.log.info("%s: the state of %s is compacted", self.connector, date)
-            if parts.retention and (date := parts.retention.end_next()):
-                self.log.info("%s: the state of %s has ended, as state.retention_days demands", self.connector, date)
-            if parts.request.hours[0].endswith("-00"):
-                # Once a day is enough for what an earlier version compacted.
-                since = date_of_hour(hours_back(parts.request.hours[0], _SHOWN)[0])
-                parts.overviews.fill(parts.manifests.read, since)
-        except CurrentsError as error:
-            self.log.warning("%s: tidying up is left to the next run: %s", self.connector, error)
+        for step in (self._compact, self._end_day, self._fill_overviews):
+            try:
+                step(parts)
+            except CurrentsError as error:
+                self.log.warning("%s: tidying up is left to the next run: %s", self.connector, error)
+            except Exception:
+                # What was delivered is delivered, and must be announced.
+                self.log.exception("%s: tidying up failed, and is left to the next run", self.connector)
+
+    def _compact(self, parts: RunParts) -> None:
+        if date := parts.compaction.compact_next(before=min((*parts.request.past, *parts.request.hours))):
+            self.log.info("%s: the state of %s is compacted", self.connector, date)
+
+    def _end_day(self, parts: RunParts) -> None:
+        if parts.retention and (date := parts.retention.end_next()):
+            self.log.info("%s: the state of %s has ended, as state.retention_days demands", self.connector, date)
+
+    def _fill_overviews(self, parts: RunParts) -> None:
+        if parts.request.hours[0].endswith("-00"):
+            # Once a day is enough for what an earlier version compacted.
+            since = date_of_hour(hours_back(parts.request.hours[0], _SHOWN)[0])
+            parts.overviews.fill(parts.manifests.read, since)
 
     def results(self, context: Context) -> list[dict[str, Any]]:
         """What the tasks that are mapped over the plans returned; nothing of those that had nothing to do."""

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from currents_airflow.parts import RunParts
-    from currents_core.books.manifest import Manifest
     from currents_core.finding.discover import Look
 
 
@@ -47,7 +46,7 @@ class CurrentsSelectLettersOperator(CurrentsOperator):
         found = counted(counts.total(), "matching dead letter")
         self.log.info("%s to %s: %s", request.hours[0], request.hours[-1], found)
         hours = sorted({place.hour for place in work})
-        look = parts.plans.write(request.hours[0], Look(work, {}, hours, "").as_json())
+        look = parts.plans.write(request.hours[0], Look(work, {}, hours).as_json())
         plans: list[Plan] = []
         for shard in plan_shards(work):
             letters = counted(sum(counts[place] for place in shard.work), "letter")
@@ -71,11 +70,13 @@ class CurrentsConcludeRedriveOperator(CurrentsReconcileOperator):
     def close(self, context: Context, parts: RunParts, found: Look, failed: Sequence[str]) -> dict[str, Any]:
         """Returns what became of the letters' rows. Raises DeliveryError if some were not tried."""
         from currents_core.books.account import Counts
+        from currents_core.finding.account_hours import account_of
 
         self.addresses = parts.addresses(hour=parts.request.hours[0])
         record = self.record(context, parts)
         for hour in found.hours:
-            draft = parts.manifests.draft(hour, partial(self._reconciled, parts, hour))
+            reconciled = partial(account_of, parts.connector, hour, parts.ledger, parts.source)
+            draft = parts.manifests.draft(hour, reconciled)
             if draft.before:
                 parts.manifests.write(draft, datetime.fromisoformat(record.at), run=record)
             else:
@@ -89,10 +90,3 @@ class CurrentsConcludeRedriveOperator(CurrentsReconcileOperator):
         if failed:
             raise DeliveryError(f"{self.connector}: {', '.join(failed)} failed; see the log, then clear it to resume")
         return asdict(totals)
-
-    def _reconciled(self, parts: RunParts, hour: str, before: dict[str, Any] | None) -> Manifest:
-        from currents_core.books.manifest import Before, reconcile
-
-        told = Before(before, parts.source) if before else None
-        wants = parts.connector.event_types.wants_files
-        return reconcile(self.connector, hour, [], parts.ledger, before=told, wants=wants)

@@ -252,7 +252,7 @@ def test_a_file_that_failed_is_tried_again_by_its_own_hour() -> None:
     house = Before("failed")
     damaged, partly = house.file("a"), house.file("b")
     later = RunRequest(("2026-11-23-09",), past=(HOUR,))
-    index = Index(first="2026-01-01-00", judged_by=house.connector.fingerprint)
+    index = Index(first="2026-01-01-00")
     assert look(house.connector, house.source, house.ledger, later, index).work == {}
     work = found(house, HOUR)
     assert work == {partly.slice: [damaged, partly]}

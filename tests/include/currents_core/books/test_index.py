@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,10 +23,9 @@ indexes = st.builds(
     st.text(max_size=5),
     st.sampled_from(["", *HOURS]),
     st.frozensets(st.sampled_from(HOURS)),
-    st.frozensets(st.sampled_from(HOURS)),
+    st.dictionaries(st.sampled_from(HOURS), st.integers(0, 5)),
     st.dictionaries(slices, st.text("0123456789abcdef", min_size=1, max_size=5)),
     st.frozensets(slices),
-    st.text(max_size=5),
     st.frozensets(st.sampled_from([f"{hour} drift" for hour in HOURS])),
 )
 
@@ -42,18 +42,33 @@ def test_without_what_is_before_an_hour_all_else_stays(index: Index, hour: str) 
     later = index.since(hour)
     assert {*later.begun} == {each for each in index.begun if each >= hour}
     assert later.settled == {place: told for place, told in index.settled.items() if place.hour >= hour}
-    assert (later.stream, later.first, later.judged_by) == (index.stream, index.first, index.judged_by)
+    assert (later.stream, later.first) == (index.stream, index.first)
 
 
 @given(indexes, st.sets(st.sampled_from(HOURS)), slices)
 def test_what_is_open_is_never_settled_and_a_new_account_replaces_what_was_open(
     index: Index, hours: set[str], place: Slice
 ) -> None:
-    after = index.with_accounted(hours, {}, {place})
+    written = dict.fromkeys({*hours, place.hour}, 5)
+    after = index.with_accounted(written, {}, {place})
     assert place in after.open
     assert place not in after.settled
-    assert {each for each in after.open if each.hour in hours} - {place} == set()
-    assert after.accounted == index.accounted | hours
+    assert {each for each in after.open if each.hour in written} - {place} == set()
+    assert after.accounted == {**index.accounted, **written}
+
+
+@given(indexes, slices, st.integers(1, 5))
+def test_what_was_noted_of_a_newer_manifest_stays(index: Index, place: Slice, seq: int) -> None:
+    newer = index.with_accounted({place.hour: 6}, {}, {place})
+    assert newer.with_accounted({place.hour: seq}, {place: "older"}, []) == newer
+
+
+def test_an_index_of_an_earlier_version_names_hours_alone() -> None:
+    store = MemoryObjects()
+    IndexObject(store, Layout()).change(lambda _: Index(accounted=dict.fromkeys(HOURS, 0)))
+    told = orjson.loads(store.contents["index.json"])
+    store.write("index.json", orjson.dumps(told | {"accounted": HOURS}))
+    assert IndexObject(store, Layout()).read() == Index(accounted=dict.fromkeys(HOURS, 0))
 
 
 class Busy(MemoryObjects):

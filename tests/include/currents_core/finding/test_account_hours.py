@@ -1,16 +1,19 @@
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from random import Random
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from currents_core.books.index import Index
 from currents_core.file_key import SourceFile, by_slice, fingerprint
+from currents_core.finding.account_hours import account_of
 from currents_core.finding.find_files import find_files
 from currents_core.hour import hours_back
+from currents_core.ports import StoredObject
 from tests.tools.house import HOUR, OPEN, PURCHASE, House, connector, table
 from tests.tools.runs import Run
 
@@ -142,13 +145,14 @@ def test_excluded_files_below_the_hour_are_not_waited_for() -> None:
     assert house.ids() == {"p": 1}
 
 
-def test_what_a_later_look_found_stays_open_and_fails_no_run_that_looked_before() -> None:
+@pytest.mark.parametrize("name", ["late", "a"], ids=["another file", "a newer version"])
+def test_what_a_later_look_found_stays_open_and_fails_no_run_that_looked_before(name: str) -> None:
     house = House()
     house.put(OPEN, "a", table(["x"]))
     for step in (steps := (first := Run(house, HOUR)).steps()):
-        if step == "planned":
+        if step == "delivered":
             break
-    late = house.put(OPEN, "late", table(["late"]))
+    late = house.put(OPEN, name, table(["late"]))
     Run(house, HOUR, is_scheduled=False, params={"event_types": [PURCHASE]}).play()
     assert list(steps), "it goes on"
     stored = first.manifests.read(HOUR)
@@ -156,6 +160,48 @@ def test_what_a_later_look_found_stays_open_and_fails_no_run_that_looked_before(
     assert list(stored["files"]["open"]) == [late.key]
     assert (first.faults, first.announced) == ([], [])
     assert Run(house, HOUR).play().announced == [HOUR]
+
+
+def test_an_older_run_forgets_nothing_that_a_newer_one_noted() -> None:
+    house = House()
+    house.put(OPEN, "a", table(["x"]), hour=HOURS[-2])
+    for step in (steps := Run(house, HOURS[-2]).steps()):
+        if step == "written":
+            break
+    damaged = house.put(OPEN, "b", DAMAGED, hour=HOURS[-2])
+    assert Run(house, HOURS[-2], is_scheduled=False).play().faults
+    assert list(steps), "it goes on"
+    house.source.delete(damaged.key)
+    stored = Run(house, HOUR).play().manifests.read(HOURS[-2])
+    assert stored
+    assert stored["complete"]
+
+
+def test_the_files_of_an_hour_that_was_left_open_are_looked_for_by_folders(monkeypatch: pytest.MonkeyPatch) -> None:
+    house = House()
+    for number in range(20):
+        house.put(OPEN, f"{number}", table([f"x{number}"]))
+    Run(house, HOUR, is_scheduled=False, params={"max_events": 1}).play()
+    listings, objects = [], house.source.objects
+
+    def listing(prefix: str, after: str = "") -> Iterator[StoredObject]:
+        listings.append(prefix)
+        return objects(prefix, after)
+
+    monkeypatch.setattr(house.source, "objects", listing)
+    for step in (run := Run(house, HOUR)).steps():
+        if step == "delivered":
+            listings.clear()
+    assert listings == [f"in/event_type={OPEN}/"]
+    assert run.announced == [HOUR]
+
+
+def test_nobody_waits_for_what_is_below_another_prefix_than_the_connectors() -> None:
+    house = House()
+    before = {"files": {"open": {house.put(OPEN, "a", table(["x"])).key: "not delivered"}}}
+    assert not account_of(house.connector, HOUR, house.ledger, house.source, before).complete
+    elsewhere = connector(source={"bucket": "braze", "prefix": "new"})
+    assert account_of(elsewhere, HOUR, house.ledger, house.source, before).complete
 
 
 def test_a_damaged_file_that_was_removed_is_gone_from_the_books_with_the_next_run() -> None:

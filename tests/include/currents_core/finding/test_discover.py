@@ -7,16 +7,18 @@ import pytest
 
 from currents_aws.memory import MemoryObjects
 from currents_core.books.account import Account
+from currents_core.books.head import Head
 from currents_core.books.index import Index
 from currents_core.books.layout import Layout
 from currents_core.books.ledger import Ledger
+from currents_core.books.pages import PageMissingError
 from currents_core.errors import SetupError
 from currents_core.file_key import Slice, SourceFile
-from currents_core.finding.discover import look
-from currents_core.ports import ObjectStore
+from currents_core.finding.discover import look, with_letters
+from currents_core.ports import Invalid, ObjectStore
 from currents_core.setup.run_request import RunRequest, run_request
 from currents_core.setup.settings import Connector
-from tests.tools.house import connector, settle
+from tests.tools.house import House, connector, settle, table
 
 HOUR, BEFORE = "2026-11-23-08", "2026-11-23-07"
 OPEN, CLICK = "users.messages.email.Open", "users.messages.email.Click"
@@ -35,7 +37,7 @@ def asked(hour: str, **settings: Any) -> RunRequest:
 
 
 # The hours of these tests are no backfill, and their settings never change.
-LIVE = Index(first="2026-01-01-00", judged_by=connector().fingerprint)
+LIVE = Index(first="2026-01-01-00")
 
 
 def undelivered(
@@ -113,3 +115,33 @@ def test_event_types_that_are_asked_for_take_no_file_that_may_hold_others(caplog
     found = undelivered(connector(), source, Ledger(MemoryObjects(), Layout()), request)
     assert [file.key for file in files_of(found)] == [f"in/event_type={OPEN}/date={HOUR}/a"]
     assert caplog.messages == ["left out 1 file whose event type no folder names"]
+
+
+def test_letters_are_counted_though_another_redrive_merges_their_pages_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    house, heads = House(), Ledger.heads
+    house.target.answer = lambda _: Invalid("no", "no")
+    files = [house.put(OPEN, name, table([name])) for name in "ab"]
+    for file in files:
+        house.deliver(file)
+    work, _ = with_letters(house.ledger, [HOUR], lambda _: True)
+
+    def and_then_another(ledger: Ledger, hour: str) -> list[Head]:
+        found = heads(ledger, hour)
+        house.delivery(wants_letter=lambda _: True).deliver(work)
+        return found
+
+    monkeypatch.setattr(Ledger, "heads", and_then_another)
+    again, counts = with_letters(house.ledger, [HOUR], lambda _: True)
+    assert (again, counts) == (work, {files[0].slice: 2})
+
+
+def test_letters_that_are_lost_are_told_by_the_name_of_their_page() -> None:
+    house = House()
+    house.target.answer = lambda _: Invalid("no", "no")
+    house.deliver(house.put(OPEN, "a", table(["x"])))
+    [page] = [key for key in house.state.contents if key.endswith(".letters")]
+    house.state.delete(page)
+    with pytest.raises(PageMissingError, match=f"s3://state/{page}: this part of the state is missing"):
+        with_letters(house.ledger, [HOUR], lambda _: True)

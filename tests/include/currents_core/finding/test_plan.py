@@ -21,5 +21,7 @@ def test_a_plan_is_read_back_and_planning_again_finds_the_same_key() -> None:
 def test_a_plan_that_is_gone_says_how_to_get_it_back() -> None:
     plans = Plans(MemoryObjects("memory", {"plans/earlier": b"[]"}), Layout())
     for key in ("plans/x", "plans/earlier", ""):
-        with pytest.raises(SetupError, match=rf"s3://memory/{key}: the plan is gone, or .*clear the run's `discover`"):
+        with pytest.raises(
+            SetupError, match=rf"s3://memory/{key}: the plan is gone, or .*clear the run's first task to plan"
+        ):
             plans.read(key)

@@ -110,6 +110,21 @@ def test_hours_that_no_window_reached_are_told() -> None:
     assert Run(house, HOUR).play().entered.left == EARLIER[1:4]
 
 
+def test_an_hour_by_hand_begins_no_hours_that_no_window_reached() -> None:
+    house = House(lookback_hours=2)
+    Run(house, EARLIER[0], is_scheduled=False).play()
+    assert Run(house, HOUR).play().entered.left == []
+
+
+def test_what_a_catch_up_has_not_come_to_is_told_by_a_later_run_alone() -> None:
+    house = House(lookback_hours=2)
+    next(Run(house, EARLIER[0], minutes=600).steps())
+    # Airflow begins with the newest.
+    assert Run(house, EARLIER[-1], minutes=180).play().entered.left == []
+    assert Run(house, HOUR).play().entered.left == [EARLIER[0]]
+    assert Run(house, NEXT).play().entered.left == []
+
+
 def test_another_source_or_destination_is_refused_until_somebody_chooses() -> None:
     house = House()
     Run(house, EARLIER[0]).play()
@@ -135,6 +150,20 @@ def test_a_file_that_could_not_be_read_is_tried_again_once_the_settings_have_cha
     assert [file.hour for shard in run.shards for file in shard.files] == [EARLIER[-1]]
     assert run.faults[0].startswith(f"{EARLIER[-1]} is not complete, 1 open file: s3://braze/in/event_type={OPEN}/")
     assert Run(house, "2026-11-23-10").play().shards == []
+
+
+def test_a_file_that_settings_may_have_mended_is_tried_until_a_run_has_read_it() -> None:
+    house = House()
+    house.put(OPEN, "a", b"damaged", hour=EARLIER[-1])
+    Run(house, EARLIER[-1]).play()
+    house.connector = connector(broken_properties="dead_letter")
+    # Its deliveries fail by something else.
+    for step in (run := Run(house, HOUR)).steps():
+        if step == "planned":
+            run.shards.clear()
+    assert run.found.files
+    assert Run(house, HOUR).play().found.files == run.found.files
+    assert Run(house, NEXT).play().found.files == []
 
 
 def test_a_slice_that_another_task_has_is_left_to_it_in_a_past_hour() -> None:

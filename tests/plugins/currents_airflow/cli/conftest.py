@@ -84,5 +84,5 @@ connectors:
     run = RunRecord("scheduled__1", "scheduled", NOW.isoformat())
     write_manifest(Manifests(store, layout), HOUR, house.ledger, NOW, connector="orders", run=run)
     Overviews(store, layout).catch_up(HOUR, HOUR)
-    IndexObject(store, layout).change(lambda index: index.with_begun([EARLIER]).with_accounted([HOUR], {}, []))
+    IndexObject(store, layout).change(lambda index: index.with_begun([EARLIER]).with_accounted({HOUR: 1}, {}, []))
     return Told(path, bucket, house, store)

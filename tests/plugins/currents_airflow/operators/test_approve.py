@@ -31,7 +31,7 @@ def run(house: House, request: Any) -> str:
     with DAG("export"):
         operator = CurrentsApprovalOperator(task_id="approve", connector="test", plans=[{"look": "key"}])
     file = house.put(OPEN, "a.parquet", table([str(row) for row in range(40)]))
-    look = Look({file.slice: [file]}, {}, [HOUR], "")
+    look = Look({file.slice: [file]}, {}, [HOUR])
     parts = SimpleNamespace(
         connector=house.connector,
         request=request,

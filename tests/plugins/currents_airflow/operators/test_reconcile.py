@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from errno import ENOSPC
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -54,7 +55,7 @@ def close(
         "ti": SimpleNamespace(xcom_pull=lambda **_: told),
         "outlet_events": {},
     }
-    return operator.close(context, cast(Any, parts), look or Look({}, {}, [LATER], ""), failed)
+    return operator.close(context, cast(Any, parts), look or Look({}, {}, [LATER]), failed)
 
 
 @pytest.fixture
@@ -96,11 +97,23 @@ def test_a_store_that_fails_meanwhile_fails_no_run(house: House, monkeypatch: py
     assert not compacted(house)
 
 
+@pytest.mark.parametrize("fault", [TransientError("SlowDown"), OSError(ENOSPC, "No space left on device")])
+def test_tidying_up_that_fails_fails_no_run_and_keeps_no_other_day(
+    house: House, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise fault
+
+    monkeypatch.setattr(Compaction, "compact_next", fail)
+    close(house, first_date="2026-11-24")
+    assert [key for key in house.state.contents if HOUR[:10] in key] == []
+
+
 def of_hour(house: House) -> HourView:
     return Overviews(house.state, Layout(), house.crew).between(HOUR, HOUR)[HOUR]
 
 
-LOOK = Look({}, {}, [HOUR], "")
+LOOK = Look({}, {}, [HOUR])
 
 
 def test_what_the_run_did_is_kept_with_the_hour(house: House) -> None:

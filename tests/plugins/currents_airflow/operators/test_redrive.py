@@ -116,7 +116,7 @@ def conclude(house: House) -> None:
     context: Any = {"dag_run": run, "ti": SimpleNamespace(xcom_pull=lambda **_: [])}
     with DAG("redrive"):
         operator = CurrentsConcludeRedriveOperator(task_id="conclude", connector="test", plans={})
-    operator.close(context, cast(Any, parts), Look({}, {}, [HOUR], ""), ())
+    operator.close(context, cast(Any, parts), Look({}, {}, [HOUR]), ())
 
 
 def test_an_hour_whose_export_has_not_ended_gets_no_manifest_by_a_redrive(house: House) -> None:
