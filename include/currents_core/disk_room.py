@@ -11,12 +11,16 @@ from currents_core.errors import TransientError
 RESERVE = 256 << 20
 
 
+class NoRoomError(TransientError):
+    """The disk for temporary files has no room for something."""
+
+
 def require_room(size: int, uri: str) -> None:
-    """Raises TransientError if there is no room for ``size`` bytes, which ``uri`` needs, and a reserve."""
+    """Raises NoRoomError if there is no room for ``size`` bytes, which ``uri`` needs, and a reserve."""
     folder = gettempdir()
     free = disk_usage(folder).free
     if free < size + RESERVE:
-        raise TransientError(
+        raise NoRoomError(
             f"no room for its {size:,} bytes in {folder}, which has {free:,} bytes free; make room there, or set "
             "TMPDIR to a folder on a larger disk",
             uri=uri,

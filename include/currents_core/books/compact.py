@@ -25,7 +25,7 @@ from currents_core.books.ledger import LEASE_SECONDS
 from currents_core.books.manifest_objects import listed_manifests
 from currents_core.books.pages import PageMissingError, Pages
 from currents_core.crew import Crew, Job, Threads
-from currents_core.disk_room import require_room
+from currents_core.disk_room import NoRoomError, require_room
 from currents_core.errors import ConflictError, SetupError, TransientError
 from currents_core.hour import date_end
 from currents_core.ports import ObjectStore, StoredObject, Version
@@ -90,14 +90,14 @@ class Compaction:
     def compact_next(self, before: str) -> str | None:
         """Compacts the oldest day that may be, all of whose hours come before an hour. Returns its date.
 
-        A day of which something is damaged, or lost, stands in the way of no later one. Raises TransientError if the
-        store gave no clear answer, or the disk has no room.
+        A day for which the disk has no room, or of which something is damaged or lost, stands in the way of no later
+        one. Raises TransientError if the store gave no clear answer.
         """
         for date in days_by_the_hour(self.store, self.layout, before):
             try:
                 if date_end(date) + _AFTER <= self.crew.now() and self.compact(date):
                     return date
-            except SetupError as error:
+            except (NoRoomError, SetupError) as error:
                 log.error("the state of %s can't be compacted: %s", date, error)
         return None
 
@@ -105,7 +105,7 @@ class Compaction:
         """Compacts a day, or what came after it was compacted. Returns False where that is left to a later run.
 
         So it is where something of the day has just changed, or is about to. Raises TransientError if the store gave no
-        clear answer, or the disk has no room, and SetupError if something of the day is damaged or lost.
+        clear answer, NoRoomError if the disk has no room, and SetupError if something of the day is damaged or lost.
         """
         listed = self._listed(date)
         if listed is None:

@@ -100,12 +100,6 @@ class Index:
             open=frozenset(place for place in self.open if place.hour >= hour),
         )
 
-    def judged_since(self, hour: str) -> Index:
-        """The same, but hours that began, and that nobody accounted for, stay: a later run tells of them."""
-        waiting = {each for each in self.begun if each not in self.accounted}
-        after = self.since(hour)
-        return replace(after, begun=after.begun | waiting)
-
     def incomplete(self, before: str) -> list[str]:
         """The known hours before ``before`` that are not complete, oldest first."""
         begun = {each for each in self.begun if each not in self.accounted}

@@ -95,6 +95,11 @@ class Confirmer:
         """Has looks waited for no longer than ``seconds`` from now, from any thread, once the delivery ends."""
         self._hurried_until = min(self._hurried_until, self._crew.seconds() + seconds)
 
+    @property
+    def at_once(self) -> float:
+        """Of how many seconds a look passes on at once what was accepted, where none is late."""
+        return self._every + _PAUSE if self._look else 0.0
+
     def hold(self) -> float:
         """Seconds to wait before anything may be sent: 0 unless the last look is too long ago."""
         return _PAUSE if self._look and self._is_stale else 0.0

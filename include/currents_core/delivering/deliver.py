@@ -42,7 +42,7 @@ from currents_core.reading.read import read
 from currents_core.sending.figures import SendFigures
 from currents_core.sending.pacer import Pacer
 from currents_core.sending.retry import Backoff
-from currents_core.sending.send import Sender
+from currents_core.sending.send import AT_RISK_SECONDS, Sender
 from currents_core.sending.verdict import Refused
 from currents_core.setup.settings import Connector
 from currents_core.shaping.personal_data import PersonalData
@@ -132,6 +132,7 @@ class Delivery:
             backoff=self.backoff,
             hold=lambda: self._keeper.hold() or self._confirmer.hold(),
             unsaved=self._keeper.unsaved,
+            at_risk=AT_RISK_SECONDS + self._confirmer.at_once,
             crew=self.crew,
         )
 

@@ -125,6 +125,6 @@ def remember(books: IndexObject, connector: Connector, found: Look, drafts: Sequ
 
     def step(index: Index) -> Index:
         after = replace(index.with_accounted(written, settled, opened), stream=index.stream or connector.stream)
-        return after.judged_since(window_start(after.newest, connector.lookback_hours))
+        return after.since(window_start(after.newest, connector.lookback_hours))
 
     books.change(step)

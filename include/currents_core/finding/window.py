@@ -57,24 +57,27 @@ def enter(
         known = manifests.first_hour(start)
         before = Index(first=min(hour, known or hour))
     late = timedelta(minutes=connector.notify.deadline_minutes)
-    # Where hours are caught up with, others have runs that only have not begun yet, or wait for their tasks.
-    is_now = is_live(hour, now)
-    past = before.missed(request.past) if is_now else []
+    # Where hours are caught up with, those before this one have runs that only have not begun yet.
+    past = before.missed(request.past) if is_live(hour, now) else []
     missed = [each for each in past if hour_end(each) + late < now]
     first = before.first
 
     def step(index: Index) -> Index:
         begun = replace(index, first=index.first or first)
-        after = _of(connector)(begun).with_begun([hour, *missed])
-        return after.since(start) if is_now else after
+        return _of(connector)(begun).with_begun([hour, *missed]).since(start)
 
-    after = books.change(step)
-    if not is_now:
-        return Entered(after, missed, [])
+    return Entered(books.change(step), missed, _left(before, start, catches_up=connector.schedule.catchup))
+
+
+def _left(before: Index, start: str, *, catches_up: bool) -> list[str]:
+    """The hours before the window that are not known to be complete; of a catch-up those whose runs have ended."""
+    left = before.incomplete(start)
+    if catches_up:
+        # Each hour has a run, the newest first, and it may take days until all of their tasks had their turn.
+        return [hour for hour in left if hour in before.accounted]
     # Of what was exported by hand alone, nobody asked for the hours that follow.
     newest = max(before.begun, default="")
-    unseen = hours_between(newest, start) if newest and newest < start else []
-    return Entered(after, missed, [*before.incomplete(start), *unseen])
+    return [*left, *(hours_between(newest, start) if newest and newest < start else [])]
 
 
 def _of(connector: Connector) -> Callable[[Index], Index]:

@@ -74,8 +74,8 @@ class Pacer:
         """The fraction of the rates at which the task may send now."""
         return self._share_at(self._clock())
 
-    def worth(self, seconds: float, entries_per_request: int) -> float:
-        """How many entries the task may send in so many seconds now, in full requests; infinite without a limit."""
+    def worth(self, seconds: float, entries_per_request: float) -> float:
+        """How many entries the task may send in so many seconds, with so many a request; infinite without a limit."""
         requests_rate, entries_rate = self._rates
         rate = min(requests_rate * entries_per_request if requests_rate else inf, entries_rate or inf)
         share = self.share

@@ -41,7 +41,7 @@ _LINGER = 0.1
 _LONGEST, _SHORTEST = 1.0, 0.001
 # What was sent and is not saved goes again if the task is killed. It is never more than may be sent in so many seconds;
 # where answers and checkpoints take as long as usual, it comes to about six tenths of that, and nothing waits.
-_AT_RISK_SECONDS = 1.0
+AT_RISK_SECONDS = 1.0
 # How soon to look again whether something was saved, in seconds.
 _UNSAVED_PAUSE = 0.02
 # How long to wait for requests in flight when sending stops, in seconds, unless somebody is in a hurry. What is
@@ -60,7 +60,7 @@ class Sender:
     ``acknowledge`` is called with accepted entries and how they were, and ``refuse`` with each entry that never will
     be accepted. These two, the target, the pacer and the circuit are used from any thread, but only from one at a time.
     Nothing is sent while ``hold`` gives seconds to wait for. What is in flight, and what was accepted and is
-    ``unsaved``, goes again if the task is killed: it is never more than may be sent in a second.
+    ``unsaved``, goes again if the task is killed: it is never more than may be sent in ``at_risk`` seconds.
     """
 
     def __init__(
@@ -74,6 +74,7 @@ class Sender:
         circuit: Circuit | None = None,
         hold: Callable[[], float] = lambda: 0.0,
         unsaved: Callable[[], int] = lambda: 0,
+        at_risk: float = AT_RISK_SECONDS,
         crew: Crew | None = None,
     ) -> None:
         crew, backoff = crew or Threads(), backoff or Backoff()
@@ -84,6 +85,7 @@ class Sender:
         self._circuit = circuit or Circuit(backoff=replace(backoff, base=0.5, cap=15.0), clock=clock)
         self._hold = hold
         self._unsaved = unsaved
+        self._at_risk_seconds = at_risk
         self._clock = clock
         # News are answers, or None to look at the clock only.
         self._turn = Turn[_Answered | None](self._take_turn)
@@ -97,7 +99,7 @@ class Sender:
             self.figures, self._tries, backoff, self._circuit, acknowledge=acknowledge, refuse=refuse
         )
         self._in_flight = 0
-        self._entries_in_flight = 0
+        self._entries_in_flight = self._entries_started = 0
         # How many entries were unsaved when it was looked at, less those that were accepted by then.
         self._unsaved_less_sent = 0
         self._lingers_until = 0.0
@@ -238,7 +240,9 @@ class Sender:
 
     def _wait_for_saving(self, entries: int) -> float:
         """Seconds to wait before so many entries may be sent, for what was accepted to be saved."""
-        most = self._pacer.worth(_AT_RISK_SECONDS, self._target.limits.entries_per_request) - entries
+        # Where entries are large, requests are not full.
+        per_request = max(entries, self._entries_started / max(self.figures.requests, 1))
+        most = self._pacer.worth(self._at_risk_seconds, per_request) - entries
         if self._at_risk <= most:
             return 0.0
         # To count takes a while, and most of it is saved by now.
@@ -275,7 +279,9 @@ class Sender:
         self._target.send(chunk, lambda results: self._turn.bring(_Answered(chunk, results)))
         # An answer that is there already waits for this turn to end; a request that could not be made has none.
         self._in_flight += 1
-        self._entries_in_flight += sum(map(len, chunk))
+        entries = sum(map(len, chunk))
+        self._entries_in_flight += entries
+        self._entries_started += entries
         self.figures.requests += 1
 
     def _judge(self, answer: _Answered) -> None:

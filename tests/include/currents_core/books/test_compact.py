@@ -25,7 +25,8 @@ from currents_core.books.ledger import Held
 from currents_core.books.manifest import reconcile
 from currents_core.books.manifests import Manifests
 from currents_core.books.pages import PageMissingError
-from currents_core.errors import FencedError, SetupError, TransientError
+from currents_core.disk_room import NoRoomError
+from currents_core.errors import CurrentsError, FencedError, SetupError, TransientError
 from currents_core.file_key import Slice
 from currents_core.finding.discover import look, with_letters
 from currents_core.ports import SENT, Invalid, Version
@@ -119,8 +120,9 @@ def test_a_day_for_which_the_disk_has_no_room_stays_as_it_is(monkeypatch: pytest
     house.compact()
 
 
-def test_a_day_that_is_damaged_keeps_no_later_one_from_being_compacted(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("fault", [SetupError("it is damaged"), NoRoomError("it has no room")])
+def test_a_day_that_is_damaged_or_too_large_keeps_no_later_one_from_being_compacted(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, fault: CurrentsError
 ) -> None:
     house, compact = Day(), Compaction.compact
     house.deliver(house.put(OPEN, "a", table(["x"]), NEXT_DAY))
@@ -128,12 +130,12 @@ def test_a_day_that_is_damaged_keeps_no_later_one_from_being_compacted(
 
     def damaged(compaction: Compaction, date: str) -> bool:
         if date == DATE:
-            raise SetupError("it is damaged")
+            raise fault
         return compact(compaction, date)
 
     monkeypatch.setattr(Compaction, "compact", damaged)
     assert house.compaction.compact_next(before="2026-11-26-00") == NEXT_DAY[:10]
-    assert f"the state of {DATE} can't be compacted: it is damaged" in caplog.text
+    assert f"the state of {DATE} can't be compacted: {fault}" in caplog.text
 
 
 def test_who_asks_for_an_hour_finds_what_was_there_before() -> None:

@@ -116,13 +116,20 @@ def test_an_hour_by_hand_begins_no_hours_that_no_window_reached() -> None:
     assert Run(house, HOUR).play().entered.left == []
 
 
-def test_what_a_catch_up_has_not_come_to_is_told_by_a_later_run_alone() -> None:
-    house = House(lookback_hours=2)
-    next(Run(house, EARLIER[0], minutes=600).steps())
-    # Airflow begins with the newest.
-    assert Run(house, EARLIER[-1], minutes=180).play().entered.left == []
+def test_of_a_catch_up_only_hours_whose_runs_have_ended_are_told_as_left() -> None:
+    house = House(lookback_hours=2, schedule={"catchup": True})
+    house.put(OPEN, "a", b"damaged", hour=EARLIER[0])
+    assert Run(house, EARLIER[0], minutes=600).play().faults
+    next(Run(house, EARLIER[1], minutes=600).steps())
+    # Airflow begins with the newest, and so has come to neither of the next two.
     assert Run(house, HOUR).play().entered.left == [EARLIER[0]]
     assert Run(house, NEXT).play().entered.left == []
+
+
+def test_hours_that_no_window_reached_are_told_by_a_run_that_is_late_too() -> None:
+    house = House(lookback_hours=2)
+    Run(house, EARLIER[0]).play()
+    assert Run(house, HOUR, minutes=180).play().entered.left == EARLIER[1:4]
 
 
 def test_another_source_or_destination_is_refused_until_somebody_chooses() -> None:

@@ -193,7 +193,7 @@ def test_a_limit_below_the_share_is_found_and_nearly_used() -> None:
     ("rates", "worth"),
     [((None, None), inf), ((10, None), 200.0), ((None, 50), 100.0), ((10, 50), 100.0), ((4, 50), 80.0)],
 )
-def test_some_seconds_are_worth_as_many_entries_as_full_requests_may_have(
+def test_some_seconds_are_worth_as_many_entries_as_their_requests_may_have(
     rates: tuple[float | None, float | None], worth: float
 ) -> None:
     pacer = Pacer(*rates)
