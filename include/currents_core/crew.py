@@ -97,14 +97,7 @@ class Threads:
         with self._lock:
             self._work.append(partial(_do, job, work, arguments))
             if self._threads < MOST_THREADS:
-                try:
-                    _begin_thread(self._work_off)
-                    self._threads += 1
-                except TransientError:
-                    # One that there is will get to it.
-                    if not self._threads:
-                        self._work.pop()
-                        raise
+                self._grow()
         return job
 
     def begin_beat(self, beat: Callable[[], None]) -> Job[None]:
@@ -112,6 +105,17 @@ class Threads:
         job = Future[None]()
         _begin_thread(partial(_do, job, beat, ()))
         return job
+
+    def _grow(self) -> None:
+        try:
+            _begin_thread(self._work_off)
+        except TransientError:
+            # One that there is will get to it.
+            if not self._threads:
+                self._work.pop()
+                raise
+        else:
+            self._threads += 1
 
     def _work_off(self) -> None:
         while True:

@@ -104,6 +104,11 @@ class SourceFile:
         return f"arn:{partition}:s3:::{self.bucket}/{self.key}"
 
 
+def event_type_of(key: str) -> str | None:
+    """The event type that a key names, or None if it names none."""
+    return SourceFile("", key, "", 0).event_type
+
+
 def by_slice(files: Iterable[SourceFile]) -> dict[Slice, list[SourceFile]]:
     """The files by their slices, both in the order in which they came."""
     found: dict[Slice, list[SourceFile]] = {}

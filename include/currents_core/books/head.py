@@ -95,6 +95,11 @@ class FileState:
         )
 
 
+def is_done(state: FileState | None) -> bool:
+    """Whether a file has a state that says that it is done."""
+    return state is not None and state.fate == "done"
+
+
 @dataclass(frozen=True, slots=True)
 class Head:
     """One version of the head of ``slice``.

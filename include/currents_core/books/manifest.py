@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 from currents_core.books.account import Account, total
 from currents_core.books.dead_letter import letters_of
-from currents_core.books.head import FileState, Head
+from currents_core.books.head import FileState, Head, is_done
 from currents_core.books.ledger import Ledger
 from currents_core.books.pages import PageMissingError
 from currents_core.counted import counted
-from currents_core.file_key import Slice, SourceFile
+from currents_core.file_key import Slice, SourceFile, event_type_of
 from currents_core.ports import CHANGED
 
 _NOT_TRIED = "not delivered; see the log of its `deliver` task"
@@ -168,14 +168,16 @@ def reconcile(
     heads = ledger.heads(hour)
     states = {file_id: state for head in heads for file_id, state in head.files.items()}
     told = {
-        key: why for key, why in (before.manifest["files"]["open"] if before else {}).items() if wants(_type_of(key))
+        key: why
+        for key, why in (before.manifest["files"]["open"] if before else {}).items()
+        if wants(event_type_of(key))
     }
     kept = [state for state in states.values() if state.fate in {"done", "gone"} or wants(state.file.event_type)]
     failed = {state.file.key: state.reason for state in kept if state.fate == "failed"}
     reasons, left = dict(failed), []
     for file, why in (*((each, _NOT_TRIED) for each in planned), *((each, _LEFT_OUT) for each in untried)):
         state = states.get(file.id)
-        if not _is_done(state):
+        if not is_done(state):
             reasons.setdefault(file.key, f"{file.uri}: {CHANGED if state and state.fate == 'gone' else why}")
             if not state or state.fate == "gone":
                 left.append(file)
@@ -186,7 +188,7 @@ def reconcile(
     known = told.keys() - reasons.keys()
     for file in before.files(known) if before and known else ():
         state = states.get(file.id)
-        if not _is_done(state):
+        if not is_done(state):
             reasons[file.key] = told[file.key]
             left.append(file)
     return Manifest(
@@ -195,18 +197,10 @@ def reconcile(
         hour_account(heads),
         reasons,
         frozenset(failed),
-        frozenset(file.key for file in planned if not _is_done(states.get(file.id))),
+        frozenset(file.key for file in planned if not is_done(states.get(file.id))),
         _slice_files(kept, left),
         _letters(heads, ledger),
     )
-
-
-def _is_done(state: FileState | None) -> bool:
-    return state is not None and state.fate == "done"
-
-
-def _type_of(key: str) -> str | None:
-    return SourceFile("", key, "", 0).event_type
 
 
 def _slice_files(states: Iterable[FileState], left: Iterable[SourceFile]) -> dict[Slice, SliceFiles]:

@@ -32,8 +32,7 @@ class OpenFile:
     ``asked`` has the rows to deliver, by the event type of their letters and their mode, if only letters are sent
     again. ``settings`` is the fingerprint of those under which it is delivered. ``account`` is that of the rows that
     were read, ``letters`` are those of rows that can't go, and ``fault`` says why the file can't be read to its end.
-    ``rows`` is how many rows it says it has, and ``rows_read`` how many of them were read. ``unsaved`` is how many were
-    accepted and are in no head yet.
+    ``rows`` is how many rows it says it has, and ``rows_read`` how many of them were read.
     """
 
     before: FileState
@@ -50,7 +49,6 @@ class OpenFile:
     _refused: Counter[str] = field(default_factory=Counter)
     _deduplicated: int = field(init=False)
     _deduplicated_before: int = field(init=False)
-    unsaved: int = 0
     _waiting: int = 0
     _is_read: bool = False
     _lock: Lock = field(default_factory=Lock)
@@ -68,6 +66,12 @@ class OpenFile:
     def waits(self) -> bool:
         """Whether there are entries that are not answered, or answers that the head does not have yet."""
         return bool(self._waiting or self._new)
+
+    @property
+    def unsaved(self) -> int:
+        """How many of its rows were accepted and are in no head yet."""
+        with self._lock:
+            return sum(len(rows) for rows, _ in self._new)
 
     @property
     def is_through(self) -> bool:
@@ -97,7 +101,6 @@ class OpenFile:
             else:
                 self._rows.add_rows(sorted(rows))
             self._new.append((rows, prints))
-            self.unsaved += len(rows)
             self._waiting -= len(rows)
             return self.is_through
 
@@ -107,7 +110,6 @@ class OpenFile:
             with self._lock:
                 self._rows.add_rows(rows)
                 self._new.append((rows, prints))
-                self.unsaved += len(rows)
 
     def refuse(self, letter: DeadLetter) -> bool:
         """Notes the letter of a row that was refused for good. Returns whether the file is now through."""
@@ -157,7 +159,6 @@ class OpenFile:
         """Notes that the head has this state now, and the ids of these rows."""
         with self._lock:
             self.before = state
-            self.unsaved -= sum(len(rows) for rows, _ in accepted)
             del self._new[: len(accepted)]
 
     def ended(self, pages: Sequence[str]) -> tuple[FileState, list[Accepted]]:

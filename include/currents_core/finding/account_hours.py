@@ -12,7 +12,7 @@ from currents_core.books.index import Index, IndexObject, window_start
 from currents_core.books.ledger import Ledger
 from currents_core.books.manifest import Before, Manifest, reconcile
 from currents_core.books.manifests import Draft, Manifests
-from currents_core.file_key import SourceFile
+from currents_core.file_key import SourceFile, event_type_of
 from currents_core.finding.discover import Look
 from currents_core.finding.find_files import files_in, type_folders
 from currents_core.ports import ObjectStore
@@ -99,7 +99,7 @@ def account_of(
 
     def files(keys: Set[str]) -> Iterable[SourceFile]:
         # An hour that failed may have thousands: a request for each folder, not for each file.
-        kinds = {SourceFile("", key, "", 0).event_type for key in keys}
+        kinds = set(map(event_type_of, keys))
         folders = type_folders(source, connector.source.prefix, kinds.__contains__)
         return (file for file in files_in(source, folders, [hour]) if file.key in keys)
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from currents_core.books.dead_letter import Letter, letters_of
-from currents_core.books.head import FileState, Head
+from currents_core.books.head import FileState, Head, is_done
 from currents_core.books.index import Index
 from currents_core.books.ledger import Ledger
 from currents_core.catalog import catalog
@@ -87,7 +87,7 @@ def look(connector: Connector, source: ObjectStore, ledger: Ledger, request: Run
         leaves = _failed(states, connector) if place.hour in request.past else set()
         if leaves & {file.id for file in files}:
             judged.pop(place, None)
-        opened = [file for file in files if file.id not in leaves and not _is_done(states.get(file.id))]
+        opened = [file for file in files if file.id not in leaves and not is_done(states.get(file.id))]
         if not (request.wants(place.event_type) and connector.event_types.wants_files(place.event_type)):
             judged.pop(place, None)
             untried += opened
@@ -139,10 +139,6 @@ def _failed(states: Mapping[str, FileState], connector: Connector) -> set[str]:
     # Earlier versions told of no settings.
     same = {"", connector.fingerprint}
     return {file_id for file_id, state in states.items() if state.fate == "failed" and state.settings in same}
-
-
-def _is_done(state: FileState | None) -> bool:
-    return state is not None and state.fate == "done"
 
 
 def _has_vanished(states: Iterable[FileState], files: Sequence[SourceFile]) -> bool:

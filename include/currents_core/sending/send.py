@@ -51,6 +51,7 @@ _GRACE = 15.0
 
 class _Answered(NamedTuple):
     chunk: list[Span]
+    entries: int
     results: Sequence[Result] | CurrentsError
 
 
@@ -202,7 +203,7 @@ class Sender:
                 # After the end, nobody waits for answers.
                 if (answer := news.popleft()) and not self._ended:
                     self._in_flight -= 1
-                    self._entries_in_flight -= sum(map(len, answer.chunk))
+                    self._entries_in_flight -= answer.entries
                     self._judge(answer)
             if not self._error:
                 self._look_at = self._clock() + self._send_what_may_go()
@@ -234,7 +235,7 @@ class Sender:
             if self._blocked_at is not None:
                 self.figures.waited += self._clock() - self._blocked_at
                 self._blocked_at = None
-            self._start(self._next)
+            self._start(self._next, entries)
             self._next = []
         return 1.0
 
@@ -275,17 +276,16 @@ class Sender:
         remove(chunk, self._pending)
         return chunk, 0.0
 
-    def _start(self, chunk: list[Span]) -> None:
-        self._target.send(chunk, lambda results: self._turn.bring(_Answered(chunk, results)))
+    def _start(self, chunk: list[Span], entries: int) -> None:
+        self._target.send(chunk, lambda results: self._turn.bring(_Answered(chunk, entries, results)))
         # An answer that is there already waits for this turn to end; a request that could not be made has none.
         self._in_flight += 1
-        entries = sum(map(len, chunk))
         self._entries_in_flight += entries
         self._entries_started += entries
         self.figures.requests += 1
 
     def _judge(self, answer: _Answered) -> None:
-        chunk, results = answer
+        chunk, _, results = answer
         try:
             if isinstance(results, CurrentsError):
                 raise results
