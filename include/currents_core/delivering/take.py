@@ -11,7 +11,7 @@ from typing import cast
 from currents_core.books.account import DEDUPLICATED, Account, Counts
 from currents_core.books.claim import Claim
 from currents_core.books.dead_letter import Letter, letters_of, row_of
-from currents_core.books.head import FileState
+from currents_core.books.head import FileState, is_done
 from currents_core.books.ledger import Held, Ledger
 from currents_core.books.row_set import RowSet
 from currents_core.crew import Crew
@@ -56,7 +56,7 @@ class Taker:
             numbers = count(claim.head.next_number)
             for file in files:
                 state = claim.head.files.get(file.id)
-                if state and state.fate == "done":
+                if is_done(state):
                     opened.skipped.append(file)
                 else:
                     opened.todo.append(self._opened(_reopened(state) if state else FileState(file, next(numbers))))
