@@ -59,11 +59,13 @@ class Part:
     restarts: int = 0
     # Whether it ever took longer to stop than its grace period, and was killed.
     was_overdue: bool = False
+    # One at a time starts or ends it: what revives it would otherwise wait for, or end, a process that began meanwhile.
+    _turn: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
     def start(self) -> None:
         """Starts it, in a session of its own, as in a container."""
-        self.is_wanted = True
-        with self.log.open("ab") as sink:
+        with self._turn, self.log.open("ab") as sink:
+            self.is_wanted = True
             self.process = subprocess.Popen(
                 self.command,
                 env=dict(self.environment),
@@ -72,7 +74,7 @@ class Part:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self.sessions.begin(self.process.pid)
+            self.sessions.begin(self.process.pid)
 
     def run(self) -> int:
         """Starts it, waits for its end, and returns its exit code. It is not started again."""
@@ -82,26 +84,33 @@ class Part:
 
     def stop(self) -> None:
         """Stops it as `docker stop` does: SIGTERM to every process, SIGKILL after the grace period."""
-        self.is_wanted = False
-        with suppress(ProcessLookupError):
-            os.killpg(self._running.pid, signal.SIGTERM)
-        try:
-            self._running.wait(self.grace)
-        except subprocess.TimeoutExpired:
-            self.was_overdue = True
-        self._end()
+        with self._turn:
+            self.is_wanted = False
+            with suppress(ProcessLookupError):
+                os.killpg(self._running.pid, signal.SIGTERM)
+            try:
+                self._running.wait(self.grace)
+            except subprocess.TimeoutExpired:
+                self.was_overdue = True
+            self._end()
 
     def kill(self) -> None:
         """Kills every process of it at once, as when the machine is lost."""
-        self.is_wanted = False
-        self._end()
+        with self._turn:
+            self.is_wanted = False
+            self._end()
 
     def revive(self) -> None:
-        """Starts it again, if it ended by itself."""
-        if self.is_wanted and self._running.poll() is not None:
-            self._end()
-            self.restarts += 1
-            self.start()
+        """Starts it again, if it ended by itself. What somebody else is starting or stopping is left to them."""
+        if not self._turn.acquire(blocking=False):
+            return
+        try:
+            if self.is_wanted and self._running.poll() is not None:
+                self._end()
+                self.restarts += 1
+                self.start()
+        finally:
+            self._turn.release()
 
     @property
     def _running(self) -> subprocess.Popen[bytes]:

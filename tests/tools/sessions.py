@@ -65,7 +65,7 @@ class Sessions:
     def orphans(self) -> list[str]:
         """Processes whose parents are gone, for people."""
         found = []
-        for session in self._begun:
+        for session in list(self._begun):
             ours = {process.pid: process for process in self._of(session)}
             for pid in ours.keys() - {session}:
                 with suppress(psutil.Error):
@@ -80,7 +80,7 @@ class Sessions:
         return [] if is_other else found
 
     def _write(self) -> None:
-        told = {"owner": os.getpid(), "born": _born(os.getpid()), "begun": self._begun}
+        told = {"owner": os.getpid(), "born": _born(os.getpid()), "begun": dict(self._begun)}
         self._path.write_text(json.dumps(told))
 
     @classmethod
