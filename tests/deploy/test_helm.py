@@ -20,14 +20,21 @@ PATH = ROOT / "deploy" / "helm" / "values.yaml"
 TEXT = PATH.read_text("utf-8")
 VALUES: dict[str, Any] = yaml.safe_load(TEXT)
 CHART = "1.22.0"
-KUBERNETES_EXECUTOR = {"executor": "KubernetesExecutor", "cleanup": {"enabled": True}}
+KUBERNETES_EXECUTOR = {
+    "executor": "KubernetesExecutor",
+    "cleanup": {"enabled": True},
+    "workers": {"celery": {"podDisruptionBudget": {"enabled": False}}},
+}
 INSTALL, KUBERNETES = ((ROOT / "docs" / page).read_text("utf-8") for page in ("install.md", "kubernetes.md"))
+# What the page has the reader write.
+MINE = [yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", KUBERNETES, re.DOTALL)]
 (DOCKERFILE,) = re.findall(r"```dockerfile\n(\s*FROM apache/airflow.*?)```", KUBERNETES, re.DOTALL)
 
 # What the chart makes pods of under these values.
 PODS = ["workers.celery", "workers.kubernetes", "scheduler", "apiServer", "dagProcessor", "triggerer", "statsd"]
 PODS += ["pgbouncer", "migrateDatabaseJob", "cleanup"]
 TWO_OF_THEM = ["scheduler", "apiServer"]
+WITH_ROLES = ["workers.celery", "workers.kubernetes", "apiServer", "triggerer"]
 
 # Settings of docker-compose.yaml that are not in the values, or have another value there, and why.
 DIFFERENT = {
@@ -52,9 +59,9 @@ DIFFERENT = {
 }
 
 
-def value(path: str) -> Any:
+def value(path: str, values: Any = VALUES) -> Any:
     """The value at a dotted path."""
-    found: Any = VALUES
+    found = values
     for key in path.split("."):
         found = found[key]
     return found
@@ -204,12 +211,22 @@ def test_what_removes_old_logs_starts_no_airflow(path: str) -> None:
 def test_logs_outlive_the_pods() -> None:
     logging = VALUES["config"]["logging"]
     assert logging["remote_logging"] == "True"
-    assert logging["remote_base_log_folder"].startswith("s3://")
     connections = {each["name"] for each in VALUES["env"]}
     assert f"AIRFLOW_CONN_{logging['remote_log_conn_id'].upper()}" in connections
-    # Who writes them, and who reads them.
-    for path in ("workers.celery", "workers.kubernetes", "apiServer"):
-        assert "eks.amazonaws.com/role-arn" in value(path)["serviceAccount"]["annotations"]
+    assert MINE[0]["config"]["logging"]["remote_base_log_folder"].startswith("s3://")
+
+
+@pytest.mark.parametrize("path", WITH_ROLES)
+def test_who_writes_or_reads_logs_has_a_role_that_trusts_its_service_account(path: str) -> None:
+    # The chart would name the accounts after itself, too.
+    name = value(path)["serviceAccount"]["name"]
+    assert f"system:serviceaccount:airflow:{name}" in re.split(r'["`]', KUBERNETES)
+    assert re.findall(r"serviceaccount:airflow:([\w-]+)", KUBERNETES).count(name) == 1
+    assert "eks.amazonaws.com/role-arn" in value(path, MINE[0])["serviceAccount"]["annotations"]
+
+
+def test_no_value_is_somebody_elses() -> None:
+    assert not re.search(r"\b\d{12}\b|s3://", TEXT)
 
 
 def test_the_connection_of_the_cloudformation_stack_reaches_every_pod() -> None:
@@ -230,7 +247,7 @@ def test_logs_have_credentials_outside_eks_or_stay_off_the_bucket() -> None:
 def test_the_checks_have_a_pod_with_each_executor() -> None:
     checked = re.findall(r"kubectl exec (\S+) -c \S+ -- airflow plugins", INSTALL)
     # Only the workers of Celery are a stateful set; the KubernetesExecutor has no pod between tasks.
-    assert checked == ["currents-worker-0", "deploy/currents-scheduler"]
+    assert checked == ["currents-worker-0", "deploy/currents-api-server"]
     assert VALUES["workers"]["celery"]["persistence"]["enabled"]
 
 
@@ -252,7 +269,8 @@ def test_the_head_of_the_file_names_the_chart() -> None:
 
 @pytest.mark.parametrize("text", [TEXT, KUBERNETES], ids=["values", "page"])
 def test_what_the_kubernetes_executor_takes_is_named(text: str) -> None:
-    words = "`executor: KubernetesExecutor` and `cleanup: {enabled: true}`"
+    words = "`executor: KubernetesExecutor`, `cleanup: {enabled: true}` and "
+    words += "`workers: {celery: {podDisruptionBudget: {enabled: false}}}`"
     assert words in " ".join(text.replace("\n#", " ").split())
     lines = re.findall(r"`(.*?)`", words)
     assert {key: found for line in lines for key, found in yaml.safe_load(line).items()} == KUBERNETES_EXECUTOR
