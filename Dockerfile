@@ -2,7 +2,7 @@
 
 # Airflow with this project. The same image runs every part of Airflow.
 FROM apache/airflow:3.3.2-python3.11 AS airflow
-COPY requirements.lock /requirements.lock
+COPY --chown=airflow:0 requirements.lock /requirements.lock
 # - AIRFLOW_VERSION is the image's own: where requirements.lock asks for another, the build stops here.
 # - The image brings these four providers and their drivers (psycopg2, asyncpg, redis). Named without a version they are
 #   weighed together with the pins of requirements.lock, and replaced only where the two do not go together.
@@ -30,8 +30,8 @@ RUN pip install --no-cache-dir \
         --constraint requirements.lock \
         --constraint requirements-dev.lock \
         "moto[events,s3,server,sqs]" cbor2 httpx orjson starlette uvicorn
-COPY tests/__init__.py tests/
-COPY tests/tools tests/tools
 # The user `nobody`, by number, so that an engine can tell without the image's list that it is not root.
+COPY --chown=65534:65534 tests/__init__.py tests/
+COPY --chown=65534:65534 tests/tools tests/tools
 USER 65534:65534
 CMD ["python", "-m", "tests.tools.local_aws", "--host", "0.0.0.0", "--port", "5000", "--forever"]
