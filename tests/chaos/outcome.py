@@ -122,6 +122,7 @@ class Observer:
         self._probe = ""
         # The probes that have started.
         self._begun: set[str] = set()
+        # Until when it is known what waits in the queue.
         self._looked_at = 0.0
 
     def watch(self) -> Outcome:
@@ -144,11 +145,15 @@ class Observer:
         next(self._strike)
         while (seconds := time.monotonic() - began) < self.outcome.allowed + _LATER_SECONDS:
             # First, as the end of some faults takes a while.
-            with suppress(httpx.HTTPError):
+            try:
                 self._look(round(seconds, 1))
+            except httpx.HTTPError:
+                # Nobody saw what waited meanwhile.
+                self._looked_at = time.monotonic() - began
             if not self._ended and seconds >= self._fault.lasts:
                 next(self._strike, None)
                 self._ended, self._accepted_at_end = True, self._accepted()
+                self._looked_at = time.monotonic() - began
             # What is lost without a word is known by then; who waits to notice it needs no other wait.
             is_known = self._fault.noticed is not None or seconds > self._fault.lasts + SILENT
             if self.outcome.recovered is not None and is_known:

@@ -55,7 +55,7 @@ def run(form: Form, seed: int) -> tuple[list[Outcome], list[str]]:
             finally:
                 if complaints or not is_through:
                     _keep_logs(world.cluster.home)
-    except Exception as error:
+    except (Exception, KeyboardInterrupt) as error:
         # An hour's outcomes are worth more than what ended the run, or than what a part of the cluster did at its end.
         if not outcomes:
             raise
@@ -152,8 +152,8 @@ def _strike(world: World, stage: Stage, form: Form) -> Iterator[Outcome]:
 def _put_late(stage: Stage, form: Form) -> None:
     """Puts late files. They are for hours that are delivered, since a scheduled run leaves others to their own runs."""
     some = stage.hours[:: max(1, form.hours // 6)]
-    wait_for(END_SECONDS, partial(_is_delivered, stage, some[0]))
-    stage.put([hour for hour in some if _is_delivered(stage, hour)], rows=max(10, form.rows // 10), first=1)
+    delivered = wait_for(END_SECONDS, lambda: [hour for hour in some if _is_delivered(stage, hour)])
+    stage.put(delivered, rows=max(10, form.rows // 10), first=1)
     stage.late_at = datetime.now(UTC)
     _tell("late files were put")
 
@@ -180,7 +180,8 @@ def _settle(world: World, stage: Stage, dags: Sequence[RunningDag]) -> list[str]
     deadline = max(datetime.now(UTC), last_run) + timedelta(seconds=END_SECONDS)
     told, missing = 0.0, ["Airflow does not answer"]
     while missing and datetime.now(UTC) < deadline:
-        with suppress(httpx.HTTPError, CurrentsError):
+        # What Airflow refuses is an AssertionError.
+        with suppress(httpx.HTTPError, CurrentsError, AssertionError):
             # Reading the books takes thousands of requests, which the runs would feel.
             missing = ["runs are under way"] if world.tries.under_way() else list(_of_all_books(stage, dags))
         if missing and time.monotonic() - told > 60:

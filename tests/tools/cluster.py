@@ -12,6 +12,7 @@ import signal
 import subprocess
 import tempfile
 import threading
+import traceback
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -38,6 +39,8 @@ AIRFLOW = ("airflow-apiserver", "airflow-scheduler", "airflow-dag-processor", "a
 # Compose's own default: https://docs.docker.com/reference/compose-file/services/#stop_grace_period
 GRACE_SECONDS = 10.0
 START_SECONDS = 600.0
+# The end of a process that was killed.
+KILLED_SECONDS = 60.0
 # Each part has its own folder for temporary files, in this one of the cluster's.
 TEMPORARY = "tmp"
 
@@ -86,8 +89,10 @@ class Part:
         """Stops it as `docker stop` does: SIGTERM to every process, SIGKILL after the grace period."""
         with self._turn:
             self.is_wanted = False
-            with suppress(ProcessLookupError):
-                os.killpg(self._running.pid, signal.SIGTERM)
+            # The number of one that has ended may be somebody else's.
+            if self._running.poll() is None:
+                with suppress(ProcessLookupError):
+                    os.killpg(self._running.pid, signal.SIGTERM)
             try:
                 self._running.wait(self.grace)
             except subprocess.TimeoutExpired:
@@ -120,7 +125,8 @@ class Part:
     def _end(self) -> None:
         """Kills what is left of it, those whose parents are gone among them."""
         self.sessions.end(self._running.pid)
-        self._running.wait()
+        self._running.kill()
+        self._running.wait(KILLED_SECONDS)
 
 
 @dataclass
@@ -257,15 +263,19 @@ def _watched(running: Cluster) -> Iterator[None]:
 
     def watch() -> None:
         while not is_over.wait(0.5):
-            running.revive()
+            try:
+                running.revive()
+            except Exception:  # noqa: BLE001 - one that can't be started now is tried again, and others go on
+                traceback.print_exc()
 
-    thread = threading.Thread(target=watch)
+    # Whatever it hangs at must not keep the rest from ending.
+    thread = threading.Thread(target=watch, daemon=True)
     thread.start()
     try:
         yield
     finally:
         is_over.set()
-        thread.join()
+        thread.join(KILLED_SECONDS)
 
 
 def _is_ready(running: Cluster, dag: str) -> bool:

@@ -20,10 +20,11 @@ from tests.tools.processes import kill
 def members(session: int) -> list[psutil.Process]:
     """The processes of a session."""
     found = []
-    for process in psutil.process_iter():
+    # process_iter() may give what it once knew of a number that has a new owner, which is not killed then.
+    for pid in psutil.pids():
         with suppress(psutil.Error, ProcessLookupError, PermissionError):
-            if os.getsid(process.pid) == session:
-                found.append(process)
+            if os.getsid(pid) == session:
+                found.append(psutil.Process(pid))
     return found
 
 

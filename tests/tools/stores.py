@@ -60,7 +60,8 @@ class Store:
         """Kills every process of it at once."""
         assert self.process
         self.sessions.end(self.process.pid)
-        self.process.wait()
+        self.process.kill()
+        self.process.wait(STOP_SECONDS)
 
     def _run(self, *command: str | Path) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(
