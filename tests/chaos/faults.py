@@ -173,6 +173,15 @@ def _scheduler_killed(world: World) -> Iterator[list[Try]]:
     yield []
 
 
+def _api_server_killed(world: World) -> Iterator[list[Try]]:
+    """All tasks talk to it alone."""
+    yield world.running()
+    server = world.cluster.parts["airflow-apiserver"]
+    server.kill()
+    server.start()
+    yield []
+
+
 def _queue_stopped(world: World) -> Iterator[list[Try]]:
     yield world.running()
     world.cluster.redis.stop()
@@ -296,17 +305,18 @@ FAULTS = [
         renews=True,
     ),
     Fault("scheduler killed", _scheduler_killed, recovered=90, spares=True, halts=True),
+    Fault("API server killed", _api_server_killed, recovered=120, spares=True, halts=True),
     # What was lost is sent again after 120 s, for which someone looks every 15 s; so is what waits behind a delivery. A
-    # message may meet with both.
-    Fault("queue stopped 20 s", _queue_stopped, lasts=20, recovered=180, spares=True, halts=True, cuts=True),
-    Fault("queue killed", _queue_killed, lasts=5, recovered=180, spares=True, halts=True, cuts=True),
-    Fault("queue lost", partial(_queue_killed, loses=True), lasts=5, recovered=300, spares=True, halts=True, cuts=True),
+    # message may meet with both, or with the second one twice. Deliveries that began before take four minutes at most.
+    Fault("queue stopped 20 s", _queue_stopped, lasts=20, recovered=330, spares=True, halts=True, cuts=True),
+    Fault("queue killed", _queue_killed, lasts=5, recovered=330, spares=True, halts=True, cuts=True),
+    Fault("queue lost", partial(_queue_killed, loses=True), lasts=5, recovered=330, spares=True, halts=True, cuts=True),
     Fault("database down 20 s", _database_down, lasts=20, recovered=120, spares=True, halts=True),
     Fault("database down 60 s", _database_down, lasts=60, recovered=150, halts=True, stops=True, raises=1),
     Fault("disk full", _disk_full, lasts=30, recovered=120, raises=1),
-    # The worker is stopped, and what it takes then fails. Airflow counts the delay of a retry from the end of the try
-    # before, by the clock of the worker.
-    Fault("clock six minutes off", _clock_wrong, lasts=30, noticed=75, recovered=540, stops=True, raises=2),
+    # The worker is stopped and started, and what it takes fails, for which it has two minutes. Airflow counts the delay
+    # of a retry from the end of the try before, by the clock of the worker, which may be six minutes ahead.
+    Fault("clock six minutes off", _clock_wrong, lasts=30, noticed=75, recovered=600, stops=True, raises=2),
     Fault("destination fails", _destination_fails, lasts=30, recovered=90, spares=True),
     Fault("S3 away 60 s", _storage_away, lasts=60, recovered=180, halts=True, raises=1),
 ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence, Set
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -116,9 +118,18 @@ def of_books(stage: Stage, connector: str, hours: Iterable[str]) -> Iterator[str
     store, layout = S3Objects(stage.aws.client("s3"), BUCKET), Layout(f"state/{connector}/")
     ledger, manifests = Ledger(store, layout), Manifests(store, layout)
     for hour in hours:
-        yield from (f"{connector} {hour}: {each}" for each in _of_manifest(manifests.read(hour), stage.expected[hour]))
-        for head in ledger.heads(hour):
-            yield from (f"{connector} {hour}: {each}" for each in _of_head(head))
+        wrong = of_hour(manifests.read(hour), list(ledger.heads(hour)), stage.expected[hour])
+        yield from (f"{connector} {hour}: {each}" for each in wrong)
+
+
+def of_hour(manifest: dict[str, Any] | None, heads: Sequence[Head], expected: Counts) -> Iterator[str]:
+    """What is wrong with the books of an hour."""
+    yield from _of_manifest(manifest, expected)
+    for head in heads:
+        yield from _of_head(head)
+    accounts = (state.account for head in heads for state in head.files.values())
+    if (read := sum(account.totals.read for account in accounts if account)) != expected.read:
+        yield f"the ledger has {read:,} rows, the files {expected.read:,}"
 
 
 def _of_manifest(manifest: dict[str, Any] | None, expected: Counts) -> Iterator[str]:
@@ -148,10 +159,17 @@ def of_scheduled(connector: str, runs: Sequence[dict[str, Any]], since: datetime
 
 def of_health(cluster: Cluster) -> Iterator[str]:
     """The parts whose own health checks fail for so long that compose calls them unhealthy."""
-    for name in cluster.checks:
-        try:
-            wait_for(90, partial(cluster.check, name))
-        except AssertionError:
+
+    def is_healthy(name: str) -> bool:
+        with suppress(AssertionError):
+            return bool(wait_for(90, partial(cluster.check, name)))
+        return False
+
+    # At once, as compose asks them.
+    with ThreadPoolExecutor(len(cluster.checks)) as pool:
+        healthy = list(pool.map(is_healthy, cluster.checks))
+    for name, well in zip(cluster.checks, healthy, strict=True):
+        if not well:
             yield f"{name} is unhealthy"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -37,6 +37,7 @@ class Outcome:
     - late: the connectors of which a task was not taken up for as long as a custom bus knows what it had
     - skipped: why it was not played; "" if it was
     - missed: why it struck nothing; "" if it struck
+    - unhealthy: the parts that were so when all went on
     """
 
     fault: Fault
@@ -54,6 +55,7 @@ class Outcome:
     late: frozenset[str] = frozenset()
     skipped: str = ""
     missed: str = ""
+    unhealthy: Sequence[str] = ()
 
     @property
     def allowed(self) -> float:
@@ -75,6 +77,7 @@ class Outcome:
         elif not self.skipped:
             yield from self._of_tries()
             yield from self._of_repeats(rate)
+            yield from (f"{self.name}: {each} after it" for each in self.unhealthy)
 
     def _of_tries(self) -> Iterator[str]:
         name, fault = self.name, self.fault

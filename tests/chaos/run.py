@@ -146,6 +146,8 @@ def _strike(world: World, stage: Stage, form: Form) -> Iterator[Outcome]:
         )
         for each in outcome.hit:
             _tell(f"  {each.path}, try {each.number}")
+        # The machine is as busy as it ever is.
+        outcome.unhealthy = list(of_health(world.cluster))
         yield outcome
 
 

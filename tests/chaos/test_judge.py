@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from currents_airflow.operators.retries import delay_after
+from currents_core.books.account import Account, Counts
+from currents_core.books.head import FileState, Head
 from currents_core.delivering import keep
+from currents_core.file_key import Slice, SourceFile
+from tests.chaos import judge
 from tests.chaos.__main__ import parsed
 from tests.chaos.faults import FAULTS, Fault
 from tests.chaos.form import LONG, SHORT
-from tests.chaos.judge import arrived, of_events, of_leftovers, of_repeats, of_scheduled
+from tests.chaos.judge import arrived, of_events, of_hour, of_leftovers, of_repeats, of_scheduled
 from tests.chaos.outcome import STALE_SECONDS, Outcome, delay
 from tests.chaos.run import table
 from tests.chaos.stage import CLASSIC, CUSTOM
@@ -134,10 +140,10 @@ GOOD: dict[str, Any] = {"noticed": 5, "recovered": 50}
         (outcome("disk full", recovered=149, lost=[FIRST, replace(FIRST, number=2)]), None),
         (outcome("disk full", recovered=151, lost=[FIRST, replace(FIRST, number=2)]), "allowed are 150"),
         # The try after one that a wrong clock ended may meet with it, too.
-        (outcome("clock six minutes off", noticed=5, recovered=600, lost=[replace(FIRST, number=2)]), None),
+        (outcome("clock six minutes off", noticed=5, recovered=660, lost=[replace(FIRST, number=2)]), None),
         (
-            outcome("clock six minutes off", noticed=5, recovered=601, lost=[replace(FIRST, number=2)]),
-            "allowed are 600",
+            outcome("clock six minutes off", noticed=5, recovered=661, lost=[replace(FIRST, number=2)]),
+            "allowed are 660",
         ),
         (outcome("task killed", missed="no task delivers"), "it struck nothing: no task delivers"),
         (outcome("disk full", recovered=121, hit=[replace(FIRST, number=2)], lost=[FIRST]), "allowed are 120"),
@@ -207,3 +213,53 @@ def test_a_scheduled_run_has_to_succeed_after_late_files_were_put() -> None:
     assert list(of_scheduled(CLASSIC, [run], at.replace(minute=19))) == []
     for runs in ([], [run], [{**run, "start_date": "2026-06-01T08:30:00Z", "state": "failed"}]):
         assert list(of_scheduled(CLASSIC, runs, at)) != []
+
+
+def books(read: int = 3, sent: int = 3, **told: Any) -> tuple[dict[str, Any], list[Head]]:
+    """The manifest and the only head of an hour with one file."""
+    totals = Counts(read=read, sent=sent)
+    manifest = {"totals": asdict(totals), "complete": True, "files": {"open": []}}
+    state = FileState(SourceFile("braze", "in/a.parquet", "e", 1), 0, "done", account=Account({"type": totals}))
+    return manifest, [Head(Slice("2026-11-23-08", "type"), files={"a": state}, **told)]
+
+
+def test_books_that_say_what_the_files_hold_are_right() -> None:
+    assert list(of_hour(*books(), Counts(read=3, sent=3))) == []
+
+
+def test_an_hour_without_a_manifest_or_without_books_is_told() -> None:
+    manifest, heads = books()
+    assert list(of_hour(None, heads, Counts(read=3, sent=3))) == ["no manifest"]
+    assert list(of_hour(manifest, [], Counts(read=3, sent=3))) == ["the ledger has 0 rows, the files 3"]
+
+
+def test_books_that_say_otherwise_than_the_files_are_told() -> None:
+    manifest, heads = books(read=4, sent=4)
+    told = list(of_hour(manifest, heads, Counts(read=3, sent=3)))
+    assert len(told) == 2
+    assert told[0].startswith("the books say read 4 = sent 4")
+    assert told[1] == "the ledger has 4 rows, the files 3"
+
+
+def test_a_slice_that_is_held_and_files_that_do_not_balance_or_are_open_are_told() -> None:
+    manifest, heads = books(sent=2, owner="a task")
+    manifest |= {"totals": asdict(Counts(read=3, sent=3)), "complete": False, "files": {"open": ["in/a.parquet"]}}
+    assert list(of_hour(manifest, heads, Counts(read=3, sent=3))) == [
+        "not complete: ['in/a.parquet']",
+        "a slice still belongs to a task",
+        "the books of in/a.parquet don't balance",
+    ]
+
+
+def test_a_part_whose_check_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def once(_seconds: float, is_healthy: Callable[[], bool]) -> bool:
+        assert is_healthy()
+        return True
+
+    monkeypatch.setattr(judge, "wait_for", once)
+    cluster: Any = SimpleNamespace(checks=["well", "ill"], check=lambda name: name == "well")
+    assert list(judge.of_health(cluster)) == ["ill is unhealthy"]
+    unwell = outcome(
+        "worker killed", missed="", recovered=1.0, noticed=1.0, lost=[FIRST], unhealthy=["ill is unhealthy"]
+    )
+    assert list(unwell.complaints(rate=1)) == ["worker killed: ill is unhealthy after it"]

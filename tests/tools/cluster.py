@@ -218,7 +218,8 @@ def cluster(
                 yield running
         finally:
             left = running.sessions.end_all()
-        overdue = {name: part.log.read_text()[-2000:] for name, part in running.parts.items() if part.was_overdue}
+        servers: dict[str, Part | Store] = {**running.parts, "postgres": running.postgres, "redis": running.redis}
+        overdue = {name: each.log.read_text()[-2000:] for name, each in servers.items() if each.was_overdue}
         assert not left, f"the cluster left {left}"
         assert not overdue, f"did not stop in time, and how their logs end: {overdue}"
         files = [path for folder in (home / TEMPORARY).iterdir() for path in leftovers(folder)]

@@ -9,7 +9,6 @@ import signal
 import subprocess
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +28,19 @@ class Store:
         self.folder, self.port, self.sessions = folder, port, sessions
         self.environment = {"PATH": PATH, **environment}
         self.process: subprocess.Popen[bytes] | None = None
+        # Whether it ever took too long to stop, and was killed.
+        self.was_overdue = False
+
+    @property
+    def log(self) -> Path:
+        """Where what it prints goes."""
+        return self.folder.with_suffix(".log")
 
     def start(self) -> None:
         """Starts it, and returns once it answers."""
         if not self.folder.exists():
             self._make()
-        log = self.folder.with_suffix(".log")
-        with log.open("ab") as sink:
+        with self.log.open("ab") as sink:
             self.process = subprocess.Popen(
                 self._command(),
                 env=self.environment,
@@ -52,8 +57,10 @@ class Store:
         if self.process and self.process.poll() is None:
             # Postgres ends its sessions on SIGINT, and would wait for them on SIGTERM.
             self.process.send_signal(signal.SIGINT)
-            with suppress(subprocess.TimeoutExpired):
+            try:
                 self.process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self.was_overdue = True
             self.kill()
 
     def kill(self) -> None:
