@@ -103,6 +103,7 @@ requirements: install  ## compile the locks from requirements.txt and pyproject.
 
 audit: install   ## look whether a locked package has a known vulnerability; says so where no source answers
 	@$(RUN) tests.tools.audit
+	@$(RUN) tests.tools.audit --lock requirements-dev.lock
 
 # It lists the packages, and not which needs which: cyclonedx-py warns of that.
 sbom: install    ## write the bill of materials (CycloneDX) of what the lock installs to SBOM

@@ -202,7 +202,8 @@ def of_billion(load: Load, found: Measured) -> Table:
     table.caption = (
         f"Taken as given: {load.rows:,} rows a file, {load.types} event types, events of up to {load.kilobytes} KB, "
         "and list prices of November 2026; that of a custom bus is a third party's. Its CPU is reckoned: what sending "
-        "took, with files in memory, and what reading them from S3 adds to a classic bus."
+        "took, with files in memory, and what reading them from S3 adds to a classic bus. Airflow's other parts, their "
+        "database and queue, and what the state takes in S3 cost besides."
     )
     table.caption_justify = "left"
     needs = (classic_need(load, found), custom_need(load, found))

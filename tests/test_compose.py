@@ -193,6 +193,14 @@ def test_the_services_are_those_of_airflow_its_stores_and_the_profiles() -> None
     assert profiles == {name: [profile] for name, profile in PROFILES.items()}
 
 
+def test_the_queue_outlives_its_container() -> None:
+    redis = SERVICES["redis"]
+    command = redis["command"]
+    assert command[command.index("--appendonly") + 1] == "yes"
+    assert "redis:/data" in redis["volumes"]
+    assert "redis" in RAW["volumes"]
+
+
 @pytest.mark.parametrize("name", AIRFLOW)
 def test_all_parts_of_airflow_are_set_up_alike(name: str) -> None:
     service = AIRFLOW[name]
