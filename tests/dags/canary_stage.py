@@ -14,6 +14,7 @@ import yaml
 from cryptography.fernet import Fernet
 
 from tests.tools import hostile
+from tests.tools.awaiting import wait_for
 from tests.tools.canaries import Canary, canary
 from tests.tools.hostile import parquet
 from tests.tools.local_aws import LocalAws
@@ -157,12 +158,18 @@ class CanaryStage:
         content = body if isinstance(body, bytes) else parquet(body)
         self.aws.client("s3").put_object(Bucket=SOURCE, Key=key, Body=content)
 
+    def page(self, path: str) -> str:
+        """What the delivery page answers."""
+        answer = self.scheduler.client.get(f"http://127.0.0.1:{self.scheduler.port}/currents/{path}")
+        return answer.raise_for_status().text
+
 
 def _connector(name: str, conn_id: str | None, **changes: Any) -> dict[str, Any]:
+    destination = changes.pop("destination", {"kind": "event_bus", "name": "events"}) | {"region": "us-east-1"}
     told: dict[str, Any] = {
         "name": name,
         "source": {"bucket": SOURCE, "prefix": name, "aws_conn_id": conn_id},
-        "destination": {"kind": "event_bus", "name": "events", "region": "us-east-1", "aws_conn_id": conn_id},
+        "destination": destination | {"aws_conn_id": conn_id},
         "state": {"bucket": STATE, "aws_conn_id": conn_id},
         "personal_data": RULES,
         "lookback_hours": 0,
@@ -170,8 +177,18 @@ def _connector(name: str, conn_id: str | None, **changes: Any) -> dict[str, Any]
     return told | changes
 
 
+PARTNER, ACCOUNT = "partner.example.com", "123456789012"
+PACE = {"entries_per_second": 500}
 CONNECTORS = [
     _connector("login", "aws_login"),
+    # Local AWS checks the signatures of requests to these, so their key is no canary.
+    _connector("custom", "aws_known", destination={"kind": "custom_bus", "name": "events"}, budget=PACE),
+    _connector(
+        "partner",
+        "aws_known",
+        destination={"kind": "partner_source", "account": ACCOUNT, "partner_name": PARTNER},
+        budget=PACE,
+    ),
     _connector("dry", "aws_login"),
     _connector("strict", "aws_login", broken_properties="dead_letter"),
     _connector("extra", "aws_extra", oversized="claim_check"),
@@ -269,6 +286,7 @@ def _connections() -> Iterator[Mapping[str, Any]]:
         "password": SECRETS["secret key of a connection that refuses"].value,
         "extra": json.dumps({"endpoint_url": "http://127.0.0.1:1"}),
     }
+    yield {"connection_id": "aws_known", "conn_type": "aws", "login": "testing", "password": "testing"}
     yield {"connection_id": "hash_key", "conn_type": "generic", "password": SECRETS["hash key"].value}
     yield {"connection_id": "no_key", "conn_type": "generic"}
 
@@ -286,7 +304,14 @@ def write(settings: Path, aws: LocalAws) -> None:
     """Writes the connectors files, and makes what the connectors name."""
     for bucket in (SOURCE, STATE):
         aws.client("s3").create_bucket(Bucket=bucket)
-    aws.client("events").create_event_bus(Name="events")
+    events, custom = aws.client("events"), aws.client("eventbridgev2")
+    events.create_event_bus(Name="events")
+    arn = custom.create_event_bus(Name="events")["EventBusArn"]
+    wait_for(120, lambda: custom.describe_event_bus(EventBusArn=arn)["State"] == "ACTIVE")
+    aws.register_partner()
+    source = f"aws.partner/{PARTNER}/partner/{ACCOUNT}"
+    events.create_partner_event_source(Name=source, Account=ACCOUNT)
+    events.create_event_bus(Name=source, EventSourceName=source)
     texts = {each["name"]: yaml.safe_dump(each) for each in CONNECTORS} | _bad_settings()
     for name, text in texts.items():
         (settings / f"{name}.yaml").write_text(text)

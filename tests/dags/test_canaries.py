@@ -36,6 +36,7 @@ from tests.tools.scheduler import RunningDag
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3_600)]
 
+EXPORTED = ("login", "strict", "extra", "environment", "machine", "custom", "partner")
 GOOD, DAMAGED, REFUSED, DENIED, THROTTLED = (f"2026-06-03-0{number}" for number in range(5))
 # Airflow encrypts the password and the extra of a connection, but not its login, nor does it mask it in its audit log.
 LOGIN = "access key of a login"
@@ -52,6 +53,11 @@ class Left:
     state: list[Place]
     events: list[Place]
     told: dict[str, str]
+
+    @property
+    def pages(self) -> list[Place]:
+        """What the delivery page answered."""
+        return [Place(name, text.encode()) for name, text in self.told.items() if name.startswith("page ")]
 
 
 @pytest.fixture(scope="module")
@@ -71,14 +77,18 @@ def play(stage: CanaryStage) -> dict[str, str]:
     told: dict[str, str] = {}
     login = stage.dag("login")
     for number, table in enumerate((rows(), bad_times())):
-        for connector in ("login", "strict", "extra", "environment", "machine"):
+        for connector in EXPORTED:
             stage.put(connector, GOOD, f"{number}.parquet", table)
             stage.put(connector, GOOD, f"{number}.parquet", table, OPEN)
+    # What somebody asks the page for is in the log of requests.
+    stage.put("login", GOOD, "asked.parquet", rows(id=[f"asked {row}" for row in range(6)]))
     # Its report has samples, with the ids and the documented fields that are no personal data.
     stage.put("dry", GOOD, "a.parquet", rows(id=[f"dry {row}" for row in range(6)], name=["dry"] * 6))
     told["dry run"] = ended(stage.dag("dry"), "success", hour=GOOD, dry_run=True)
-    runs = {each: stage.dag(each).trigger(hour=GOOD) for each in ("login", "strict", "extra", "environment", "machine")}
-    told |= {each: ends(stage.dag(each), run, "success") for each, run in runs.items()}
+    # Not all at once, as SQLite has one writer.
+    for some in (EXPORTED[:4], EXPORTED[4:]):
+        runs = {each: stage.dag(each).trigger(hour=GOOD) for each in some}
+        told |= {each: ends(stage.dag(each), run, "success") for each, run in runs.items()}
     told["replay"] = ended(login, "success", hour=GOOD, replay=True, reason="a consumer lost them")
     redrive = RunningDag(stage.scheduler, "currents_redrive")
     redrive.switch_on()
@@ -107,7 +117,16 @@ def play(stage: CanaryStage) -> dict[str, str]:
     for name in ("unknown", "wrong", "misread"):
         (stage.settings / f"{name}.yaml").unlink()
     told["notices"] = wait_for(400, lambda: "notify" in (errors := import_errors(stage)) and errors)
-    return told
+    return told | dict(pages(stage))
+
+
+def pages(stage: CanaryStage) -> Iterator[tuple[str, str]]:
+    """The answers of the delivery page, which asks the commands."""
+    day = GOOD[:10]
+    of_month = [f"{path}?until={day}" for path in ("", "letters", "trends")]
+    of_hour = [f"{path}/{GOOD}" for path in ("hours", "letters")]
+    for path in (*of_month, *of_hour, f"hours/{DAMAGED}", "now", f"find?id=asked+0&day={day}&source=true"):
+        yield f"page {path.partition('?')[0]}", stage.page(f"c/login/{path}")
 
 
 def import_errors(stage: CanaryStage) -> str:
@@ -149,6 +168,8 @@ def logs(dag: RunningDag, run: str) -> str:
         "extra": "dead-lettered",
         "environment": "dead-lettered",
         "machine": "dead-lettered",
+        "custom": "dead-lettered",
+        "partner": "dead-lettered",
         "replay": "dead-lettered",
         "redrive": "could not be sent again",
         "no_json": "dead-lettered",
@@ -159,6 +180,9 @@ def logs(dag: RunningDag, run: str) -> str:
         "refused": "dead-lettered",
         "denied": "AccessDenied",
         "throttled and stopped": "throttled 100",
+        "page find": "accepted",
+        f"page letters/{GOOD}": "[REDACTED]",
+        f"page hours/{DAMAGED}": "not a readable Parquet file",
     }.items(),
 )
 def test_it_really_happened(left: Left, run: str, what: str) -> None:
@@ -185,7 +209,7 @@ def test_what_tasks_hand_on_and_show_was_searched(left: Left) -> None:
 
 
 def test_no_secret_is_left_anywhere(left: Left) -> None:
-    places = [*left.home, *left.tables, *left.state, *left.events]
+    places = [*left.home, *left.tables, *left.state, *left.events, *left.pages]
     assert found(list(SECRETS.values()), places) - ALLOWED == set()
 
 
@@ -196,7 +220,7 @@ def test_no_secret_is_in_the_database_but_encrypted(left: Left) -> None:
 
 
 def test_nothing_that_a_rule_covers_is_left_anywhere(left: Left) -> None:
-    places = [*left.home, *left.tables, *left.state, *left.events]
+    places = [*left.home, *left.tables, *left.state, *left.events, *left.pages]
     assert found(list(RULED.values()), places) == set()
 
 
