@@ -118,7 +118,7 @@ def of_books(stage: Stage, connector: str, hours: Iterable[str]) -> Iterator[str
     store, layout = S3Objects(stage.aws.client("s3"), BUCKET), Layout(f"state/{connector}/")
     ledger, manifests = Ledger(store, layout), Manifests(store, layout)
     for hour in hours:
-        wrong = of_hour(manifests.read(hour), list(ledger.heads(hour)), stage.expected[hour])
+        wrong = of_hour(manifests.read(hour), ledger.heads(hour), stage.expected[hour])
         yield from (f"{connector} {hour}: {each}" for each in wrong)
 
 

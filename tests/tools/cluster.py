@@ -28,7 +28,7 @@ from tests.tools.airflow_env import PATH, ROOT
 from tests.tools.awaiting import wait_for
 from tests.tools.compose import services
 from tests.tools.scheduler import Scheduler
-from tests.tools.sessions import Sessions
+from tests.tools.sessions import KILLED_SECONDS, Sessions
 from tests.tools.stores import Postgres, Redis, Store
 from tests.tools.up import api, free_port
 
@@ -39,8 +39,6 @@ AIRFLOW = ("airflow-apiserver", "airflow-scheduler", "airflow-dag-processor", "a
 # Compose's own default: https://docs.docker.com/reference/compose-file/services/#stop_grace_period
 GRACE_SECONDS = 10.0
 START_SECONDS = 600.0
-# The end of a process that was killed.
-KILLED_SECONDS = 60.0
 # Each part has its own folder for temporary files, in this one of the cluster's.
 TEMPORARY = "tmp"
 
@@ -124,9 +122,7 @@ class Part:
 
     def _end(self) -> None:
         """Kills what is left of it, those whose parents are gone among them."""
-        self.sessions.end(self._running.pid)
-        self._running.kill()
-        self._running.wait(KILLED_SECONDS)
+        self.sessions.end_with(self._running)
 
 
 @dataclass

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +16,9 @@ from pathlib import Path
 import psutil
 
 from tests.tools.processes import kill
+
+# The end of a process that was killed.
+KILLED_SECONDS = 60.0
 
 
 def members(session: int) -> list[psutil.Process]:
@@ -58,6 +62,12 @@ class Sessions:
         self._begun.pop(session, None)
         self._write()
         return names
+
+    def end_with(self, process: subprocess.Popen[bytes]) -> None:
+        """The same for the session of a process that this one has started, which is waited for."""
+        self.end(process.pid)
+        process.kill()
+        process.wait(KILLED_SECONDS)
 
     def end_all(self) -> list[str]:
         """The same for all of them."""

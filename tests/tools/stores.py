@@ -66,9 +66,7 @@ class Store:
     def kill(self) -> None:
         """Kills every process of it at once."""
         assert self.process
-        self.sessions.end(self.process.pid)
-        self.process.kill()
-        self.process.wait(STOP_SECONDS)
+        self.sessions.end_with(self.process)
 
     def _run(self, *command: str | Path) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(
