@@ -77,8 +77,14 @@ def _within(values: pa.Array, compare: Callable[[pa.Array, float], pa.Array], bo
     if is_text(values.type):
         numbers = pd.to_numeric(values.to_pandas(), errors="coerce").astype(float)
         values = pa.array(numbers, pa.float64(), from_pandas=True)
-    elif not (_is.is_integer(values.type) or _is.is_floating(values.type) or _is.is_decimal(values.type)):
+    elif _is.is_decimal(values.type):
+        # Arrow's own cast may miss the nearest float.
+        values = pa.array([None if each is None else float(each) for each in values.to_pylist()], pa.float64())
+    elif not (_is.is_integer(values.type) or _is.is_floating(values.type)):
         return _flags(None, len(values))
+    if _is.is_floating(values.type):
+        # A float32 that was written as 9.99 lies below the 9.99 of the setting.
+        bound = pa.scalar(bound, values.type).as_py()
     return _flags(compare(values.cast(pa.float64(), safe=False), bound), len(values))
 
 

@@ -6,6 +6,8 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from currents_core.setup.settings import Condition
@@ -94,6 +96,22 @@ def test_a_value_of_another_type_meets_no_condition_and_raises_nothing(name: str
         within = matching(events, [Condition.model_validate({"field": name, bound: 5})])
         assert len(within) == 4
         assert name in {"text", "large", "codes", "whole", "small", "float", "decimal"} or not within.any()
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.float16(), pa.float32(), pa.float64(), pa.decimal128(38, 18), pa.string()], ids=str
+)
+@given(number=st.integers(0, 99_999))
+def test_a_value_that_is_written_like_a_bound_is_within_it(kind: pa.DataType, number: int) -> None:
+    bound = number / 100
+    # Arrow casts no decimal to float16.
+    value = pa.scalar(f"{bound:.2f}").cast(kind) if kind != pa.float16() else pa.scalar(bound, kind)
+    frame = pa.table({"price": [value.as_py()]}, pa.schema({"price": kind})).to_pandas(types_mapper=pd.ArrowDtype)
+    for name in ("at_least", "at_most"):
+        [is_met] = matching(
+            Events("t", frame, frozenset()), [Condition.model_validate({"field": "price", name: bound})]
+        )
+        assert is_met, name
 
 
 def _alike(value: Any, wanted: Any) -> bool:
