@@ -32,8 +32,7 @@ from currents_core.ports import ObjectStore, StoredObject, Version
 
 log = logging.getLogger(__name__)
 
-# For so long, in seconds, nothing of a day must have changed: the tasks of a run may still need what it planned, and
-# what came last may have more come after it.
+# For so long, in seconds, nothing of a day must have changed: what came last may have more come after it.
 QUIET_SECONDS = 86_400.0
 # For so long after its end, no day is compacted. Others take a day for compacted no sooner than half of that, so that
 # their clocks may be wrong.
@@ -47,8 +46,7 @@ _COPIES = 3
 
 def days_by_the_hour(store: ObjectStore, layout: Layout, before: str) -> list[str]:
     """The days, oldest first, of which something is kept by the hour, and all of whose hours come before an hour."""
-    folders = [*store.folders(layout.hours("slices")), *store.folders(layout.hours("plans"))]
-    keys = [*folders, *(each.key for _, each in listed_manifests(store, layout))]
+    keys = [*store.folders(layout.hours("slices")), *(each.key for _, each in listed_manifests(store, layout))]
     dates = {date for key in keys if (date := date_of(key))}
     return sorted(date for date in dates if f"{date}-23" < before)
 
@@ -64,7 +62,6 @@ class _Listed:
     pages: dict[str, list[str]] = field(default_factory=dict)
     manifests: dict[str, StoredObject] = field(default_factory=dict)
     size: int = 0
-    plans: list[str] = field(default_factory=list)
 
 
 class _ChangedError(Exception):
@@ -128,18 +125,17 @@ class Compaction:
     def _listed(self, date: str) -> _Listed | None:
         """What there is of a day; None if any of it is too young."""
         found = _Listed()
-        every = {kind: list(self.store.objects(self.layout.hours(kind, date))) for kind in ("slices", "plans")}
+        slices = list(self.store.objects(self.layout.hours("slices", date)))
         found.manifests = dict(listed_manifests(self.store, self.layout, date))
-        if any(each.age <= self.quiet for listed in (*every.values(), found.manifests.values()) for each in listed):
+        if any(each.age <= self.quiet for each in (*slices, *found.manifests.values())):
             return None
-        for each in every["slices"]:
+        for each in slices:
             folder = f"{each.key.rpartition('/')[0]}/"
             if is_head(each.key):
                 found.heads[folder] = each
             else:
                 found.pages.setdefault(folder, []).append(each.key)
                 found.size += each.size
-        found.plans = [each.key for each in every["plans"]]
         return found
 
     def _taken_in(self, listed: _Listed, before: Day, void: set[str]) -> Day:
@@ -233,8 +229,7 @@ class Compaction:
             if each not in listed.heads or each in void or known.get(each) == listed.heads[each].etag
         ]
         start = self.crew.start
-        jobs = [start(self.store.delete, key) for key in listed.plans]
-        jobs += [start(self._remove, each, ()) for each in manifests]
+        jobs = [start(self._remove, each, ()) for each in manifests]
         jobs += [start(self._remove, listed.heads.get(each), listed.pages.get(each, ())) for each in folders]
         for job in jobs:
             job.result()

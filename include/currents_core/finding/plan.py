@@ -1,4 +1,8 @@
-"""The plan of a run, kept in the state so that no list of files goes through Airflow's database."""
+"""The plan of a run, kept in the state so that no list of files goes through Airflow's database.
+
+Its tasks may run long after it was made: a run waits for approval, for its turn among others, or for a DAG that is
+paused.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,9 @@ from currents_core.books.layout import Layout
 from currents_core.errors import SetupError
 from currents_core.file_key import Slice, SourceFile
 from currents_core.ports import ObjectStore
+
+# For so long, in seconds, a plan is kept: longer than any run waits that somebody still cares about.
+KEPT_SECONDS = 60 * 86_400.0
 
 
 class Plans:
@@ -41,6 +48,13 @@ class Plans:
             what = "the plan is gone, or an earlier version of Currents Export made it"
             raise SetupError(f"{what}; clear the run's first task to plan again", uri=uri)
         return found
+
+    def end_old(self) -> int:
+        """Removes what was stored more than ``KEPT_SECONDS`` ago, by the store's clock. Returns how much that was."""
+        old = [each.key for each in self._store.objects(self._layout.hours("plans")) if each.age > KEPT_SECONDS]
+        for key in old:
+            self._store.delete(key)
+        return len(old)
 
 
 def work_as_json(work: Mapping[Slice, Sequence[SourceFile]]) -> list[dict[str, object]]:

@@ -14,6 +14,7 @@ from currents_airflow import metrics, notices
 from currents_airflow.links import DeliveriesLink, EventBusLink, HourManifestLink, SourceFilesLink
 from currents_airflow.operators.base import CurrentsOperator
 from currents_airflow.policy import APPROVE
+from currents_core.counted import counted
 from currents_core.errors import CurrentsError, DeliveryError, TransientError
 from currents_core.hour import date_of_hour, hour_end, hours_back
 
@@ -181,8 +182,14 @@ class CurrentsReconcileOperator(CurrentsOperator):
             self.log.warning("%s: the index is as before, so that later runs look again: %s", self.connector, error)
 
     def _tidy_up(self, parts: RunParts) -> None:
-        """Compacts a day that left the window, and ends one that is older than the retention: one of each at most."""
-        for step in (self._compact, self._end_day, self._fill_overviews):
+        """Compacts a day that left the window, and ends one that is older than the retention: one of each at most.
+
+        The first run of a day also ends old plans, and fills the overviews.
+        """
+        steps = [self._compact, self._end_day]
+        if parts.request.hours[0].endswith("-00"):
+            steps += [self._end_plans, self._fill_overviews]
+        for step in steps:
             try:
                 step(parts)
             except CurrentsError as error:
@@ -199,11 +206,14 @@ class CurrentsReconcileOperator(CurrentsOperator):
         if parts.retention and (date := parts.retention.end_next()):
             self.log.info("%s: the state of %s has ended, as state.retention_days demands", self.connector, date)
 
+    def _end_plans(self, parts: RunParts) -> None:
+        if count := parts.plans.end_old():
+            self.log.info("%s: %s of old runs removed", self.connector, counted(count, "plan"))
+
     def _fill_overviews(self, parts: RunParts) -> None:
-        if parts.request.hours[0].endswith("-00"):
-            # Once a day is enough for what an earlier version compacted.
-            since = date_of_hour(hours_back(parts.request.hours[0], _SHOWN)[0])
-            parts.overviews.fill(parts.manifests.read, since)
+        # What an earlier version compacted.
+        since = date_of_hour(hours_back(parts.request.hours[0], _SHOWN)[0])
+        parts.overviews.fill(parts.manifests.read, since)
 
     def results(self, context: Context) -> list[dict[str, Any]]:
         """What the tasks that are mapped over the plans returned; nothing of those that had nothing to do."""

@@ -29,6 +29,7 @@ from currents_core.disk_room import NoRoomError
 from currents_core.errors import CurrentsError, FencedError, SetupError, TransientError
 from currents_core.file_key import Slice
 from currents_core.finding.discover import look, with_letters
+from currents_core.finding.plan import Plans
 from currents_core.ports import SENT, Invalid, Version
 from currents_core.setup.run_request import RunRequest
 from tests.tools.house import HOUR, NOW, OPEN, PURCHASE, House, table
@@ -69,7 +70,6 @@ class Day(House):
         self.manifests = Manifests(self.state, Layout(), self.crew)
         for hour in (HOUR, LATER):
             write_manifest(self.manifests, hour, self.ledger, NOW)
-        self.state.write(f"plans/date={HOUR}/plan.json", b"{}")
         self.crew.slept += 2 * QUIET_SECONDS
 
     def is_refused(self, detail: str) -> bool:
@@ -105,6 +105,16 @@ def test_a_day_becomes_a_few_objects() -> None:
     kinds = Counter(key.rpartition(".")[2] for key in house.state.contents)
     assert kinds == {"gz": 1, "files": 1, "letters": 1, "manifests": 1, "ids": 4}
     assert len(house.state.contents) <= 20
+
+
+def test_what_a_run_planned_outlasts_the_compaction_of_its_day() -> None:
+    house = Day()
+    plans = Plans(house.state, Layout())
+    key = plans.write(HOUR, {"waits": "for approval"})
+    house.crew.slept += 2 * QUIET_SECONDS
+    for _ in range(2):
+        house.compact()
+    assert plans.read(key) == {"waits": "for approval"}
 
 
 def test_a_day_for_which_the_disk_has_no_room_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from currents_core.books.overviews import Overviews
 from currents_core.books.retention import Retention
 from currents_core.errors import DeliveryError, TransientError
 from currents_core.finding.discover import Look
+from currents_core.finding.plan import KEPT_SECONDS, Plans
 from currents_core.setup.run_request import run_request
 from tests.tools.house import HOUR, OPEN, House, table
 
@@ -30,6 +31,8 @@ def close(
     failed: tuple[str, ...] = (),
     first_date: str = "",
     look: Look | None = None,
+    *,
+    hour: str = LATER,
     **asked: Any,
 ) -> Any:
     """What the run of a later hour, which asked for something, does once its tasks have ended."""
@@ -38,13 +41,14 @@ def close(
     layout = Layout()
     parts = SimpleNamespace(
         connector=house.connector,
-        request=run_request(asked, LATER, house.connector, is_scheduled=run_type == "scheduled"),
+        request=run_request(asked, hour, house.connector, is_scheduled=run_type == "scheduled"),
         index=IndexObject(house.state, layout),
         state=house.state,
         ledger=house.ledger,
         source=house.source,
         manifests=Manifests(house.state, layout, house.crew),
         overviews=Overviews(house.state, layout, house.crew),
+        plans=Plans(house.state, layout),
         compaction=Compaction(house.state, layout, house.crew),
         retention=Retention(house.state, layout, first_date, 1.0, house.crew) if first_date else None,
     )
@@ -55,7 +59,7 @@ def close(
         "ti": SimpleNamespace(xcom_pull=lambda **_: told),
         "outlet_events": {},
     }
-    return operator.close(context, cast(Any, parts), look or Look({}, {}, [LATER]), failed)
+    return operator.close(context, cast(Any, parts), look or Look({}, {}, [hour]), failed)
 
 
 @pytest.fixture
@@ -86,6 +90,14 @@ def test_a_run_that_fails_does_so_all_the_same(house: House) -> None:
 def test_a_day_that_is_older_than_the_retention_ends(house: House) -> None:
     close(house, first_date="2026-11-24")
     assert [key for key in house.state.contents if HOUR[:10] in key] == []
+
+
+@pytest.mark.parametrize(("hour", "left"), [("2026-11-30-00", 0), ("2026-11-30-01", 1)])
+def test_the_first_run_of_a_day_removes_old_plans(house: House, hour: str, left: int) -> None:
+    Plans(house.state, Layout()).write(HOUR, {"of": "a run that nobody clears any more"})
+    house.crew.slept += 2 * KEPT_SECONDS
+    close(house, hour=hour)
+    assert sum(key.startswith("plans/") for key in house.state.contents) == left
 
 
 def test_a_store_that_fails_meanwhile_fails_no_run(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
