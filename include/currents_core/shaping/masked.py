@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from currents_core.catalog import SPLIT_INTO, catalog
+from currents_core.catalog import catalog
 from currents_core.entry import Entry
 from currents_core.shaping.personal_data import REDACTED
 
@@ -15,13 +15,13 @@ from currents_core.shaping.personal_data import REDACTED
 def masked(entry: Entry) -> dict[str, Any]:
     """The envelope of an entry without personal data.
 
-    Redacted are the fields that Braze marks as personal data or does not document, everything in `user`, and custom
-    properties.
+    Redacted are everything in `user`, the fields that Braze marks as personal data or does not document, and those that
+    customers, their users or other servers fill in as they like: text, addresses, tokens, JSON and lists.
     """
     envelope: dict[str, Any] = orjson.loads(entry.detail)
     for place in ("user", "properties"):
         for name in envelope.get(place, {}):
-            if place == "user" or name in SPLIT_INTO.values() or not _is_harmless(entry.detail_type, name):
+            if place == "user" or not _is_harmless(entry.detail_type, name):
                 envelope[place][name] = REDACTED
     return envelope
 
@@ -29,16 +29,32 @@ def masked(entry: Entry) -> dict[str, Any]:
 def masked_record(event_type: str, record: Mapping[str, Any]) -> dict[str, Any]:
     """The record of a dead letter without personal data, by the same rule; what is null stays null."""
     return {
-        name: value if value is None or (name not in _TEXTS and _is_harmless(event_type, name)) else REDACTED
-        for name, value in record.items()
+        name: value if value is None or _is_harmless(event_type, name) else REDACTED for name, value in record.items()
     }
 
 
-# Texts in which customers put what they like.
-_TEXTS = {"properties", "custom_attributes"}
+# What Braze does not mark, though anything may be in it: what somebody wrote, what a server answered or was called
+# with, and what tells a user or a device.
+_TOLD_BY_OTHERS = {
+    *("message_body", "quick_reply_text", "error", "raw_response", "retry_log"),
+    *(
+        "url",
+        "short_url",
+        "url_path",
+        "endpoint_url",
+        "bsuid",
+        "push_token",
+        "push_token_device_id",
+        "push_to_start_token",
+        "update_token",
+    ),
+    *("web_push_token_public_key", "web_push_token_user_auth", "web_push_token_vapid_public_key"),
+}
 
 
 def _is_harmless(event_type: str, name: str) -> bool:
     documented = catalog().get(event_type)
     field = documented.fields.get(name) if documented else None
-    return field is not None and not field.personal
+    if field is None or field.personal or name in _TOLD_BY_OTHERS:
+        return False
+    return field.type not in {"json", "array<string>"}
