@@ -38,6 +38,10 @@ class Tries:
         tried = self._tries[_place(span)] = Try(before.attempts + 1, before.first)
         return tried
 
+    def knows(self, span: Span) -> bool:
+        """Whether an entry was tried before."""
+        return _place(span) in self._tries
+
     def seconds_since(self, tried: Try) -> float:
         """How long ago an entry was tried first."""
         return self._time_of_day() - tried.first

@@ -16,8 +16,9 @@ from currents_core.sending.tries import Tries, Try
 
 log = logging.getLogger(__name__)
 
-# So many policy refusals, with no entry accepted in between, mean that the setup is wrong and not some entries.
-_POLICY_REFUSALS = 100
+# So many entries that are refused by a policy, or given up for a code that nobody documents, with none accepted in
+# between, mean that these entries are not to blame.
+_MOST_IN_A_ROW = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Verdicts:
     circuit: Circuit
     acknowledge: Callable[[Span, Sent], None]
     refuse: Callable[[Refused], None]
-    _policy_refusals: int = 0
+    _in_a_row: int = 0
 
     def judge(self, chunk: Sequence[Span], results: Sequence[Result]) -> int:
         """Judges the answer for a chunk, one result per entry, in order. Returns the bytes of entries that are through.
@@ -63,19 +64,20 @@ class Verdicts:
         accepted = [(span, result) for span, result in zip(each, results, strict=True) if isinstance(result, Sent)]
         self._accepted(accepted, len(accepted))
         through = sum(span.size for span, _ in accepted)
+        are_known = all(map(self.tries.knows, each))
         for span, result in zip(each, results, strict=True):
             if isinstance(result, Failed):
                 through += self._failed(span, result) * span.size
             elif isinstance(result, Invalid):
                 through += self._invalid(span, result, alone=len(each) == 1) * span.size
-        self._tell_circuit(each[0], results)
+        self._tell_circuit(each[0], results, are_known=are_known)
         return through
 
     def _accepted(self, accepted: Sequence[tuple[Span, Sent]], count: int) -> None:
         if not count:
             return
         self.circuit.succeeded()
-        self._policy_refusals = 0
+        self._in_a_row = 0
         self.figures.sent += count
         for span, result in accepted:
             self.tries.forget(span)
@@ -100,7 +102,15 @@ class Verdicts:
                 uri=_name(span),
                 code=result.code,
             )
-        return self._refused(span, result, tried)
+        self._refused(span, result, tried)
+        if self._in_a_row >= _MOST_IN_A_ROW:
+            raise TransientError(
+                f"{self._in_a_row} entries in a row were given up with {result.code} {result.message}, which AWS does "
+                "not document; clear the task to resume once the service is back",
+                uri=_name(span),
+                code=result.code,
+            )
+        return True
 
     def _invalid(self, span: Span, result: Invalid, *, alone: bool) -> bool:
         """Whether the entry is through."""
@@ -110,25 +120,31 @@ class Verdicts:
             self.tries.again(replace(span, alone=True), 0.0)
             return False
         self._refused(span, result, tried)
-        self._policy_refusals += result.by_policy
-        if self._policy_refusals >= _POLICY_REFUSALS:
+        if result.by_policy and self._in_a_row >= _MOST_IN_A_ROW:
             raise SetupError(
-                f"{self._policy_refusals} entries in a row were refused with {result.code} {result.message}; "
+                f"{self._in_a_row} entries in a row were refused with {result.code} {result.message}; "
                 "correct the policy of the bus or of the sender's role, then clear the task to resume",
                 code=result.code,
             )
         return True
 
-    def _refused(self, span: Span, result: Failed | Invalid, tried: Try) -> bool:
+    def _refused(self, span: Span, result: Failed | Invalid, tried: Try) -> None:
         self.tries.forget(span)
         self.refuse(Refused(span, result.code, result.message, *tried))
-        return True
+        self._in_a_row += isinstance(result, Failed) or result.by_policy
 
-    def _tell_circuit(self, first: Span, results: Sequence[Result]) -> None:
-        """Tells the circuit whether anything got through. Raises TransientError if the circuit has given up."""
+    def _tell_circuit(self, first: Span, results: Sequence[Result], *, are_known: bool) -> None:
+        """Tells the circuit whether anything got through. Raises TransientError if the circuit has given up.
+
+        ``are_known``: all of the entries were tried before.
+        """
         failures = [result for result in results if isinstance(result, Failed)]
         if len(failures) < len(results):
             self.circuit.succeeded()
+            return
+        is_theirs = are_known and all(each.cause == "undocumented" for each in failures)
+        if is_theirs and not self.circuit.is_open:
+            # The same few entries, which may be at fault themselves, tell nothing of all others.
             return
         answer = f"{failures[0].code} {failures[0].message}".strip()
         was_open = self.circuit.is_open

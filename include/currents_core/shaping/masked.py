@@ -37,17 +37,8 @@ def masked_record(event_type: str, record: Mapping[str, Any]) -> dict[str, Any]:
 # with, and what tells a user or a device.
 _TOLD_BY_OTHERS = {
     *("message_body", "quick_reply_text", "error", "raw_response", "retry_log"),
-    *(
-        "url",
-        "short_url",
-        "url_path",
-        "endpoint_url",
-        "bsuid",
-        "push_token",
-        "push_token_device_id",
-        "push_to_start_token",
-        "update_token",
-    ),
+    *("url", "short_url", "url_path", "endpoint_url"),
+    *("bsuid", "push_token", "push_token_device_id", "push_to_start_token", "update_token"),
     *("web_push_token_public_key", "web_push_token_user_auth", "web_push_token_vapid_public_key"),
 }
 

@@ -141,6 +141,21 @@ def test_codes_that_nobody_documents_become_dead_letters_after_the_last_attempt(
     assert [(each.code, each.attempts) for each in told.refused] == [("Brandnew", 3)] * 2
 
 
+@pytest.mark.parametrize("count", [3, 19, 90])
+def test_the_last_entries_of_a_delivery_become_dead_letters_too_though_nothing_else_gets_through(count: int) -> None:
+    told, _ = send(MemoryTarget(answer=lambda entry: Failed("Brandnew", "?", "undocumented")), count, attempts=10)
+    assert sorted(row for each in told.refused for row in each.span.rows) == [*range(count)]
+    assert {each.attempts for each in told.refused} == {10}
+
+
+def test_an_outage_that_nobody_documents_parks_few_rows_and_ends_the_task() -> None:
+    told, down = Told(), MemoryTarget(answer=lambda entry: Failed("Brandnew", "?", "undocumented"))
+    circuit = Circuit(patience=0.3, backoff=Backoff(base=0.001, cap=0.01))
+    with pytest.raises(TransientError, match=r"Brandnew \?.*resume once the service is back"):
+        send(down, 5_000, circuit=circuit, told=told)
+    assert len(told.refused) <= 100
+
+
 def test_one_entry_that_spoils_its_request_is_refused_alone() -> None:
     class Strict(MemoryTarget):
         def send(self, chunk: Sequence[Span], complete: Completion) -> None:

@@ -97,6 +97,25 @@ def test_refusals_by_policy_count_only_in_a_row() -> None:
         bench.judge(*refusals)
 
 
+def test_entries_given_up_for_what_nobody_documents_count_only_in_a_row() -> None:
+    bench = Bench(attempts=1)
+    unknown: list[Result] = [Failed("Brandnew", "?", "undocumented")] * 99
+    bench.judge(*unknown)
+    bench.judge(SENT)
+    bench.judge(*unknown)
+    with pytest.raises(TransientError, match=r"row 0: 100 entries in a row were given up with Brandnew \?, which AWS"):
+        bench.judge(*unknown)
+
+
+def test_a_request_of_entries_that_failed_before_tells_the_circuit_of_documented_faults_alone() -> None:
+    for cause, is_open in (("undocumented", False), ("outage", True), ("throttled", True)):
+        bench = Bench(attempts=50, patience=1_000.0)
+        for _ in range(30):
+            bench.judge(Failed("Code", "", cause))
+        assert bench.verdicts.circuit.is_open == is_open
+        assert not bench.refused
+
+
 def test_throttled_entries_are_told_apart() -> None:
     slow, down = Failed("ThrottlingException", "", "throttled"), Failed("InternalFailure", "", "outage")
     assert throttled([SENT, slow, down, Invalid("x", "")]) == 1
