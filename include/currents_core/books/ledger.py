@@ -85,16 +85,15 @@ class Ledger:
 
     def heads_of(self, places: Iterable[Slice]) -> list[Head]:
         """The heads of these slices, as ``heads`` gives them; of those that have one."""
-        reads = [self.crew.start(self.head, place) for place in places]
-        return [head for head in (read.result() for read in reads) if head]
+        reads = [(place, self.crew.start(self._read, self.layout.head(place))) for place in places]
+        # One after the other: what is known from elsewhere is read by the same crew, and nobody would be left for it.
+        found = [self._or_known(place, read.result()) for place, read in reads]
+        return [head for head in found if head]
 
     def head(self, place: Slice) -> Head | None:
         """The head of a slice as ``heads`` gives it; None if there is none."""
         require_kept(place.hour, self._first_date)
-        head = self._read(self.layout.head(place))
-        if head and head.begun:
-            return head
-        return self._days.head(place) or self._earlier.heads(place.hour).get(place, head)
+        return self._or_known(place, self._read(self.layout.head(place)))
 
     def look(self, head: Head, look: Callable[[Head], Found]) -> Found:
         """What ``look`` finds in a head and its pages, without a claim.
@@ -155,6 +154,12 @@ class Ledger:
     def pages(self, place: Slice) -> Pages:
         """The pages of a slice."""
         return Pages(self.store, self.layout, place)
+
+    def _or_known(self, place: Slice, head: Head | None) -> Head | None:
+        """The head of a slice, or what is known of the slice from elsewhere if nobody has begun it."""
+        if head and head.begun:
+            return head
+        return self._days.head(place) or self._earlier.heads(place.hour).get(place, head)
 
     def _known_of(self, place: Slice, claim: Claim) -> Head:
         """What is known from elsewhere of a slice that was claimed for the first time."""

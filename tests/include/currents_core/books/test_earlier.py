@@ -24,6 +24,7 @@ import pytest
 
 from currents_aws.dry_run import Overlay
 from currents_aws.memory import MemoryObjects, MemoryTarget
+from currents_core import crew
 from currents_core.books import earlier_pages, pages
 from currents_core.books.account import Counts
 from currents_core.books.claim import Claim
@@ -439,3 +440,14 @@ def test_damaged_state_of_before_is_named() -> None:
     house.state.write(key, b"{}")
     with pytest.raises(SetupError, match=rf"s3://state/{key}: this state is damaged \(KeyError\)"):
         house.ledger.heads(HOUR)
+
+
+@pytest.mark.timeout(60)
+def test_many_slices_of_an_hour_are_asked_for_by_a_crew_that_has_few_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crew, "MOST_THREADS", 2)
+    house = Before("done")
+    ledger = Ledger(house.state, Layout())
+    places = [Slice(HOUR, event_type) for event_type in (OPEN, PURCHASE, "a", "b", "c")]
+    found = {head.slice: head.files for head in ledger.heads_of(places)}
+    assert found == {head.slice: head.files for head in ledger.heads(HOUR)}
+    assert OPEN in {place.event_type for place in found}
