@@ -33,6 +33,7 @@ _CLOCK = "set the clock of this worker right; until then, another try may find a
 
 _REMEDIES = {
     "NoSuchBucket": "create the bucket or correct its name",
+    "InvalidObjectState": "restore the object from its archive",
     "ResourceNotFoundException": "create it or correct its name, region or account",
     "InvalidStateException": "wait until it is ACTIVE, or create it anew, then clear the task to resume",
     "LimitExceededException": "delete what is not needed, or ask AWS for a higher quota",
@@ -61,6 +62,7 @@ _PASSING = THROTTLING | {
     "InternalException",
     # Somebody else was changing the same thing.
     "ConcurrentModificationException",
+    "OperationAborted",
     "OperationAbortedException",
 }
 # Source: https://www.rfc-editor.org/rfc/rfc6585#section-4 and https://www.rfc-editor.org/rfc/rfc9110#section-15.5.9

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 # The error codes of a conditional write that came too late. NoSuchKey is for an object that was removed.
 # Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
-_CONFLICTS = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "412", "409")
+_CONFLICTS = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "OperationAborted", "412", "409")
+_ARCHIVED = "it is archived, and can't be read; restore it in S3, then run its hour again"
 
 
 class S3Objects:
@@ -171,7 +172,10 @@ class S3Objects:
     def download(self, key: str, etag: str | None, into: IO[bytes]) -> None:
         """Copies the object into an open file, in one request.
 
-        Raises FileError if it is gone or its ETag is no longer ``etag``; None stands for any.
+        Raises FileError if it is gone, if its ETag is no longer ``etag``, or if it is archived; None stands for any
+        ETag.
+
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html#API_GetObject_Errors
         """
         get = partial(self._client.get_object, Bucket=self.bucket, Key=key)
         with self._faults("read failed", key):
@@ -181,6 +185,8 @@ class S3Objects:
             except ClientError as error:
                 if code_of(error) in ("NoSuchKey", "PreconditionFailed", "412"):
                     raise FileError(CHANGED, uri=self._uri(key), code=code_of(error)) from error
+                if code_of(error) == "InvalidObjectState":
+                    raise FileError(_ARCHIVED, uri=self._uri(key), code=code_of(error)) from error
                 raise
 
     @contextmanager

@@ -97,9 +97,10 @@ class ObjectStore(Protocol):
         """
 
     def download(self, key: str, etag: str | None, into: IO[bytes]) -> None:
-        """Copies the object into an open file. Raises FileError if it is gone or its ETag is no longer ``etag``.
+        """Copies the object into an open file.
 
-        None stands for any ETag.
+        Raises FileError if it is gone, if its ETag is no longer ``etag``, or if it can't be read as it is, such as one
+        that is archived. None stands for any ETag.
         """
 
 

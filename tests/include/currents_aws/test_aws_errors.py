@@ -34,6 +34,8 @@ def client_error(code: str, status: int = 400, message: str = "Why.") -> ClientE
         (client_error("PermanentRedirect", 301), SetupError, "set the region"),
         (client_error("SlowDown", 503), TransientError, "clear the task to resume"),
         (client_error("ThrottlingException"), TransientError, "clear the task to resume"),
+        (client_error("OperationAborted", 409), TransientError, "clear the task to resume"),
+        (client_error("InvalidObjectState", 403), SetupError, "restore the object from its archive"),
         (client_error("SomethingNew", 500), TransientError, "clear the task to resume"),
         (client_error("SomethingNew", 418), SetupError, "correct the setup"),
         # Another worker may have the right time.

@@ -12,7 +12,7 @@ import pytest
 from botocore.config import Config
 
 from currents_aws.s3 import S3Objects
-from currents_core.errors import SetupError, TransientError
+from currents_core.errors import ConflictError, FileError, SetupError, TransientError
 from tests.tools.local_aws import LocalAws
 
 
@@ -58,14 +58,32 @@ def test_a_server_that_can_not_be_reached_is_a_passing_fault() -> None:
     assert "hush" not in str(raised.value)
 
 
+def test_an_archived_object_is_a_fault_of_that_file_alone(aws: LocalAws, bucket: str) -> None:
+    client = aws.client("s3")
+    client.put_object(Bucket=bucket, Key="a.parquet", Body=b"x", StorageClass="GLACIER")
+    store = S3Objects(client, bucket)
+    [listed] = store.objects("a")
+    with pytest.raises(FileError, match=rf"s3://{bucket}/a\.parquet: it is archived, .*restore it in S3"):
+        store.download(listed.key, listed.etag, BytesIO())
+
+
+def test_a_swap_that_met_with_another_operation_is_one_that_came_too_late() -> None:
+    body = b"<Error><Code>OperationAborted</Code><Message>A conflicting operation is in progress.</Message></Error>"
+    with answering(f"Content-Length: {len(body)}", body, "409 Conflict") as store, pytest.raises(ConflictError):
+        store.write_version("k", b"x", None)
+
+
 @contextmanager
-def answering(head: str, body: bytes) -> Iterator[S3Objects]:
+def answering(head: str, body: bytes, status: str = "200 OK") -> Iterator[S3Objects]:
     """A bucket whose server answers every request with this, and closes the connection."""
 
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.wfile.write(f"HTTP/1.1 200 OK\r\n{head}\r\n\r\n".encode() + body)
+            self.wfile.write(f"HTTP/1.1 {status}\r\n{head}\r\n\r\n".encode() + body)
             self.close_connection = True
+
+        def do_PUT(self) -> None:
+            self.do_GET()
 
         def log_message(self, *_: object) -> None:
             """Says nothing."""
