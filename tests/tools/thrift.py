@@ -39,8 +39,13 @@ def page(kind: int, body: bytes, size: int, *about: Field) -> bytes:
     return struct((1, INT, kind), (2, INT, size), (3, INT, len(body)), *about) + body
 
 
-def parquet(pages: bytes, groups: Sequence[Sequence[tuple[int, int]]], codec: int = 0) -> bytes:
-    """A file of text columns of one value; ``groups`` has the first byte and the length of each column in ``pages``."""
+def parquet(
+    pages: bytes, groups: Sequence[Sequence[tuple[int, int]]], codec: int = 0, *, values: int = 1, rows: int = 0
+) -> bytes:
+    """A file of text columns of one value; ``groups`` has the first byte and the length of each column in ``pages``.
+
+    ``values`` is how many values each column says that it has in a group, and ``rows`` how many rows the file says.
+    """
     names = [f"c{number}".encode() if number else b"id" for number in range(len(groups[0]))]
     schema = [struct((4, TEXT, b"schema"), (5, INT, len(names)))]
     schema += [struct((1, INT, 6), (3, INT, 1), (4, TEXT, name)) for name in names]
@@ -54,14 +59,15 @@ def parquet(pages: bytes, groups: Sequence[Sequence[tuple[int, int]]], codec: in
                 (2, LIST, (INT, [b"\0"])),
                 (3, LIST, path),
                 (4, INT, codec),
-                (5, 6, 1),
+                (5, 6, values),
                 (6, 6, length),
                 (7, 6, length),
                 (9, 6, start + 4),
             )
             columns.append(struct((2, 6, start + 4), (3, STRUCT, about)))
         written.append(struct((1, LIST, (STRUCT, columns)), (2, 6, 100), (3, 6, 1)))
-    footer = struct((1, INT, 1), (2, LIST, (STRUCT, schema)), (3, 6, len(groups)), (4, LIST, (STRUCT, written)))
+    told = (3, 6, rows or len(groups))
+    footer = struct((1, INT, 1), (2, LIST, (STRUCT, schema)), told, (4, LIST, (STRUCT, written)))
     return ended(b"PAR1" + pages, footer)
 
 

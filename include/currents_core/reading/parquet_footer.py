@@ -79,7 +79,8 @@ def read_footer(data: memoryview) -> Footer:
     require("columns", len(leaves), COLUMNS)
     require("rows", max(fields[3], sum(group[3] for group in fields[4])), ROWS)
     groups = [
-        [_span(leaf, each[3], len(data)) for leaf, each in zip(leaves, group[1], strict=True)] for group in fields[4]
+        [_span(leaf, each[3], group[3], len(data)) for leaf, each in zip(leaves, group[1], strict=True)]
+        for group in fields[4]
     ]
     _require_apart([span for spans in groups for span in spans])
     metadata = pq.read_metadata(BytesIO(PARQUET_MAGIC + raw.replace(_ARROW_KEY, _NO_KEY)))
@@ -134,9 +135,12 @@ def _width(element: Fields, logical: Fields) -> int | None:
     return max(int(element[2]), 1) if kind == _FIXED else _WIDTHS[kind]
 
 
-def _span(leaf: Leaf, about: Fields, size: int) -> Span:
-    """Where a column is in a file of ``size`` bytes."""
+def _span(leaf: Leaf, about: Fields, rows: int, size: int) -> Span:
+    """Where a column of a group of ``rows`` is in a file of ``size`` bytes."""
     values, start, length = about[5], about[9], about[7]
+    if not leaf.is_repeated and values != rows:
+        # Nulls are values, too.
+        raise ValueError(f"a column has {values} values for {rows} rows")
     if values <= 0:
         return Span(leaf, about[4], 0, 0, 0)
     if 0 < about.get(11, 0) < start:

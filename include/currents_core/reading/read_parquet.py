@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from currents_core.counted import counted
 from currents_core.errors import FileError, is_of_the_machine
 from currents_core.reading.cost import BATCH_BYTES
 from currents_core.reading.mapped import mapped
@@ -54,19 +55,22 @@ class ParquetFile:
         """The rows in the order of the file, as record batches of ``schema`` with at most ``rows`` rows.
 
         Text columns with texts that repeat or are long are dictionary-encoded (int32 indices). Raises FileError if the
-        file is damaged.
+        file is damaged, or has another number of rows than it announces.
         """
-        few = min(rows, self._layout.batch_rows)
+        few, done = min(rows, self._layout.batch_rows), 0
         read = self._file.iter_batches(batch_size=few, use_threads=False)
         batches = read if few >= min(rows, _FEW) else _joined(read, rows)
         while True:
             try:
                 batch = next(batches)
             except StopIteration:
-                return
+                break
             except Exception as error:
                 raise _unreadable(error) from error
+            done += batch.num_rows
             yield self._with_text(batch) if self._uuids else batch
+        if done != self.rows:
+            raise FileError(f"not a complete Parquet file: it announces {counted(self.rows, 'row')}, but has {done:,}")
 
     def _with_text(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         named = zip(batch.schema.names, batch.columns, strict=True)

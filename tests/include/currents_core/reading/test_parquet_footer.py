@@ -12,6 +12,8 @@ import pytest
 from currents_core.errors import FileError
 from currents_core.reading.parquet_footer import read_footer, rows_told
 from currents_core.reading.parquet_layout import Layout, layout
+from currents_core.reading.read_parquet import ParquetFile
+from tests.tools.sample import on_disk
 from tests.tools.thrift import INT, STRUCT, TEXT, ended, page, parquet
 from tests.tools.thrift import struct as thrift_struct
 
@@ -54,6 +56,24 @@ def test_a_file_that_is_made_by_hand_is_measured() -> None:
 def test_columns_that_share_their_pages_are_refused(groups: Any) -> None:
     with pytest.raises(ValueError, match="columns share their pages"):
         measured(parquet(text_page() * 2, groups))
+
+
+@pytest.mark.parametrize("values", [0, 2])
+def test_a_column_with_more_or_fewer_values_than_rows_is_refused(values: int) -> None:
+    pages = text_page()
+    with pytest.raises(ValueError, match=f"a column has {values} values for 1 rows"):
+        measured(parquet(pages, [[(0, len(pages))]], values=values))
+
+
+def test_a_file_with_fewer_rows_than_it_announces_is_not_taken_for_whole() -> None:
+    body = struct.pack("<IBB", 2, 1 << 1, 1) + struct.pack("<I", 1) + b"x"
+    about = thrift_struct((1, INT, 1), (2, INT, 0), (3, INT, 3), (4, INT, 3))
+    pages = page(0, body, len(body), (5, STRUCT, about))
+    with on_disk(parquet(pages, [[(0, len(pages))]], rows=3)) as path:
+        batches = ParquetFile(path).batches(10)
+        assert next(batches).to_pydict() == {"id": [b"x"]}
+        with pytest.raises(FileError, match="it announces 3 rows, but has 1"):
+            next(batches)
 
 
 def test_a_column_with_two_dictionaries_is_refused() -> None:
