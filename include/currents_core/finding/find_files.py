@@ -25,8 +25,9 @@ def find_files(
     """The files of ``hours`` below ``prefix`` whose event type ``wants`` accepts, in the order of their keys.
 
     Looks for `event_type=<type>/date=<hour>/` at any depth, and for `date=<hour>/` where no folder names a type. Below
-    the date it takes every object whatever its path, because Braze has changed the names there before; it skips names
-    that begin with `_` or `.`, and folders. An empty object is a damaged file like any other.
+    the date it takes every object whatever its path, because Braze has changed the names there before; it skips files
+    and folders whose names begin with `_` or `.`, and what stands for a folder. An empty object is a damaged file like
+    any other.
     """
     kinds = list(type_folders(store, prefix, wants))
     if not kinds:
@@ -41,12 +42,12 @@ def find_files(
 def files_in(store: ObjectStore, kinds: Iterable[str], hours: Collection[str]) -> list[SourceFile]:
     """The files of ``hours`` in folders that `type_folders` gave, in the order of their keys."""
     with ThreadPoolExecutor(_PARALLEL_LISTINGS) as pool:
-        listings = pool.map(lambda kind: list(_of_hours(store, kind, hours)), kinds)
+        listings = pool.map(lambda kind: (kind, list(_of_hours(store, kind, hours))), kinds)
         found = [
             SourceFile(store.bucket, each.key, each.etag, each.size)
-            for listing in listings
+            for kind, listing in listings
             for each in listing
-            if not _is_marker(each.key)
+            if not (each.key.endswith("/") or _is_hidden(each.key.removeprefix(kind)))
         ]
     return sorted(found, key=lambda file: file.key)
 
@@ -56,6 +57,8 @@ def type_folders(store: ObjectStore, prefix: str, wants: Callable[[str], bool]) 
     holds_dates = False
     for folder in store.folders(prefix):
         name, _, value = folder.removeprefix(prefix).rstrip("/").partition("=")
+        if _is_hidden(name):
+            continue
         if name == "date":
             holds_dates = True
         elif name != "event_type":
@@ -79,6 +82,9 @@ def _of_hours(store: ObjectStore, kind: str, hours: Collection[str]) -> Iterator
             yield each
 
 
-def _is_marker(key: str) -> bool:
-    """Whether the object is a folder, or a marker such as `_SUCCESS` or `.crc`, which engines write beside files."""
-    return key.endswith("/") or key.rsplit("/", 1)[-1].startswith(("_", "."))
+def _is_hidden(path: str) -> bool:
+    """Whether engines write such a path beside files: a marker (`_SUCCESS`, `.crc`), or what is not finished yet.
+
+    Source: https://spark.apache.org/docs/latest/cloud-integration.html, which tells of `_temporary`
+    """
+    return any(part.startswith(("_", ".")) for part in path.split("/"))

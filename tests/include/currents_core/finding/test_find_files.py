@@ -59,6 +59,18 @@ def test_markers_and_folders_are_no_files_but_empty_objects_are_damaged_ones() -
     assert found == [f"{folder}/a.parquet", f"{folder}/empty.parquet"]
 
 
+def test_what_an_engine_has_not_finished_is_no_file() -> None:
+    kind, hour = f"event_type={OPEN}", f"date={HOUR}"
+    hidden = [
+        f"_in/_temporary/0/{kind}/{hour}/a.parquet",
+        f"_in/{kind}/.spark-staging-1/{hour}/a.parquet",
+        f"_in/{kind}/{hour}/_temporary/0/a.parquet",
+        f"_in/_temporary/{hour}/a.parquet",
+    ]
+    source = store(*hidden, f"_in/{kind}/{hour}/a.parquet")
+    assert [file.key for file in find_files(source, "_in/", [HOUR], every)] == [f"_in/{kind}/{hour}/a.parquet"]
+
+
 def test_the_root_of_a_bucket_is_a_prefix_too() -> None:
     assert len(find_files(store(f"event_type={OPEN}/date={HOUR}/a"), "", [HOUR], every)) == 1
 
