@@ -162,7 +162,7 @@ def run_everything(aws: LocalAws, values: Mapping[str, str], destination: Mappin
     export_damaged_file(aws, tasks, old)
 
     tasks.export(recent, is_scheduled=True)
-    assert state_of(aws, settings, old) == {"days"}
+    assert state_of(aws, settings, old) == {"days", "plans"}
     put_files(aws, settings, make_files([old], EVENT_TYPES, rows=40, first=1))
     tasks.export(old)
     end_state(aws, values, destination, old)
@@ -289,7 +289,7 @@ def test_the_reader_is_granted_what_the_delivery_page_needs_and_nothing_else(
     Tasks(settings).export(old)
     aws.set_faults(FaultPlan())
     Tasks(settings).export(recent, is_scheduled=True)
-    assert state_of(aws, settings, old) == {"days"}
+    assert state_of(aws, settings, old) == {"days", "plans"}
 
     path = tmp_path / "connectors.yaml"
     path.write_text(yaml.safe_dump({"connectors": [settings.model_dump(mode="json", exclude_unset=True)]}))
