@@ -17,8 +17,9 @@ from currents_core.errors import TransientError
 Result = TypeVar("Result")
 Result_co = TypeVar("Result_co", covariant=True)
 
-# Enough for what waits on the network at the same time: downloads and claims ahead, and heads that are replaced.
-MOST_THREADS = 24
+# Enough for what waits on the network at the same time: eight downloads, eight claims and eight claim checks. The rest
+# replace heads, also where S3 answers none of the others.
+MOST_THREADS = 32
 # A clock that goes on while the machine is suspended, where there is one: what was true before may be no longer.
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # As many as threads share a client. Each one above botocore's ten would be opened and closed for every request, and
 # tell so in the log.
-_S3_CONNECTIONS = 24
+_S3_CONNECTIONS = 32
 # How long a conditional write may take. Whoever makes it would rather know, and look what became of it.
 _SWAP_SECONDS = 4
 

@@ -124,7 +124,7 @@ class Sender:
     def put(self, entries: Entries) -> None:
         """Accepts entries to send, and sends until few enough wait. Raises the error that ended the sending."""
         self.check()
-        with self._turn.held():
+        with self._turn.held(self.check):
             if not self._pending:
                 self._lingers_until = self._clock() + _LINGER
             span = Span(entries, 0, len(entries))

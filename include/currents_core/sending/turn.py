@@ -10,6 +10,8 @@ from typing import Generic, TypeVar
 
 News = TypeVar("News")
 
+_LOOK_SECONDS = 0.2
+
 
 class Turn(Generic[News]):
     """Calls ``take`` with the news in order, which removes what it handled and may bring more.
@@ -28,10 +30,17 @@ class Turn(Generic[News]):
         self._take_all()
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Keeps others from their turn. News that come meanwhile are handled at the end."""
-        with self._lock:
+    def held(self, check: Callable[[], None]) -> Iterator[None]:
+        """Keeps others from their turn. News that come meanwhile are handled at the end.
+
+        Whoever has its turn may hang. Meanwhile ``check`` is called, which may raise what ends the waiting.
+        """
+        while not self._lock.acquire(timeout=_LOOK_SECONDS):
+            check()
+        try:
             yield
+        finally:
+            self._lock.release()
         self._take_all()
 
     def _take_all(self) -> None:

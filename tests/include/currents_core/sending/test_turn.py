@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 from collections import deque
-from threading import Barrier, Lock, Thread
+from threading import Barrier, Event, Lock, Thread
 
 import pytest
 
+from currents_core.errors import StoppedError
 from currents_core.sending.turn import Turn
 
 
@@ -49,6 +50,31 @@ def test_of_many_threads_one_at_a_time_takes_and_nothing_is_left_behind() -> Non
     assert sorted(taken) == list(range(threads * each))
 
 
+def test_who_wants_to_hold_a_turn_that_hangs_may_give_up() -> None:
+    hangs, begun = Event(), Event()
+
+    def take(news: deque[str]) -> None:
+        begun.set()
+        hangs.wait(30)
+        news.clear()
+
+    def check() -> None:
+        if asked.pop():
+            raise StoppedError("told to stop")
+
+    turn, asked = Turn(take), [True, False, False]
+    hanging = Thread(target=turn.bring, args=("news",))
+    hanging.start()
+    begun.wait(30)
+    with pytest.raises(StoppedError), turn.held(check):
+        pytest.fail("another has its turn")
+    assert not asked
+    hangs.set()
+    hanging.join()
+    with turn.held(check):
+        turn.bring("more")
+
+
 def test_a_turn_that_breaks_is_given_back() -> None:
     def take(news: deque[str]) -> None:
         if news.popleft() == "bad":
@@ -58,7 +84,7 @@ def test_a_turn_that_breaks_is_given_back() -> None:
     with pytest.raises(ValueError, match="bad"):
         turn.bring("bad")
     turn.bring("good")
-    with turn.held():
+    with turn.held(lambda: None):
         turn.bring("later")
 
 
@@ -69,7 +95,7 @@ def test_news_that_come_while_a_turn_is_held_are_handled_at_its_end() -> None:
         taken.append(news.popleft())
 
     turn = Turn(take)
-    with turn.held():
+    with turn.held(lambda: None):
         turn.bring("an answer")
         assert taken == []
     assert taken == ["an answer"]
