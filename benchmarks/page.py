@@ -40,6 +40,7 @@ from currents_core.books.run_record import RunRecord
 from currents_core.catalog import catalog
 from currents_core.file_key import SourceFile
 from currents_core.hour import hour_end
+from tests.tools.house import finish
 
 ANSWER_SECONDS = 0.03
 DAYS, VIEWS = 31, 5
@@ -92,8 +93,7 @@ def day(target: LocalStore, date: str, events: int, *, has_wanted: bool) -> None
             assert isinstance(claim, Claim)
             account = Account({event_type: Counts(each, each)})
             state = FileState(file, claim.head.next_number, "done", RowSet([(0, each)]), account)
-            if not claim.finish([state], [placed(prints, state.number, np.arange(each))]):
-                claim.tidy(claim.tidied())
+            finish(claim, [state], [placed(prints, state.number, np.arange(each))])
     assert Compaction(memory, LAYOUT, quiet=-1.0).compact(date)
     for key, body in memory.contents.items():
         target.put(BUCKET, key, body)

@@ -168,7 +168,8 @@ def settle(ledger: Ledger, file: SourceFile, account: Account, *, fate: Fate = "
 def finish(claim: Claim, states: Sequence[FileState] = (), ids: Sequence[Ids] = ()) -> None:
     """Gives a slice back as a delivery does that is through with it."""
     if not claim.finish(states, ids):
-        claim.tidy(claim.tidied())
+        claim.pages.remove(claim.tidy(claim.tidied()))
+        claim.swap(release=True)
 
 
 def table(ids: list[str | None], **columns: Any) -> pa.Table:

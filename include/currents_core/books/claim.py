@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 # How often a swap that got no answer is tried before it is left to the next one.
 _ATTEMPTS = 3
+# Whoever reads for longer than that, in seconds, shows in between that the task is alive.
+_IDLE_SECONDS = 5.0
 
 
 class Claim:
@@ -60,8 +62,13 @@ class Claim:
         return self._seconds() - self.confirmed_at
 
     def seen(self) -> SeenIds:
-        """The accepted ids of the slice."""
-        return SeenIds(self.pages.ids(self.head.id_pages), self.head.ids)
+        """The accepted ids of the slice, whose pages may be many: each swap of a task that was killed left one."""
+        pages: list[IdPage] = []
+        for name in self.head.id_pages:
+            pages += self.pages.ids([name])
+            if self.age > _IDLE_SECONDS:
+                self.swap()
+        return SeenIds(pages, self.head.ids)
 
     def new_page(self, kind: PageKind) -> str:
         """A name for a page that nobody used or will use."""
@@ -133,14 +140,17 @@ class Claim:
         """
         return self.head if self._is_tidy(self.head) else self._tidied(self.head)
 
-    def tidy(self, tidied: Head) -> None:
-        """Gives the slice back with the head that ``tidied`` gave. Raises what ``swap`` does."""
+    def tidy(self, tidied: Head) -> list[str]:
+        """Replaces the head by the one that ``tidied`` gave. Returns the pages that nothing names any more.
+
+        They must be removed before the slice is given back, for the next claim looks for none. That may take long, too.
+        Raises what ``swap`` does.
+        """
         if tidied.pages != self.head.pages:
             self._replace(tidied)
         unnamed = self._unnamed(self.head)
-        self.pages.remove(sorted(unnamed))
         self._pages -= unnamed
-        self._replace(self.head, release=True)
+        return sorted(unnamed)
 
     def _unnamed(self, head: Head) -> set[str]:
         """The pages that the claim found or wrote, and that this head does not name."""

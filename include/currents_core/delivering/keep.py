@@ -187,24 +187,28 @@ class Keeper:
     def _tidy(self, opened: OpenSlice) -> None:
         """Gives a slice back, tidied up if the store lets it: otherwise that is left to a later task.
 
-        The beat goes on while its pages are merged.
+        The beat goes on while its pages are merged, and while those of before are removed.
         """
+        claim = opened.claim
         try:
-            tidied = opened.claim.tidied()
+            tidied = claim.tidied()
         except TransientError as error:
             log.warning("%s: its pages stay as they are: %s", opened.place.name, error)
-            tidied = None
+            tidied = claim.head
+        try:
+            with opened.saving:
+                if opened not in self._open:
+                    return
+                unnamed = claim.tidy(tidied)
+            claim.pages.remove(unnamed)
+        except FencedError:
+            raise
+        except TransientError as error:
+            log.warning("%s: some of its pages are left over: %s", opened.place.name, error)
         with opened.saving:
-            if opened not in self._open:
-                return
-            try:
-                opened.claim.tidy(tidied or opened.claim.head)
-            except FencedError:
-                raise
-            except TransientError as error:
-                log.warning("%s: some of its pages are left over: %s", opened.place.name, error)
-                opened.claim.swap(release=True)
-            del self._open[opened]
+            if opened in self._open:
+                claim.swap(release=True)
+                del self._open[opened]
 
     def _parked(self, opened: OpenSlice, files: Sequence[OpenFile]) -> Mapping[str, tuple[str, ...]]:
         try:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pytest
@@ -19,6 +19,7 @@ from currents_core.books.id_pages import Ids, placed
 from currents_core.books.layout import Layout
 from currents_core.books.ledger import Ledger
 from currents_core.books.row_set import RowSet
+from currents_core.crew import Threads
 from currents_core.errors import CurrentsError, FencedError, TransientError
 from currents_core.file_key import Slice, SourceFile
 from tests.tools.house import finish
@@ -218,6 +219,36 @@ def test_many_ids_and_states_go_to_pages(monkeypatch: pytest.MonkeyPatch) -> Non
     assert claim.seen().contains(ids(1, 2, 3, 4, 5, 6)[:, :2]).tolist() == [True] * 5 + [False]
     assert [len(each.rows) for each in stored(store).files.values()] == [1, 1, 2]
     assert len(store.contents[KEY]) < 1_500
+
+
+def test_a_task_shows_that_it_is_alive_while_it_reads_the_ids_that_many_swaps_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(claim_module, "INLINE_IDS", 0)
+    now, signs = [0.0], [0.0]
+
+    class Slow(MemoryObjects):
+        def download(self, key: str, etag: str | None, into: IO[bytes]) -> None:
+            now[0] += 2.0
+            super().download(key, etag, into)
+
+        def write_version(self, key: str, body: bytes, replaces: str | None) -> str:
+            signs.append(now[0])
+            return super().write_version(key, body, replaces)
+
+    class Clocked(Threads):
+        def seconds(self) -> float:
+            return now[0]
+
+    claim = Ledger(Slow("state"), Layout(), crew=Clocked()).claim(PLACE, "a test")
+    assert isinstance(claim, Claim)
+    for number in range(30):
+        claim.swap([state("0", number + 1)], [ids(number)])
+    before = claim.head
+    assert claim.seen().contains(ids(*range(31))[:, :2]).tolist() == [True] * 30 + [False]
+    assert (claim.head.files, claim.head.id_pages) == (before.files, before.id_pages)
+    assert now[0] == 60.0
+    assert max(np.diff([*signs, now[0]])) <= 10.0
 
 
 def letters(claim: Claim, *rows: tuple[FileState, int]) -> str:

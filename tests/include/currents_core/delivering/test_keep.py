@@ -8,6 +8,7 @@ import pytest
 
 from currents_aws.memory import MemoryObjects, MemoryTarget
 from currents_core.books.claim import Claim
+from currents_core.books.pages import Pages
 from currents_core.delivering import keep
 from currents_core.delivering.keep import Keeper
 from currents_core.delivering.open_slice import OpenSlice
@@ -52,6 +53,31 @@ def test_a_task_shows_that_it_is_alive_while_it_merges_pages(merging: pytest.Mon
     assert head.owner is None
     assert len(seen) == 1
     assert house.done() == {file.id}
+
+
+def test_a_task_shows_that_it_is_alive_while_it_removes_pages(merging: pytest.MonkeyPatch) -> None:
+    house = House()
+    file = house.put(OPEN, "a", table(["x"]))
+    removed: list[str] = []
+
+    def seq() -> int:
+        head = house.ledger.head(file.slice)
+        assert head
+        assert head.owner
+        return head.seq
+
+    def slow(_: Pages, names: list[str]) -> None:
+        before = seq()
+        wait_for(60, lambda: seq() > before + 2)
+        removed.extend(names)
+
+    merging.setattr(Claim, "tidy", lambda *_: ["1-a-0.ids"])
+    merging.setattr(Pages, "remove", slow)
+    house.delivery(beat_seconds=0.01).deliver({file.slice: [file]})
+    head = house.ledger.head(file.slice)
+    assert head
+    assert head.owner is None
+    assert removed == ["1-a-0.ids"]
 
 
 def test_pages_that_can_not_be_merged_stay_and_the_slice_is_given_back(

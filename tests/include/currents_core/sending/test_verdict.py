@@ -108,10 +108,11 @@ def test_entries_given_up_for_what_nobody_documents_count_only_in_a_row() -> Non
 
 
 def test_a_request_of_entries_that_failed_before_tells_the_circuit_of_documented_faults_alone() -> None:
-    for cause, is_open in (("undocumented", False), ("outage", True), ("throttled", True)):
+    failures = Failed("Code", "", "undocumented"), Failed("Code", "", "outage"), Failed("Code", "", "throttled")
+    for failure, is_open in zip(failures, (False, True, True), strict=True):
         bench = Bench(attempts=50, patience=1_000.0)
         for _ in range(30):
-            bench.judge(Failed("Code", "", cause))
+            bench.judge(failure)
         assert bench.verdicts.circuit.is_open == is_open
         assert not bench.refused
 
