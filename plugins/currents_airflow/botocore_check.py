@@ -27,7 +27,8 @@ def with_botocore(connectors: Connectors) -> Connectors:
     """The connectors without those that botocore lacks something for, which become faults."""
     lacks = {name: told for name, each in connectors.valid.items() if (told := lack(each))}
     valid = {name: each for name, each in connectors.valid.items() if name not in lacks}
-    return replace(connectors, valid=valid, faults=(*connectors.faults, *lacks.values()))
+    faults_of = {**connectors.faults_of, **{name: (told,) for name, told in lacks.items()}}
+    return replace(connectors, valid=valid, faults=(*connectors.faults, *lacks.values()), faults_of=faults_of)
 
 
 def _numbers(release: str) -> tuple[int, ...]:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 
 from airflow.sdk.configuration import conf
 
-from currents_airflow.botocore_check import lack, with_botocore
+from currents_airflow.botocore_check import with_botocore
 from currents_core.errors import SetupError
-from currents_core.setup.connectors_file import Connectors, load_connector, load_connectors
+from currents_core.setup.connectors_file import Connectors, load_connectors
 from currents_core.setup.settings import Connector
+
+# The name of a file, when it was changed, its size, and its number on the disk.
+Version = tuple[str, int, int, int]
 
 
 def connectors_file() -> Path | None:
@@ -25,16 +30,32 @@ def partner_name() -> str | None:
 
 
 def all_connectors() -> Connectors:
-    """The valid connectors, and what is wrong with the others. Raises SetupError where there is no readable file."""
-    return with_botocore(load_connectors(_file(), partner_name()))
+    """The valid connectors, and what is wrong with the others. Raises SetupError where there is no readable file.
+
+    A file that has not changed is not read again: the scheduler asks for each run that begins.
+    """
+    path = _file()
+    return with_botocore(_loaded(path, partner_name(), _versions(path)))
 
 
 def one_connector(name: str) -> Connector:
     """The connector called ``name``. Raises SetupError where there is none, or where it has a fault."""
-    connector = load_connector(_file(), name, partner_name())
-    if lacked := lack(connector):
-        raise SetupError(lacked)
-    return connector
+    return all_connectors().one(name)
+
+
+@lru_cache(maxsize=1)
+def _loaded(path: Path, partner: str | None, _versions: tuple[Version, ...]) -> Connectors:
+    return load_connectors(path, partner)
+
+
+def _versions(path: Path) -> tuple[Version, ...]:
+    """What tells another version of the file, or of any file of the folder."""
+    with suppress(OSError):
+        files = sorted(path.iterdir()) if path.is_dir() else [path]
+        stats = [(each.name, each.stat()) for each in files]
+        return tuple((name, stat.st_mtime_ns, stat.st_size, stat.st_ino) for name, stat in stats)
+    # Whoever reads it says what is wrong.
+    return ()
 
 
 def _file() -> Path:

@@ -31,7 +31,7 @@ Each hour runs {delay} minutes after it ends, and its run also delivers whatever
 {lookback} hours: late files, and hours that had no run. To run hours by hand, press **Trigger**; for a long stretch of
 time, choose **Backfill** there.
 Running an hour again, or clearing any of its tasks, sends only what was not delivered.
-The account of an hour is at `s3://{state_bucket}/{state_prefix}{name}/manifests/date=<hour>.json`.
+The account of an hour is at `s3://{state_bucket}/{state_root}manifests/date=<hour>.json`.
 """
 _DISCOVER_DOC = "Lists the files that are not delivered yet, and plans which task delivers which."
 _DELIVER_DOC = "Sends the events of some files. Clearing it is safe: an interrupted file resumes where it left off."
@@ -91,5 +91,5 @@ def _doc(connector: Connector) -> str:
         delay=connector.schedule.delay_minutes,
         lookback=connector.lookback_hours,
         state_bucket=state.bucket,
-        state_prefix=state.prefix,
+        state_root=connector.state_root,
     )

@@ -223,7 +223,7 @@ class RunParts:
         """The keys of the connector's own state. What all its runs share is there, also that of replays."""
         from currents_core.books.layout import Layout
 
-        return Layout(f"{self.connector.state.prefix}{self.connector.name}/")
+        return Layout(self.connector.state_root)
 
     @property
     def _books(self) -> Layout:

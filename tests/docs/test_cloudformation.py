@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from cfnlint.decode import cfn_yaml
 
-from currents_core.setup.connectors_file import load_connector
+from currents_core.setup.connectors_file import load_connectors
 from tests.tools.airflow_env import ROOT
 from tests.tools.aws_calls import needs_of, record
 from tests.tools.global_endpoints import ACCOUNT
@@ -107,7 +107,7 @@ def test_an_export_runs_with_what_the_outputs_say(
     stack = Stack(aws, SourceBucket=bucket, LogEvents="true", **keys(aws))
     outputs = stack.outputs()
     (path := tmp_path / "connectors.yaml").write_text(outputs["Connectors"])
-    connector = load_connector(path, "braze")
+    connector = load_connectors(path).one("braze")
     put_files(aws, connector, make_files([HOUR], [OPEN], rows=30))
     monkeypatch.setenv("AIRFLOW_CONN_BRAZE_EXPORT", outputs["Connection"])
     calls = record(monkeypatch)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from currents_core.setup.connectors_file import load_connector
+from currents_core.setup.connectors_file import load_connectors
 from currents_core.setup.settings import Connector
 from tests.tools.airflow_env import EXAMPLE
 from tests.tools.awaiting import wait_for
@@ -32,6 +32,6 @@ def set_custom_stage(aws: LocalAws, path: Path) -> Connector:
     settings["destination"] = {"kind": "custom_bus", "name": arn, "region": "us-east-1"}
     settings["budget"] = {"entries_per_second": ENTRIES_PER_SECOND}
     path.write_text(yaml.safe_dump({"connectors": [settings]}, sort_keys=False), "utf-8")
-    connector = load_connector(path, CONNECTOR)
+    connector = load_connectors(path).one(CONNECTOR)
     make_buckets(aws, connector)
     return connector

@@ -158,7 +158,7 @@ def running(*arguments: str, environment: dict[str, str], log: Path | None = Non
 
 def read_manifest(aws: LocalAws, connector: Connector, hour: str) -> Manifest:
     """The hour manifest, as the export wrote it."""
-    key = f"{connector.state.prefix}{connector.name}/manifests/date={hour}.json"
+    key = f"{connector.state_root}manifests/date={hour}.json"
     body = aws.client("s3").get_object(Bucket=connector.state.bucket, Key=key)["Body"].read()
     return dict(json.loads(body))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from currents_core.setup.connectors_file import load_connector
+from currents_core.setup.connectors_file import load_connectors
 from currents_core.setup.settings import Connector
 from tests.tools.airflow_env import EXAMPLE
 from tests.tools.awaiting import wait_for
@@ -31,7 +31,7 @@ def set_partner_stage(aws: LocalAws, path: Path) -> Connector:
     settings["destination"] = {"kind": "partner_source", "account": ACCOUNT, "region": "us-east-1"}
     settings["budget"] = {"entries_per_second": ENTRIES_PER_SECOND}
     path.write_text(yaml.safe_dump({"connectors": [settings]}, sort_keys=False), "utf-8")
-    connector = load_connector(path, CONNECTOR, PARTNER)
+    connector = load_connectors(path, PARTNER).one(CONNECTOR)
     make_buckets(aws, connector)
     return connector
 

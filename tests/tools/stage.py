@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from currents_core.hour import format_hour
-from currents_core.setup.connectors_file import load_connector
+from currents_core.setup.connectors_file import load_connectors
 from currents_core.setup.settings import Connector
 from tests.tools.airflow_env import EXAMPLE
 from tests.tools.local_aws import LocalAws
@@ -56,7 +56,7 @@ def late_file(hour: str, *, prefix: str, rows: int = 250) -> SampleFile:
 
 def set_stage(aws: LocalAws) -> Connector:
     """Makes the demo connector's buckets, bus, rule and queue; files are put by ``put_files``."""
-    connector = load_connector(EXAMPLE, CONNECTOR)
+    connector = load_connectors(EXAMPLE).one(CONNECTOR)
     make_buckets(aws, connector)
     events, bus = aws.client("events"), connector.destination_name
     events.create_event_bus(Name=bus)

@@ -7,7 +7,7 @@ others stay usable.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,11 +27,25 @@ _FORM = "; see docs/connectors.md"
 
 @dataclass(frozen=True, slots=True)
 class Connectors:
-    """The valid connectors of the file or folder at ``path``, by name, and one line per fault."""
+    """The valid connectors of the file or folder at ``path``, by name, and one line per fault.
+
+    ``faults_of`` has the faults of each connector whose name can be read.
+    """
 
     path: Path
     valid: Mapping[str, Connector]
     faults: tuple[str, ...]
+    faults_of: Mapping[str, tuple[str, ...]]
+
+    def one(self, name: str) -> Connector:
+        """The connector called ``name``. Raises SetupError if it is missing or faulty."""
+        if name in self.valid:
+            return self.valid[name]
+        if own := self.faults_of.get(name):
+            raise SetupError(f"{self.path}: connector {name!r} has {counted(len(own), 'fault')}: {'; '.join(own)}")
+        known, near = ", ".join(self.valid) or "none", did_you_mean(name, self.valid)
+        missing = f"no valid connector {name!r} in {self.path}; correct the name or the file (valid: {known})"
+        raise SetupError("; ".join([f"{missing}{near}", *self.faults]))
 
     def report(self) -> str:
         """All faults as one text of several lines, for an import error or an exception."""
@@ -65,33 +79,21 @@ def load_connectors(path: Path, partner_name: str | None = None) -> Connectors:
     """
     faults: list[str] = []
     entries = list(_in_folder(path, faults) if path.is_dir() else _in_file(path, faults))
+    faults_of: dict[str, tuple[str, ...]] = {}
     valid: dict[str, Connector] = {}
     taken: dict[str, _Entry] = {}
-    for entry in entries:
-        connector, found = _read(entry, partner_name)
-        if connector and connector.name in valid:
-            before = taken[connector.name]
-            where = before.file or f"line {line_of(before.node)}"
-            taken_too = Fault(("name",), f"`{connector.name}` is already taken, in {where}; choose another")
-            found.append(entry.fault(taken_too))
+    read = [(entry, *_read(entry, partner_name)) for entry in entries]
+    sources = [connector for _, _, connector, _ in read if connector]
+    for entry, name, connector, found in read:
+        if connector:
+            beside = [*_taken_before(connector, taken), *_read_as_events(connector, sources)]
+            found.extend(map(entry.fault, beside))
         faults += found
+        if name and found:
+            faults_of[name] = (*faults_of.get(name, ()), *found)
         if connector and not found:
             valid[connector.name], taken[connector.name] = connector, entry
-    return Connectors(path, valid, tuple(faults))
-
-
-def load_connector(path: Path, name: str, partner_name: str | None = None) -> Connector:
-    """The connector called ``name`` at ``path``, as ``load_connectors`` reads it.
-
-    Raises SetupError if it is missing or faulty.
-    """
-    connectors = load_connectors(path, partner_name)
-    if name not in connectors.valid:
-        known = ", ".join(connectors.valid) or "none"
-        near = did_you_mean(name, connectors.valid)
-        missing = f"no valid connector {name!r} in {connectors.path}; correct the name or the file (valid: {known})"
-        raise SetupError("; ".join([f"{missing}{near}", *connectors.faults]))
-    return connectors.valid[name]
+    return Connectors(path, valid, tuple(faults), faults_of)
 
 
 def _in_file(path: Path, faults: list[str]) -> Iterator[_Entry]:
@@ -140,19 +142,41 @@ def _in_folder(path: Path, faults: list[str]) -> Iterator[_Entry]:
                 faults.append(f"{name}: it must have the keys of one connector, such as `source`{_FORM}")
 
 
-def _read(entry: _Entry, partner_name: str | None) -> tuple[Connector | None, list[str]]:
-    """The connector of an entry, or None, and its faults."""
+def _read(entry: _Entry, partner_name: str | None) -> tuple[str | None, Connector | None, list[str]]:
+    """The name of an entry, if it has one, its connector, or None, and its faults."""
     misread: list[MisreadError] = []
     try:
         value = plain_value(entry.node, misread)
     except MisreadError as error:
-        return None, [entry.line(error.line or line_of(entry.node), entry.place, error.message)]
+        return entry.name, None, [entry.line(error.line or line_of(entry.node), entry.place, error.message)]
     if entry.name and isinstance(value, dict):
         value = {"name": entry.name} | value
     _tell_partner(value, partner_name)
     repeated = [entry.line(each.line or 0, entry.place, each.message) for each in misread]
     connector, faults = _validated(value, entry.name)
-    return connector, [*map(entry.fault, faults), *repeated]
+    named = value.get("name") if isinstance(value, dict) else None
+    name = named if isinstance(named, str) else entry.name
+    return name, connector, [*map(entry.fault, faults), *repeated]
+
+
+def _taken_before(connector: Connector, taken: Mapping[str, _Entry]) -> Iterator[Fault]:
+    """The fault of a connector that has the name of one before it."""
+    if before := taken.get(connector.name):
+        where = before.file or f"line {line_of(before.node)}"
+        yield Fault(("name",), f"`{connector.name}` is already taken, in {where}; choose another")
+
+
+def _read_as_events(connector: Connector, others: Iterable[Connector]) -> Iterator[Fault]:
+    """The fault of a connector whose state lies where one of the others looks for events."""
+    for each in others:
+        source = each.source
+        if source.bucket == connector.state.bucket and connector.state_root.startswith(source.prefix):
+            whose = "its source" if each.name == connector.name else f"the source of {each.name}"
+            place = f"s3://{source.bucket}/{connector.state_root}"
+            yield Fault(
+                ("state",), f"{place} is inside {whose}, so its files would be read as events; give it another prefix"
+            )
+            return
 
 
 def _tell_partner(value: Any, partner_name: str | None) -> None:

@@ -317,6 +317,11 @@ class Connector(Model):
         place = f"{destination.kind} {self.destination_name} in {destination.region}"
         return f"s3://{source.bucket}/{source.prefix} → {place}"
 
+    @property
+    def state_root(self) -> str:
+        """What the keys of the connector's state begin with, in the bucket of its state."""
+        return f"{self.state.prefix}{self.name}/"
+
     @cached_property
     def fingerprint(self) -> str:
         """The same text for settings that make the same of a file: 24 hexadecimal digits."""
@@ -386,9 +391,13 @@ class Connector(Model):
         return self
 
     @model_validator(mode="after")
-    def _state_is_no_source(self) -> Connector:
-        if self.state.bucket == self.source.bucket and self.state.prefix.startswith(self.source.prefix):
-            raise ValueError("state is inside source, so its files would be read as events; give it another prefix")
+    def _deadline_comes_after_the_run(self) -> Connector:
+        deadline, delay = self.notify.deadline_minutes, self.schedule.delay_minutes
+        if self.notify.on_missed_deadline and deadline <= delay:
+            raise ValueError(
+                f"notify.deadline_minutes is {deadline}, but an hour runs only {delay} minutes after its end, as "
+                f"schedule.delay_minutes says; set it to more than that"
+            )
         return self
 
 

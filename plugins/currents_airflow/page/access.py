@@ -8,7 +8,8 @@ from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.core_api.security import GetUserDep
 from fastapi import Depends, HTTPException, status
 
-from currents_airflow.connectors import all_connectors, one_connector
+from currents_airflow.connectors import all_connectors
+from currents_core.errors import SetupError
 from currents_core.setup.settings import Connector
 
 _EXPORT = "currents_export_"
@@ -38,12 +39,12 @@ Permitted = Annotated[dict[str, Connector], Depends(permitted)]
 def one_permitted(name: str, connectors: Permitted, names: Readable) -> Connector:
     """The connector ``name``; 404 if there is none, and likewise if the user may not see it.
 
-    Raises SetupError where it has a fault.
+    Raises SetupError with its own faults where it has any: the others are not everybody's business.
     """
     if name in connectors:
         return connectors[name]
-    if name in names:
-        return one_connector(name)
+    if name in names and (faults := all_connectors().faults_of.get(name)):
+        raise SetupError("; ".join(faults))
     raise HTTPException(status.HTTP_404_NOT_FOUND, f"There is no connector {name} that you may see.")
 
 

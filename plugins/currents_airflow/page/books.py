@@ -59,7 +59,7 @@ class Books:
     @cached_property
     def layout(self) -> Layout:
         """The keys of the state."""
-        return Layout(f"{self.connector.state.prefix}{self.connector.name}/")
+        return Layout(self.connector.state_root)
 
     def index(self) -> Index | None:
         """What runs judged; None before the first one."""

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+from currents_airflow import connectors
 from currents_airflow.connectors import all_connectors, connectors_file, one_connector
 from currents_core.errors import SetupError
+from currents_core.setup.connectors_file import Connectors, load_connectors
 from tests.tools.airflow_env import EXAMPLE
 
 
@@ -22,6 +25,39 @@ def test_airflows_configuration_names_the_file_before_the_environment(monkeypatc
     assert connectors_file() == EXAMPLE
     assert list(all_connectors().valid) == ["demo"]
     assert one_connector("demo").name == "demo"
+
+
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_a_file_is_read_again_once_it_has_changed_and_not_before(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, is_folder: bool
+) -> None:
+    reads: list[Path] = []
+
+    def load(path: Path, partner: str | None = None) -> Connectors:
+        reads.append(path)
+        return load_connectors(path, partner)
+
+    text = EXAMPLE.read_text("utf-8").replace("- name: demo", "- name: orders")
+    body = text if not is_folder else text.partition("connectors:\n")[2].replace("  - name", "    name")
+    path = tmp_path / "orders" if is_folder else tmp_path / "orders.yaml"
+    file = path / "orders.yaml" if is_folder else path
+    file.parent.mkdir(exist_ok=True)
+    monkeypatch.setattr(connectors, "load_connectors", load)
+    monkeypatch.setenv("CURRENTS_CONNECTORS", str(path))
+    file.write_text(body, "utf-8")
+    assert [list(all_connectors().valid) for _ in range(3)] == [["orders"]] * 3
+    assert len(reads) == 1
+    new = tmp_path / "new"
+    new.write_text(body.replace("name: orders", "name: others"), "utf-8")
+    new.replace(path / "others.yaml" if is_folder else file)
+    assert list(all_connectors().valid) == (["orders", "others"] if is_folder else ["others"])
+    assert len(reads) == 2
+    monkeypatch.setenv("CURRENTS_PARTNER_NAME", "example.com")
+    all_connectors()
+    assert len(reads) == 3
+    shutil.rmtree(path) if is_folder else path.unlink()
+    with pytest.raises(SetupError, match=str(path)):
+        all_connectors()
 
 
 @pytest.mark.parametrize("value", [None, ""])

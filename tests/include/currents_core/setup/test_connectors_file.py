@@ -6,7 +6,7 @@ import pytest
 
 from currents_core.errors import SetupError
 from currents_core.limits import EVENT_BUS, Limits
-from currents_core.setup.connectors_file import load_connector, load_connectors
+from currents_core.setup.connectors_file import load_connectors
 from tests.tools.airflow_env import EXAMPLE
 
 GOOD = """
@@ -94,7 +94,14 @@ def test_every_fault_is_reported_at_once_with_line_place_and_remedy(tmp_path: Pa
 @pytest.mark.parametrize(
     ("line", "complaint"),
     [
-        ("state: {bucket: braze-files, prefix: currents/state}", "state is inside source"),
+        (
+            "state: {bucket: braze-files, prefix: currents/state}",
+            "state: s3://braze-files/currents/state/good/ is inside its source, so its files would be read as events",
+        ),
+        (
+            "notify:\n      on_missed_deadline: [{notifier: a.B}]\n      deadline_minutes: 20",
+            "notify.deadline_minutes is 20, but an hour runs only 20 minutes after its end",
+        ),
         (f"destination: {{kind: event_bus, name: '{ARN}', region: eu-west-1}}", "make them match"),
         (
             "destination: {kind: event_bus, name: b, region: us-east-1, endpoint_id: abcde}",
@@ -167,12 +174,12 @@ def test_a_partner_source_needs_an_account_and_a_region_and_the_name_that_is_tol
     text = f"connectors:{rest}\n    {destination}\n    budget: {{entries_per_second: 500}}\n"
     path = write(tmp_path, text)
     assert "destination.partner_name: missing; add it" in load_connectors(path).report()
-    found = load_connector(path, "good", "example.com")
+    found = load_connectors(path, "example.com").one("good")
     assert found.destination_name == found.event_source == "aws.partner/example.com/good/123456789012"
     assert found.stream.endswith("partner_source aws.partner/example.com/good/123456789012 in us-east-1")
     assert found.destination.request_limits.entries_per_request == 20
     own = write(tmp_path, text.replace("region:", "partner_name: other.com, region:"))
-    assert load_connector(own, "good", "example.com").event_source.startswith("aws.partner/other.com/")
+    assert load_connectors(own, "example.com").one("good").event_source.startswith("aws.partner/other.com/")
 
 
 def test_a_custom_bus_has_its_own_limits_and_no_share_of_a_quota(tmp_path: Path) -> None:
@@ -260,9 +267,46 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 def test_an_unknown_connector_is_refused_with_the_known_ones(tmp_path: Path) -> None:
     path = write(tmp_path, f"connectors:{GOOD}")
-    assert load_connector(path, "good").name == "good"
+    assert load_connectors(path).one("good").name == "good"
     with pytest.raises(SetupError, match=r"no valid connector 'other'.*valid: good"):
-        load_connector(path, "other")
+        load_connectors(path).one("other")
+
+
+def test_a_faulty_connector_is_refused_with_its_own_faults_alone(tmp_path: Path) -> None:
+    others = GOOD.replace("good", "faulty").replace("us-west-1", "nowhere") + BAD
+    path = write(tmp_path, f"connectors:{GOOD}{others}")
+    with pytest.raises(SetupError, match=r"connector 'faulty' has 1 fault: .*destination\.region") as told:
+        load_connectors(path).one("faulty")
+    assert "prefxi" not in str(told.value)
+    assert load_connectors(path).faults_of.keys() == {"faulty", "Bad!"}
+
+
+@pytest.mark.parametrize(
+    ("state", "source", "whose"),
+    [("", "orders/", "its source"), ("mails/state", "mails", "the source of mails"), ("", "", "its source")],
+)
+def test_state_never_lies_where_any_connector_looks_for_events(
+    tmp_path: Path, state: str, source: str, whose: str
+) -> None:
+    mine = f"{{bucket: acme, prefix: '{source if 'its' in whose else 'in'}'}}"
+    text = f"""
+connectors:
+  - name: orders
+    source: {mine}
+    destination: {{kind: event_bus, name: bus, region: us-west-1}}
+    state: {{bucket: acme, prefix: '{state}'}}
+  - name: mails
+    source: {{bucket: acme, prefix: mails}}
+    destination: {{kind: event_bus, name: bus, region: us-west-1}}
+    state: {{bucket: other}}
+"""
+    connectors = load_connectors(write(tmp_path, text))
+    assert list(connectors.valid) == ["mails"]
+    [fault] = connectors.faults
+    place = f"s3://acme/{state}{'/' if state else ''}orders/"
+    assert f"connectors[0].state: {place} is inside {whose}, so its files would be read as events" in fault
+    apart = load_connectors(write(tmp_path, text.replace("state: {bucket: acme", "state: {bucket: elsewhere")))
+    assert list(apart.valid) == ["orders", "mails"]
 
 
 def test_a_fault_is_at_the_line_of_its_key(tmp_path: Path) -> None:

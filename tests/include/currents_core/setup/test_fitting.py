@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from currents_core.errors import SetupError
-from currents_core.setup.connectors_file import load_connector, load_connectors
+from currents_core.setup.connectors_file import load_connectors
 from currents_core.setup.fitting import unknown_patterns
 from currents_core.setup.run_request import redrive_request, run_request
 from tests.include.currents_core.setup.test_connectors_file import GOOD, write
@@ -141,9 +141,9 @@ def test_a_folder_has_a_file_for_each_connector_and_a_broken_one_harms_its_own(t
     ):
         assert any(each.startswith(complaint) for each in connectors.faults), (complaint, connectors.faults)
     assert len(connectors.faults) == 9
-    assert load_connector(tmp_path, "b").name == "b"
+    assert load_connectors(tmp_path).one("b").name == "b"
     with pytest.raises(SetupError, match="no valid connector 'c' in"):
-        load_connector(tmp_path, "c")
+        load_connectors(tmp_path).one("c")
 
 
 def test_a_folder_without_files_may_be_a_mount_that_is_missing(tmp_path: Path) -> None:

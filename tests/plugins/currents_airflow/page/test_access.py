@@ -34,6 +34,25 @@ def test_a_fault_of_a_connector_is_told_to_who_may_see_it(monkeypatch: pytest.Mo
     assert "There is no connector orders that you may see" in answered(monkeypatch, tmp_path, FAULTY, "/c/orders/")
 
 
+OTHERS = """
+  - name: payroll
+    source: {bucket: secret-bucket, prefix: in/}
+    stat: 1
+"""
+
+
+def test_faults_and_names_of_other_connectors_are_told_to_nobody_who_may_not_see_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    told = answered(monkeypatch, tmp_path, FAULTY + OTHERS, "/c/orders/", "orders")
+    assert "lookback_hour" in told
+    gone = answered(monkeypatch, tmp_path, FAULTY + OTHERS, "/c/mails/", "mails")
+    assert "There is no connector mails that you may see" in gone
+    for each in (told, gone):
+        assert "payroll" not in each
+        assert "stat" not in each.replace("/static/", "")
+
+
 def test_a_file_that_can_not_be_read_is_told_to_who_may_see_something(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
