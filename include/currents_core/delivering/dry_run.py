@@ -59,8 +59,8 @@ class Forecast:
             self.requests / requests_rate if requests_rate else 0.0, self.events / entries_rate if entries_rate else 0.0
         )
         # AWS bills a custom bus in another way, by the kilobyte.
-        is_classic = connector.destination.kind == "event_bus"
-        price = round(self.billed / 1e6 * connector.budget.price_per_million_events, 4) if is_classic else None
+        is_custom = connector.destination.kind == "custom_bus"
+        price = None if is_custom else round(self.billed / 1e6 * connector.budget.price_per_million_events, 4)
         return {
             "rows": asdict(self.account.totals),
             "events": self.events,

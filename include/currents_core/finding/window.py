@@ -31,8 +31,8 @@ def require_stream(index: Index | None, connector: Connector, books: str, *, kee
     if index and index.stream and index.stream != connector.stream and not keeps_books:
         raise SetupError(
             f"{connector.name}: the books in {books} are of {index.stream}, but the connector now says "
-            f"{connector.stream}; give it another state.prefix to begin new books, or trigger a run with `keep_books` "
-            "to go on with these: what they call sent will not go to the new destination"
+            f"{connector.stream}; give it another state.prefix to begin new books, or trigger an export with "
+            "`keep_books` to go on with these: what they call sent will not go to the new destination"
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -29,14 +30,21 @@ class Sum:
     custom_dollars: float
 
 
-def total(views: Iterable[HourView], budget: Budget) -> Sum:
-    """The sum of some hours."""
+def total(views: Iterable[HourView], budget: Budget, among: Iterable[HourView] = ()) -> Sum:
+    """The sum of some hours. What a replay cost is divided among its hours, so far as these are ``among`` the given.
+
+    By default, all of its hours are those that are summed up.
+    """
     some = list(views)
+    here, there = _hours_of_replays(some), _hours_of_replays(among)
     counts = sum((each.counts for each in some), Counts())
     replays = {run.run: run for each in some for run in each.replays}
     runs = ({run.run: run for each in some for run in each.runs} | replays).values()
     tries = sum(run.tries for run in runs)
-    millions = (counts.sent + sum(run.tries - run.throttled for run in replays.values())) / 1e6
+    again = sum(
+        (run.tries - run.throttled) * here[name] / max(here[name], there[name]) for name, run in replays.items()
+    )
+    millions = (counts.sent + again) / 1e6
     return Sum(
         counts,
         sum(kind.size for each in some for kind in each.types.values()),
@@ -46,6 +54,10 @@ def total(views: Iterable[HourView], budget: Budget) -> Sum:
         millions * budget.price_per_million_events,
         millions * budget.price_per_million_custom_events,
     )
+
+
+def _hours_of_replays(views: Iterable[HourView]) -> Counter[str]:
+    return Counter(run.run for each in views for run in each.replays)
 
 
 def lag_of(views: Iterable[HourView]) -> tuple[float, float] | None:

@@ -95,7 +95,9 @@ def trends(request: Request, connector: OnePermitted, until: str | None = None) 
         "bytes": chart([each.size if each else 0 for each in hours]),
         "lag": chart([each.lag[1] if each and each.lag else 0.0 for each in hours]),
         **period(last),
-        "days": {day: total((view for view in views if view.hour[:10] == day), connector.budget) for day in days},
+        "days": {
+            day: total((view for view in views if view.hour[:10] == day), connector.budget, among=views) for day in days
+        },
         "total": total(views, connector.budget),
     }
     return show(request, "trends", context)

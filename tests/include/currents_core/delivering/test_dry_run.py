@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -60,6 +61,20 @@ def test_forecasts_travel_and_add_up() -> None:
         "personal_data": {},
         "samples": [{"a": 1}, {"a": 2}, {"a": 1}],
     }
+
+
+@pytest.mark.parametrize(
+    ("destination", "price"),
+    [
+        ({"kind": "event_bus", "name": "bus", "region": "us-east-1"}, 2.0),
+        ({"kind": "partner_source", "account": "123456789012", "partner_name": "a.test", "region": "us-east-1"}, 2.0),
+        ({"kind": "custom_bus", "name": "bus", "region": "us-east-1"}, None),
+    ],
+    ids=lambda each: each.get("kind") if isinstance(each, dict) else "",
+)
+def test_only_for_a_custom_bus_nobody_can_tell_the_price(destination: dict[str, Any], price: float | None) -> None:
+    settings = connector(destination=destination, budget={"entries_per_second": 10})
+    assert Forecast(billed=2_000_000).report(settings, 1.0)["estimated_price_in_dollars"] == price
 
 
 @pytest.mark.parametrize(

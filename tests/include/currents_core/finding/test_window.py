@@ -142,7 +142,9 @@ def test_another_source_or_destination_is_refused_until_somebody_chooses() -> No
         "the books in s3://state/index.json are of s3://braze/in/ → event_bus bus in us-east-1, but the connector now"
     )
     assert told in str(refused.value)
-    assert "give it another state.prefix to begin new books, or trigger a run with `keep_books`" in str(refused.value)
+    assert "give it another state.prefix to begin new books, or trigger an export with `keep_books`" in str(
+        refused.value
+    )
     Run(house, HOUR, is_scheduled=False, params={"keep_books": True}).play()
     assert Run(house, HOUR).play().faults == []
 

@@ -43,6 +43,15 @@ def test_what_replays_sent_again_costs_as_well() -> None:
     assert found.classic_dollars == pytest.approx(3.0)
 
 
+def test_days_share_what_a_replay_of_them_cost() -> None:
+    replay = RunRecord("again", "replay", "t", tries=3_000_000)
+    views = [view(hour, replays=(replay,)) for hour in ("a1", "a2", "b1")]
+    days = [total([each for each in views if each.hour[0] == day], Budget(), among=views) for day in "ab"]
+    assert [each.classic_dollars for each in days] == [2.0, 1.0]
+    assert total(views, Budget()).classic_dollars == 3.0
+    assert total([], Budget(), among=views).classic_dollars == 0.0
+
+
 def test_lag_is_that_of_rows_so_that_a_small_late_slice_weighs_little() -> None:
     assert lag_of([view("a", kind(90, 600)), view("b", kind(10, 9_000))]) == (600, 9_000)
     assert lag_of([view("a", kind(96, 600)), view("b", kind(4, 9_000))]) == (600, 600)
