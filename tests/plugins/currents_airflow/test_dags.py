@@ -60,6 +60,17 @@ def test_each_valid_connector_has_its_dags_and_all_share_a_redrive(path: Path) -
     assert dags["currents_redrive"].params["connector"] == "orders"
 
 
+def test_a_task_that_begins_makes_its_own_dag_alone(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(path, CONNECTOR, {**CONNECTOR, "name": "mails", "automatic_redrive": {"tries": 2}})
+    every = make_dags()
+    assert len(every) == 6
+    for name in every:
+        monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", name)
+        monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_TASK_ID", "discover")
+        [(found, dag)] = make_dags().items()
+        assert (found, dag.dag_id, dag.task_ids) == (name, name, every[name].task_ids)
+
+
 def test_each_dag_has_one_task_for_each_step(path: Path) -> None:
     write(path, CONNECTOR)
     tasks = {name: sorted(dag.task_ids) for name, dag in make_dags().items()}
