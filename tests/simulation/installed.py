@@ -12,6 +12,7 @@ from unittest.mock import patch
 
 from currents_core.books import claim as claim_module
 from currents_core.books import pages as pages_module
+from currents_core.books import row_set as row_set_module
 from currents_core.books.claim import Claim
 from currents_core.delivering import deliver as deliver_module
 from currents_core.delivering import keep as keep_module
@@ -42,6 +43,7 @@ def installed(seed: int, scheduler: Scheduler, oracle: Oracle) -> Iterator[None]
     patches: list[tuple[Any, str, Any]] = [
         (claim_module, "INLINE_IDS", random.choice((0, 1, 3, 8, 1024))),
         (pages_module, "INLINE_BYTES", random.choice((300, 1500, 1 << 16))),
+        (row_set_module, "_MANY", random.choice((0, 1, 2_000))),
         (deliver_module, "read", reader(scheduler)),
         *((prepare_module, name, work) for name, work in _SHAPING.items()),
         *((module.log, "exception", _unexpected(oracle)) for module in (keep_module, send_module)),

@@ -67,11 +67,11 @@ class FileState:
         file = self.file
         told = {
             "fate": self.fate,
-            "rows": self.rows.ranges,
+            "rows": self.rows.as_json(),
             "account": self.account.as_json() if self.account else None,
             "reason": self.reason,
             "letters": self.letters,
-            "settled_before": self.settled_before.ranges,
+            "settled_before": self.settled_before.as_json(),
             "deduplicated": self.deduplicated,
             "settings": self.settings,
         }
@@ -85,11 +85,11 @@ class FileState:
             SourceFile(raw["bucket"], raw["key"], raw["etag"], raw["size"]),
             raw["number"],
             raw["fate"],
-            RowSet(raw.get("rows", ())),
+            RowSet.from_json(raw.get("rows", ())),
             Account.from_json(raw["account"]) if "account" in raw else None,
             raw.get("reason", ""),
             tuple(raw.get("letters", ())),
-            RowSet(raw.get("settled_before", ())),
+            RowSet.from_json(raw.get("settled_before", ())),
             raw.get("deduplicated", 0),
             raw.get("settings", ""),
         )

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import zlib
+from base64 import b64decode, b64encode
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
+
+# More ranges than these are stored as bits: those of a file of which a filter takes scattered rows.
+_MANY = 2_000
 
 
 class RowSet:
@@ -32,6 +37,32 @@ class RowSet:
     def ranges(self) -> list[tuple[int, int]]:
         """The ranges in ascending order, disjoint: pairs of the first row and the row after the last."""
         return list(zip(self._starts, self._stops, strict=True))
+
+    def copy(self) -> RowSet:
+        """Another set with the same rows."""
+        other = RowSet()
+        other._starts, other._stops = self._starts.copy(), self._stops.copy()
+        return other
+
+    def as_json(self) -> list[tuple[int, int]] | str:
+        """The ranges; where there are many, a bit for each row up to the last one, deflated, in base64."""
+        if len(self._starts) <= _MANY:
+            return self.ranges
+        changes = np.zeros(self._stops[-1] + 1, np.int8)
+        changes[self._starts] = 1
+        changes[self._stops] = -1
+        return b64encode(zlib.compress(np.packbits(changes.cumsum(dtype=np.int8)[:-1]).tobytes(), level=1)).decode()
+
+    @classmethod
+    def from_json(cls, raw: Iterable[Sequence[int]] | str) -> RowSet:
+        """The set that ``as_json`` gave. Raises ValueError, or zlib.error, for what it never gives."""
+        if not isinstance(raw, str):
+            return cls(raw)
+        bits = np.unpackbits(np.frombuffer(zlib.decompress(b64decode(raw, validate=True)), np.uint8))
+        changes = np.diff(bits.astype(np.int8), prepend=0, append=0)
+        found = cls()
+        found._starts, found._stops = np.flatnonzero(changes == 1).tolist(), np.flatnonzero(changes == -1).tolist()
+        return found
 
     def add(self, start: int, stop: int) -> None:
         """Adds the rows from ``start`` up to, but not including, ``stop``."""

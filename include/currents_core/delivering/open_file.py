@@ -54,7 +54,7 @@ class OpenFile:
     _lock: Lock = field(default_factory=Lock)
 
     def __post_init__(self) -> None:
-        self._rows = RowSet(self.before.rows.ranges)
+        self._rows = self.before.rows.copy()
         self._deduplicated = self._deduplicated_before = self.before.deduplicated
 
     @property
@@ -151,7 +151,7 @@ class OpenFile:
     def news(self) -> tuple[FileState, list[Accepted]]:
         """The state with what was accepted so far, and the rows that the head does not have yet."""
         with self._lock:
-            rows = RowSet(self._rows.ranges)
+            rows = self._rows.copy()
             state = replace(self.before, rows=rows, account=self._moved(rows), deduplicated=self._deduplicated)
             return state, list(self._new)
 
