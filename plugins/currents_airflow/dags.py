@@ -38,8 +38,10 @@ def make_dags() -> dict[str, DAG]:
     connectors = all_connectors()
     if connectors.faults:
         log.warning(connectors.report())
-    wanted = get_parsing_context().dag_id
-    return {dag_id: make() for dag_id, make in _makers(connectors.valid) if wanted in (None, dag_id)}
+    parsed_for = get_parsing_context()
+    makers = _makers(connectors.valid)
+    # Commands tell a DAG, but no task, and may put all that they find into the database.
+    return {dag_id: make() for dag_id, make in makers if not parsed_for.task_id or parsed_for.dag_id == dag_id}
 
 
 def report_faults() -> None:

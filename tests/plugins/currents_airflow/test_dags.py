@@ -66,6 +66,8 @@ def test_a_task_that_begins_makes_its_own_dag_alone(path: Path, monkeypatch: pyt
     assert len(every) == 6
     for name in every:
         monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", name)
+        monkeypatch.delenv("_AIRFLOW_PARSING_CONTEXT_TASK_ID", raising=False)
+        assert make_dags().keys() == every.keys(), "a command asks"
         monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_TASK_ID", "discover")
         [(found, dag)] = make_dags().items()
         assert (found, dag.dag_id, dag.task_ids) == (name, name, every[name].task_ids)
