@@ -29,7 +29,7 @@ from currents_core.mode import Mode
 from currents_core.reading.cost import COLUMNS_OF_TYPES, EVENT_TYPES, require
 from currents_core.reading.read import Batch
 from currents_core.setup.settings import Connector
-from currents_core.shaping.columns import arrow
+from currents_core.shaping.columns import arrow, plain
 from currents_core.shaping.drift import drift
 from currents_core.shaping.encode import encode
 from currents_core.shaping.envelope import Events
@@ -155,7 +155,7 @@ class Preparation:
         if not letters:
             return
         rows = frame.loc[[letter.row for letter in letters]]
-        columns = {str(name): arrow(rows[name]).to_pylist() for name in rows.columns}
+        columns = {str(name): plain(arrow(rows[name])) for name in rows.columns}
         for place, letter in enumerate(letters):
             row = {name: _readable(values[place]) for name, values in columns.items()}
             event_type = None if letter.event_type == _UNNAMED else letter.event_type

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -10,7 +14,7 @@ _NOT_UTF8 = object()
 # The years 1 to 9999 in seconds since the epoch: the timestamps that RFC 3339, and so EventBridge, can express.
 # Milliseconds mistaken for seconds fall outside.
 # Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html
-_FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
+FIRST_SECOND, LAST_SECOND = -62_135_596_800, 253_402_300_799
 
 
 def arrow(column: pd.Series) -> pa.Array:
@@ -30,6 +34,42 @@ def series(values: pa.Array, like: pd.Series) -> pd.Series:
     ``values`` has one item per row of ``like``; the dtype of the result is ArrowDtype of its type.
     """
     return pd.Series(pd.arrays.ArrowExtensionArray(values), index=like.index, name=like.name)
+
+
+def without(column: pd.Series, gone: npt.NDArray[np.bool_]) -> pd.Series:
+    """The column with null where ``gone``, NumPy bool, one item per row.
+
+    The `mask` of pandas 3.1 gives other values to the nulls of a dictionary.
+    """
+    values = arrow(column)
+    return series(values.take(pa.array(np.arange(len(values)), mask=gone)), column)
+
+
+def plain(values: pa.Array) -> list[Any]:
+    """The values as plain Python, whatever they are.
+
+    Dates and times that Python can't tell, of years before 1 or after 9999, become the number that the file has. Of two
+    fields of a struct that share a name, the last one counts.
+    """
+    try:
+        found: list[Any] = values.to_pylist()
+    except (OverflowError, ValueError):
+        return [_plain(value) for value in values]
+    return found
+
+
+def _plain(value: pa.Scalar) -> Any:
+    try:
+        return value.as_py()
+    except (OverflowError, ValueError):
+        kind = type(value)
+    if kind is pa.MapScalar:
+        return [(_plain(each["key"]), _plain(each["value"])) for each in value.values]
+    if issubclass(kind, pa.ListScalar):
+        return [_plain(each) for each in value.values]
+    if kind is pa.StructScalar:
+        return {field.name: _plain(value[number]) for number, field in enumerate(value.type)}
+    return _plain(value.value) if kind is pa.DictionaryScalar else value.value
 
 
 def text(column: pd.Series) -> pd.Series:
@@ -58,7 +98,7 @@ def has_bytes(kind: pa.DataType) -> bool:
 
 def not_utf8(column: pd.Series) -> pd.Series:
     """Where the values of a column contain bytes that are not UTF-8, at any depth: NumPy bool, with the same index."""
-    bad = [_holds_bad_bytes(value) for value in arrow(column).to_pylist()]
+    bad = [_holds_bad_bytes(value) for value in plain(arrow(column))]
     return pd.Series(bad, index=column.index, dtype=bool)
 
 
@@ -102,14 +142,14 @@ def whole_seconds(column: pd.Series) -> pd.Series:
     seconds = _seconds(values)
     if seconds is None:
         return series(pa.nulls(len(values), pa.int64()), column)
-    in_range = pc.and_(pc.greater_equal(seconds, _FIRST_SECOND), pc.less_equal(seconds, _LAST_SECOND))
+    in_range = pc.and_(pc.greater_equal(seconds, FIRST_SECOND), pc.less_equal(seconds, LAST_SECOND))
     return series(pc.if_else(in_range, seconds, None), column)
 
 
 def _seconds(values: pa.Array) -> pa.Array | None:
     kind = values.type
     if pa.types.is_uint64(kind):
-        values = pc.if_else(pc.less_equal(values, pa.scalar(_LAST_SECOND, kind)), values, None)
+        values = pc.if_else(pc.less_equal(values, pa.scalar(LAST_SECOND, kind)), values, None)
     if pa.types.is_integer(kind):
         return values.cast(pa.int64())
     if pa.types.is_timestamp(kind):
@@ -117,7 +157,7 @@ def _seconds(values: pa.Array) -> pa.Array | None:
         return floored.cast(pa.timestamp("s", tz=kind.tz), safe=False).cast(pa.int64())
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         floored = pc.floor(values.cast(pa.float64()))
-        return pc.if_else(pc.less_equal(pc.abs(floored), float(_LAST_SECOND)), floored, None).cast(pa.int64())
+        return pc.if_else(pc.less_equal(pc.abs(floored), float(LAST_SECOND)), floored, None).cast(pa.int64())
     if is_text(kind):
         numeric = pc.match_substring_regex(values, r"^\s*-?\d{1,18}\s*$")
         return pc.utf8_trim_whitespace(pc.if_else(numeric, values, None)).cast(pa.int64())

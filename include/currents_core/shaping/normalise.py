@@ -22,6 +22,7 @@ from currents_core.shaping.columns import (
     series,
     text,
     whole_seconds,
+    without,
 )
 from currents_core.shaping.envelope import Events
 from currents_core.shaping.json_text import quote
@@ -157,7 +158,8 @@ def _without_partition_columns(frame: pd.DataFrame, event_type: str, folders: Ma
         if repeats.fillna(value=True).all():
             frame = frame.drop(columns=name)
         else:
-            frame = frame.assign(**{name: frame[name].mask(repeats.fillna(value=False))})
+            gone = repeats.to_numpy(dtype=bool, na_value=False)
+            frame = frame.assign(**{name: without(frame[name], gone)})
     return frame
 
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pyarrow.compute as pc
 
-from currents_core.shaping.columns import arrow, series
+from currents_core.shaping.columns import arrow, without
 from currents_core.shaping.envelope import USER_FIELDS, Events
 from currents_core.shaping.json_text import json_text
 
@@ -29,7 +27,6 @@ def reduced(events: Events) -> Events:
 
 
 def _short(column: pd.Series, is_json: bool) -> pd.Series:
-    values = arrow(column)
-    texts = values if is_json else json_text(values, Counter())
+    texts = arrow(column) if is_json else json_text(arrow(column), Counter())
     is_long = pc.fill_null(pc.greater(pc.binary_length(texts), _VALUE_BYTES), False).to_numpy(zero_copy_only=False)
-    return series(values.take(pa.array(np.arange(len(values)), mask=is_long)), column) if is_long.any() else column
+    return without(column, is_long) if is_long.any() else column

@@ -294,6 +294,27 @@ def test_dead_letters_are_written_before_the_file_is_called_done() -> None:
     assert house.done() == set()
 
 
+@pytest.mark.parametrize(
+    "until", [pa.array([2**63 - 1] * 4, pa.timestamp("us")), pa.array([2**31 - 1] * 4, pa.int32())]
+)
+def test_a_row_with_a_date_that_python_can_not_tell_is_a_letter_like_any_other(until: pa.Array) -> None:
+    house = House()
+    house.target.answer = lambda entry: Invalid("MalformedDetail", "no") if '"id":"bad"' in entry.detail else Sent()
+    until = until if pa.types.is_timestamp(until.type) else until.cast(pa.date32())
+    times = pa.array([1, 2, None, 4], pa.int64())
+    body = pa.table({"id": ["a", "bad", "b", None], "time": times, "until": until})
+    assert house.deliver(house.put(OPEN, "a.parquet", body)) == Counts(read=4, sent=1, dead_lettered=3)
+    assert sorted(letter["code"] for letter in house.letters()) == ["MalformedDetail", "no_id", "no_time"]
+
+
+def test_times_of_years_that_are_none_cost_their_rows() -> None:
+    house = House()
+    times = pa.array([1_795_420_801 * 10**9, 1_795_420_801 * 10**6], pa.timestamp("us"))
+    body = pa.table({"id": ["a", "b"], "time": times})
+    assert house.deliver(house.put(OPEN, "a.parquet", body)) == Counts(read=2, sent=1, dead_lettered=1)
+    assert [letter["code"] for letter in house.letters()] == ["no_time"]
+
+
 def test_bytes_that_are_no_text_cost_their_row_and_show_in_no_message(caplog: pytest.LogCaptureFixture) -> None:
     house = House()
     ids = pa.array([b"\xffanna@example.com", b"y"], pa.binary())

@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from currents_core.shaping.columns import arrow, decoded, series, whole_seconds
+from currents_core.shaping.columns import arrow, decoded, not_utf8, plain, series, whole_seconds
 
 AT = dt.datetime(2026, 11, 23, 8, 0, 1, 999_999)
 SECONDS = 1_795_420_801
@@ -49,6 +49,34 @@ def test_time_is_whole_seconds_whatever_the_writer_made_of_it(times: pa.Array) -
 )
 def test_a_time_that_cannot_be_told_is_null(times: pa.Array) -> None:
     assert seconds(times) == [None]
+
+
+FAR = 2**63 - 1
+MOMENT = pa.timestamp("us", "UTC")
+FAR_VALUES = {
+    "timestamp": (pa.array([FAR, 0, None], MOMENT), [FAR, dt.datetime(1970, 1, 1, tzinfo=dt.UTC), None]),
+    "date": (pa.array([2**31 - 1, 0], pa.int32()).cast(pa.date32()), [2**31 - 1, dt.date(1970, 1, 1)]),
+    "dictionary": (pa.DictionaryArray.from_arrays([0, None], pa.array([FAR], MOMENT)), [FAR, None]),
+    "list": (pa.array([[FAR, None], None], pa.list_(MOMENT)), [[FAR, None], None]),
+    "map": (pa.array([[("a", FAR)]], pa.map_(pa.string(), MOMENT)), [[("a", FAR)]]),
+    "struct": (pa.array([{"a": FAR, "b": b"x"}], pa.struct({"a": MOMENT, "b": pa.binary()})), [{"a": FAR, "b": b"x"}]),
+    "two fields of a name": (
+        pa.StructArray.from_arrays([pa.array([1, 2]), pa.array(["x", None])], ["a", "a"]),
+        [{"a": "x"}, {"a": None}],
+    ),
+    "anything else": (pa.array(["a", None]), ["a", None]),
+}
+
+
+@pytest.mark.parametrize(("values", "expected"), FAR_VALUES.values(), ids=FAR_VALUES)
+def test_values_are_plain_python_whatever_they_are(values: pa.Array, expected: list[object]) -> None:
+    assert plain(values) == expected
+
+
+def test_bytes_beside_a_date_that_python_can_not_tell_are_looked_at_all_the_same() -> None:
+    kind = pa.struct({"a": MOMENT, "b": pa.binary()})
+    values = pa.array([{"a": FAR, "b": b"x"}, {"a": FAR, "b": b"\xff"}], kind)
+    assert not_utf8(column(values)).tolist() == [False, True]
 
 
 def seconds(times: pa.Array) -> list[int | None]:

@@ -6,6 +6,8 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from currents_core.catalog import RENAMED
 from currents_core.shaping.encode import encode
@@ -109,6 +111,16 @@ def test_a_column_that_only_has_the_name_of_a_folder_stays() -> None:
     normalised = run(OPEN, folders, date=["2026-11-23-08", "tomorrow"])
     assert values(normalised, "date") == [None, "tomorrow"]
     assert values(run(ABORT, folders, version=["1"]), "version") == ["1"], "Braze documents it for this type"
+
+
+@given(st.lists(st.sampled_from(["1", "2", "3.1", None]), min_size=1, max_size=12), st.booleans())
+def test_what_repeats_a_folder_becomes_null_and_nothing_else_changes(
+    versions: list[str | None], as_dictionary: bool
+) -> None:
+    column = pa.array(versions, pa.string())
+    normalised = run(OPEN, {"version": "1"}, version=column.dictionary_encode() if as_dictionary else column)
+    expected = [None if each == "1" else each for each in versions]
+    assert values(normalised, "version") == expected if any(expected) else "version" not in normalised.events.frame
 
 
 def test_bytes_are_the_text_that_they_are_and_a_row_that_is_no_text_is_rejected() -> None:
