@@ -39,6 +39,8 @@ class ParquetFile:
                 metadata=footer.metadata,
                 read_dictionary=self._layout.dictionaries,
                 arrow_extensions_enabled=False,
+                # In nanoseconds, INT96 would only reach from 1677 to 2262, and wrap to other dates beyond.
+                coerce_int96_timestamp_unit="us",
                 # Without these two, pyarrow reads whole columns ahead, and memory grows with the file.
                 pre_buffer=False,
                 buffer_size=_BUFFER_BYTES,

@@ -18,13 +18,17 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from currents_core.shaping.columns import is_text
+from currents_core.shaping.columns import FIRST_SECOND, LAST_SECOND, is_text
 
 # Texts in parts, which are joined row by row: a text is the same in each row, an array of large_string has one a row.
 Parts = Sequence[pa.Array | str]
 TEXT = pa.large_string()
 NOT_FINITE = "not_finite"
+OUT_OF_RANGE = "out_of_range"
 _EMPTY, _COMMA = pa.scalar("", TEXT), pa.scalar(",", TEXT)
+
+# The first whole number from which on floats leave out others.
+_WHOLE = 2.0**53
 
 # What must be escaped in a JSON string: the quote, the backslash, and control characters, the bytes below the space.
 # Source: https://www.rfc-editor.org/rfc/rfc8259#section-7
@@ -36,7 +40,8 @@ def json_text(values: pa.Array, notes: Counter[str]) -> pa.Array:
     """The JSON text of each value, as large_string.
 
     ``values`` is an array of any type that a Currents file can have. NaN and infinities, which JSON can't express,
-    become null; ``notes`` counts them under ``NOT_FINITE``, each distinct value of a dictionary once.
+    become null, as do timestamps outside the years 1 to 9999, which ISO 8601 can't; ``notes`` counts them under
+    ``NOT_FINITE`` and ``OUT_OF_RANGE``, each distinct value of a dictionary once.
 
     Raises pyarrow.ArrowException for a type that no Currents file can have, such as a union.
     """
@@ -143,7 +148,10 @@ def _number(values: pa.Array, _notes: Counter[str]) -> pa.Array:
 
 
 def _floating(values: pa.Array, notes: Counter[str]) -> pa.Array:
-    """The shortest decimal of each float at its own width, as Arrow prints it: 3.14 for the 32-bit 3.14."""
+    """The shortest decimal of each float at its own width, as Arrow prints it: 3.14 for the 32-bit 3.14.
+
+    Whole numbers are written as such: pandas makes floats of integers beside a null, which Arrow prints with exponents.
+    """
     if pa.types.is_float16(values.type):
         values = values.cast(pa.float32())
     finite = pc.is_finite(values)
@@ -151,7 +159,10 @@ def _floating(values: pa.Array, notes: Counter[str]) -> pa.Array:
     if lost:
         notes[NOT_FINITE] += lost
         values = pc.if_else(finite, values, None)
-    return values.cast(TEXT)
+    if not pa.types.is_float64(values.type):
+        return values.cast(TEXT)
+    is_whole = pc.and_(pc.equal(values, pc.floor(values)), pc.less(pc.abs(values), _WHOLE))
+    return pc.coalesce(pc.if_else(is_whole, values, None).cast(pa.int64()).cast(TEXT), values.cast(TEXT))
 
 
 def _quoted(values: pa.Array, _notes: Counter[str], *, before: str = "", form: Callable[[str], str] = str) -> pa.Array:
@@ -191,8 +202,13 @@ def _binary(values: pa.Array, notes: Counter[str]) -> pa.Array:
 
 
 def _timestamp(values: pa.Array, notes: Counter[str]) -> pa.Array:
-    """ISO 8601 in UTC. A timestamp without a zone is taken as UTC."""
+    """ISO 8601 in UTC. A timestamp without a zone is taken as UTC. Years of other than four digits become null."""
     moments = values.cast(pa.timestamp(values.type.unit, tz="UTC"))
+    seconds = pc.floor_temporal(moments, unit="second").cast(pa.timestamp("s", tz="UTC"), safe=False).cast(pa.int64())
+    is_told = pc.and_(pc.greater_equal(seconds, FIRST_SECOND), pc.less_equal(seconds, LAST_SECOND))
+    if lost := len(values) - values.null_count - (pc.sum(is_told).as_py() or 0):
+        notes[OUT_OF_RANGE] += lost
+        moments = pc.if_else(is_told, moments, None)
     return _quoted(pc.strftime(moments, format="%Y-%m-%dT%H:%M:%SZ"), notes)
 
 

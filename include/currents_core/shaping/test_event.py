@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from currents_core.catalog import Field, catalog, envelope_name
+from currents_core.catalog import SPLIT_INTO, Field, catalog, envelope_name
 from currents_core.entry import Common, Entries, Made, Wire, entry_size
 from currents_core.setup.settings import Connector
 from currents_core.shaping.columns import arrow
@@ -65,8 +65,9 @@ def event_to_test(event_type: str, event_id: str, time: int) -> Events:
     frame = pd.DataFrame(
         {name: pd.Series([value], dtype=pd.ArrowDtype(kind)) for name, (value, kind) in columns.items()}
     )
-    own_json = frozenset(envelope_name(event_type, each.name) for each in fields if each.type == _JSON)
-    return Events(event_type, frame, own_json)
+    # Only these are objects in an event; JSON of other fields stays text.
+    split = {SPLIT_INTO[event_type]} if event_type in SPLIT_INTO else set()
+    return Events(event_type, frame, frozenset(split))
 
 
 def _value(field: Field) -> object:

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from datetime import datetime
 from io import BytesIO
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -170,6 +171,15 @@ def test_text_that_is_no_utf8_comes_as_bytes() -> None:
     nested = pa.table({"id": ["a"], "urls": pa.array([[b"\xff"]], pa.list_(pa.binary()))})
     bad = nested.cast(pa.schema({"id": pa.string(), "urls": pa.list_(pa.string())}), safe=False)
     assert rows(parquet(bad))[0]["urls"] == [b"\xff"]
+
+
+def test_int96_may_tell_any_year() -> None:
+    moments = [datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59), datetime(2026, 11, 23, 8, 0, 1, 999_999)]
+    body = parquet(
+        pa.table({"id": ["a", "b", "c"], "time": [1, 2, 3], "own": pa.array(moments, pa.timestamp("us"))}),
+        use_deprecated_int96_timestamps=True,
+    )
+    assert [row["own"] for row in rows(body)] == moments
 
 
 def test_columns_that_parquet_marks_as_json_or_uuid_are_text() -> None:

@@ -134,6 +134,35 @@ def test_what_json_can_not_say_is_left_out_and_counted_at_any_depth() -> None:
     assert notes == {"not_finite": 3}
 
 
+@given(st.lists(st.integers(-(2**53), 2**53) | st.none(), max_size=9))
+def test_whole_numbers_that_pandas_made_floats_are_written_as_such(numbers: list[int | None]) -> None:
+    floats = [None if each is None else float(each) for each in numbers]
+    texts = encoded(floats, pa.float64())
+    expected = [None if each is None else str(each) for each in numbers]
+    assert [each for each, number in zip(texts, numbers, strict=True) if number is None or abs(number) < 2**53] == [
+        each for each, number in zip(expected, numbers, strict=True) if number is None or abs(number) < 2**53
+    ]
+    assert encoded([1e10, 0.5, 1e300, -2.0], pa.float64()) == ["10000000000", "0.5", "1e+300", "-2"]
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us"])
+def test_times_that_four_digits_of_a_year_can_not_tell_are_left_out_and_counted(unit: str) -> None:
+    notes = Counter[str]()
+    each = {"s": 1, "ms": 1_000, "us": 1_000_000}[unit]
+    last = 253_402_300_799 * each
+    moments = pa.array([last, last + each, 2**63 - 1, -(2**63), None, 0], pa.timestamp(unit))
+    texts = json_text(moments, notes).to_pylist()
+    assert [text and text[1:20] for text in texts] == [
+        "9999-12-31T23:59:59",
+        None,
+        None,
+        None,
+        None,
+        "1970-01-01T00:00:00",
+    ]
+    assert notes == {"out_of_range": 3}
+
+
 def test_an_object_without_members_keeps_its_row() -> None:
     nothing = pa.array([None, None], pa.large_string())
     assert join_members([nothing, nothing], 2).to_pylist() == ["", ""]

@@ -9,6 +9,7 @@ from jsonschema import Draft4Validator
 
 from currents_aws.cbor_wire import CborWire
 from currents_aws.json_wire import JsonWire
+from currents_core.catalog import SPLIT_INTO
 from currents_core.entry import Span, Wire
 from currents_core.shaping.event_schema import exported_types, stored_types
 from currents_core.shaping.test_event import entries_to_test, id_of_test
@@ -54,7 +55,19 @@ def test_each_event_says_that_it_is_a_test_and_so_do_its_values() -> None:
     for detail in details(JsonWire()).values():
         assert detail["currents_export"] == {"mode": "test"}
         texts = [value for part in ("user", "properties") for value in detail[part].values() if isinstance(value, str)]
-        assert all(text.startswith("test ") for text in texts)
+        assert all(text.startswith("test ") or text == '{"test":true}' for text in texts)
+
+
+def test_json_is_an_object_only_where_it_is_one_in_live_events() -> None:
+    found = details(JsonWire())
+    assert found["agentconsole.ToolInvocation"]["properties"]["tool_arguments"] == '{"test":true}'
+    objects = {
+        (event_type, name)
+        for event_type, detail in found.items()
+        for name, value in detail["properties"].items()
+        if isinstance(value, dict)
+    }
+    assert objects == set(SPLIT_INTO.items())
 
 
 def test_ids_are_unmistakable_and_none_is_part_of_another() -> None:
