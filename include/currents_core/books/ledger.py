@@ -21,6 +21,7 @@ from currents_core.books.retention import require_kept
 from currents_core.crew import Crew, Threads
 from currents_core.errors import TransientError
 from currents_core.file_key import Slice
+from currents_core.hour import date_of_hour
 from currents_core.ports import ObjectStore, Version
 
 Found = TypeVar("Found")
@@ -68,6 +69,10 @@ class Ledger:
         self._first_date = first_date
         self._days = Days(store, layout, self.crew)
         self._earlier = Earlier(store, layout, self.crew)
+
+    def keeps(self, hour: str) -> bool:
+        """Whether state of an hour is kept, or would be if there were any: its day has not ended."""
+        return date_of_hour(hour) >= self._first_date
 
     def heads(self, hour: str) -> list[Head]:
         """The heads of an hour, with the states of all files.

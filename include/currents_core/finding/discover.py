@@ -73,7 +73,9 @@ def look(connector: Connector, source: ObjectStore, ledger: Ledger, request: Run
     which must not call an hour complete while they are open. Raises SetupError if the request names an event type that
     the connector does not export.
     """
-    hours = (*(hour for hour in request.past if index.looks_at(hour)), *request.hours)
+    # A run that is cleared days later would look back at days that have ended meanwhile.
+    past = (hour for hour in request.past if index.looks_at(hour) and ledger.keeps(hour))
+    hours = (*past, *request.hours)
     listed = by_slice(_wanted_files(connector, source, request, hours))
     judged = {
         place: told for place, files in listed.items() if (told := fingerprint(files)) != index.settled.get(place)

@@ -64,7 +64,9 @@ def enter(
 
     def step(index: Index) -> Index:
         begun = replace(index, first=index.first or first)
-        return _of(connector)(begun).with_begun([hour, *missed]).since(start)
+        # Nobody waits for an hour that is older than the window, and whose run was cleared.
+        since = window_start(max(index.newest, hour), connector.lookback_hours)
+        return _of(connector)(begun).with_begun([hour, *missed]).since(since)
 
     return Entered(books.change(step), missed, _left(before, start, catches_up=connector.schedule.catchup))
 

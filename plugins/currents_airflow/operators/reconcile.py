@@ -122,7 +122,7 @@ class CurrentsReconcileOperator(CurrentsOperator):
     def _alert(self, context: Context, parts: RunParts) -> None:
         """Tells of what is above the thresholds, as the overview has it by now, and was not told before.
 
-        The newest run does: others would tell the same, or what nobody remembers the marks of.
+        The newest run that got so far does: others would tell the same, or what nobody remembers the marks of.
         """
         from currents_core.showing.alerts import ALERT_HOURS, alerts
         from currents_core.showing.calendar import Looks
@@ -132,7 +132,7 @@ class CurrentsReconcileOperator(CurrentsOperator):
         before, first, *_ = hours_back(hour, max(ALERT_HOURS, connector.lookback_hours) + 1)
         try:
             index = parts.index.read()
-            if index and index.newest > hour:
+            if index and max(index.accounted, default="") > hour:
                 return
             views = parts.overviews.between(before, hour)
         except CurrentsError as error:

@@ -5,6 +5,8 @@ import pytest
 from currents_core.books.account import Account, Counts
 from currents_core.books.claim import Claim
 from currents_core.books.index import Index
+from currents_core.books.layout import Layout
+from currents_core.books.ledger import Ledger
 from currents_core.books.manifest import HourAccount, Manifest
 from currents_core.errors import SetupError
 from currents_core.finding.window import require_stream
@@ -102,6 +104,30 @@ def test_hours_that_leave_the_window_incomplete_are_told() -> None:
     run = Run(house, EARLIER[3]).play()
     assert run.entered.left == [EARLIER[0]]
     assert Run(house, EARLIER[4]).play().entered.left == []
+
+
+def test_an_old_run_that_is_cleared_leaves_no_hour_that_is_told_later() -> None:
+    house = House(lookback_hours=2)
+    for hour in EARLIER:
+        Run(house, hour).play()
+    next(Run(house, EARLIER[0]).steps())
+    assert Run(house, HOUR).play().entered.left == []
+    Run(house, EARLIER[0]).play()
+    assert Run(house, NEXT).play().entered.left == []
+
+
+def test_a_run_looks_back_at_no_day_whose_state_has_ended() -> None:
+    house = House(lookback_hours=72)
+    old, later = "2026-11-20-08", "2026-11-22-08"
+    Run(house, old).play()
+    Run(house, HOUR).play()
+    house.put(OPEN, "a", table(["x"]), hour=later)
+    house.ledger = Ledger(house.state, Layout(), crew=house.crew, first_date="2026-11-21")
+    run = Run(house, later).play()
+    assert run.faults == []
+    assert house.ids().keys() == {"x"}
+    with pytest.raises(SetupError, match=f"the state of {old} has ended"):
+        Run(house, old).play()
 
 
 def test_hours_that_no_window_reached_are_told() -> None:

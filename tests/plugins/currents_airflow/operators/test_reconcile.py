@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from errno import ENOSPC
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,6 +24,7 @@ from currents_core.setup.run_request import run_request
 from tests.tools.house import HOUR, OPEN, House, table
 
 LATER = "2026-11-30-08"
+NEXT = "2026-11-30-09"
 
 
 def close(
@@ -165,6 +167,23 @@ def test_an_overview_that_can_not_be_written_fails_no_run(
     monkeypatch.setattr(Overviews, "catch_up", fail)
     close(house, look=LOOK)
     assert "the overview is brought up to date by a later run: SlowDown" in capsys.readouterr().out
+
+
+def test_alerts_are_told_although_the_next_run_has_begun(tmp_path: Path) -> None:
+    notice = {
+        "notifier": "tests.dags.notifier.FileNotifier",
+        "arguments": {"path": str(tmp_path / "told"), "text": "{{ alert }}"},
+    }
+    house = House(notify={"on_alert": [notice], "dead_letter_rate": 0.01}, lookback_hours=200)
+    house.deliver(house.put(OPEN, "a.parquet", table([*map(str, range(150)), None, None])))
+    books = IndexObject(house.state, Layout())
+    books.change(lambda index: index.with_begun([LATER, NEXT]))
+    books.change(lambda index: index.with_accounted({NEXT: 1}, {}, []))
+    close(house, look=LOOK)
+    assert not (tmp_path / "told").exists(), "a newer run has told all"
+    books.change(lambda index: replace(index, accounted={}))
+    close(house, look=LOOK)
+    assert "became dead letters" in (tmp_path / "told").read_text()
 
 
 def test_alerts_are_told_by_scheduled_runs_alone(tmp_path: Path) -> None:
