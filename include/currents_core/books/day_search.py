@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import partial
+from functools import partial, reduce
 
 import pyarrow as pa
 
@@ -24,9 +24,14 @@ def find(store: ObjectStore, layout: Layout, day: Day, text: str) -> list[tuple[
     version of the day has other pages.
     """
     plain = for_type(fingerprints(pa.array([text], pa.string()), ""), "")
-    # Where no key names an event type, fingerprints are those of the types of the rows.
-    types = {name for place, each in day.slices.items() if place.event_type is None for name in each.counts}
-    wanted = [plain, *(for_type(plain, name) for name in sorted(types))]
+    # A row may be of another type than the key of its file names, if that names any.
+    others = {
+        frozenset(filter(None, (place.event_type, name)))
+        for place, each in day.slices.items()
+        for name in each.counts
+        if name != place.event_type
+    }
+    wanted = [plain, *(reduce(for_type, sorted(types), plain) for types in sorted(others, key=sorted))]
     return [
         (place, number - each.first, row)
         for number, row in _places(store, layout, day, wanted)

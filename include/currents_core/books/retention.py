@@ -72,10 +72,11 @@ class Retention:
                 self.store.delete(each.key)
 
     def _end_weeks(self) -> None:
-        """Ends overviews of weeks all of whose days come before the first date."""
+        """Ends overviews of weeks all of whose days come before the first date, unless a replay was noted since."""
         for each in list(self.store.objects(self.layout.overview())):
             monday = week_of_overview(each.key)
-            if monday and f"{date_end(monday) + timedelta(days=6):%Y-%m-%d}" <= self.first_date:
+            is_over = monday and f"{date_end(monday) + timedelta(days=6):%Y-%m-%d}" <= self.first_date
+            if is_over and each.age > self.seconds:
                 self.store.delete(each.key)
 
     def _dates(self) -> set[str]:

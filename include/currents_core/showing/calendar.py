@@ -85,7 +85,8 @@ class Looks:
 
     def _known_since(self) -> str:
         """The hour from which on one that nobody accounted for is missing: before it, nothing was kept in short."""
-        return min((*self.views, newest_hour(self.now - _DUE)))
+        accounted = (hour for hour, view in self.views.items() if view.is_accounted)
+        return min((*accounted, newest_hour(self.now - _DUE)))
 
 
 @dataclass(frozen=True, slots=True)

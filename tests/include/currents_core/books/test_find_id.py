@@ -95,6 +95,19 @@ def test_it_is_found_in_a_slice_without_a_type(library: Library) -> None:
     assert library.find("w", HOUR[:10]) == [accepted(file, 0)]
 
 
+@pytest.mark.parametrize("of_key", [OPEN, PURCHASE, None])
+def test_it_is_found_whatever_type_the_row_has(library: Library, of_key: str | None) -> None:
+    types = pa.array([OPEN, PURCHASE, "another"])
+    file = library.put(of_key, "e.parquet", table(["u", "v", "w"]).append_column("event_type", types), EARLIER)
+    library.deliver(file)
+    for _ in range(2):
+        for row, text in enumerate("uvw"):
+            assert library.find(text, EARLIER[:10]) == [accepted(file, row)]
+        assert library.find("none", EARLIER[:10]) == []
+        library.crew.slept += 2 * QUIET_SECONDS
+        Compaction(library.state, Layout(), library.crew).compact(EARLIER[:10])
+
+
 def test_it_is_found_among_very_many() -> None:
     house = House()
     file = house.put(OPEN, "a.parquet", table([f"id {number}" for number in range(5_000)]))

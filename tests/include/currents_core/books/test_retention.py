@@ -11,7 +11,9 @@ from currents_core.books.compact import QUIET_SECONDS, Compaction
 from currents_core.books.layout import Layout, is_head
 from currents_core.books.ledger import Ledger
 from currents_core.books.manifests import Manifests
+from currents_core.books.overviews import Overviews
 from currents_core.books.retention import Retention
+from currents_core.books.run_record import RunRecord
 from currents_core.errors import SetupError
 from currents_core.file_key import by_slice
 from currents_core.setup.settings import State
@@ -52,6 +54,18 @@ def test_days_end_whole_the_oldest_first() -> None:
     assert [retention.end_next() for _ in range(3)] == ["2026-11-20", "2026-11-21", None]
     assert house.dates() == {"2026-11-23"}
     assert house.deliver(house.files[-1]).read == 0
+
+
+def test_an_overview_stays_as_long_as_the_books_of_a_replay_that_it_tells_of() -> None:
+    house = Kept()
+    overviews = Overviews(house.state, Layout(), house.crew)
+    overviews.note_replay([HOURS[0]], RunRecord("again", "replay", "2026-11-23T08:00:00+00:00"))
+    retention = house.retention("2026-12-20")
+    retention.end_next()
+    assert overviews.between(HOURS[0], HOURS[0])[HOURS[0]].replays
+    house.crew.slept += 31 * DAY
+    retention.end_next()
+    assert overviews.between(HOURS[0], HOURS[0]) == {}
 
 
 def test_heads_go_before_the_pages_that_they_name() -> None:

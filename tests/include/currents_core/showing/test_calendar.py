@@ -100,6 +100,14 @@ def test_a_replay_marks_an_hour_and_changes_no_state() -> None:
     assert (cell.is_replayed, cell.state) == (True, "none")
 
 
+def test_a_replay_of_an_hour_that_nobody_keeps_makes_no_other_hour_late() -> None:
+    old = "2026-11-10-05"
+    replayed = HourView(old).with_replay(RunRecord("r", "replay", "t"))
+    views = {old: replayed, HOUR: accounted(TypeView(delivered=1, counts=SENT))}
+    found = looks(None, Index(first="2026-11-01-00"), views=views)
+    assert [found.cell(hour).state for hour in (old, "2026-11-15-00", HOUR)] == ["none", "none", "complete"]
+
+
 def test_cells_are_all_hours_up_to_the_last_oldest_first() -> None:
     cells = looks().cells(HOUR, 48)
     assert (cells[0].hour, cells[-1].hour, len(cells)) == ("2026-11-21-06", HOUR, 48)
