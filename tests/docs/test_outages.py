@@ -20,8 +20,9 @@ ROWS = [re.split(r" *\| *", line.strip("| ").strip()) for line in TABLE.splitlin
 
 
 def most(seen: str) -> int:
-    """The largest of the figures that were seen."""
-    return max((int(figure.replace(",", "")) for figure in re.findall(r"[\d,]+", seen)), default=0)
+    """The largest of the figures that were seen, but for those of later tries, whose bound has grown."""
+    first = re.sub(r"\(later try: \d+ s\)", "", seen)
+    return max((int(figure.replace(",", "")) for figure in re.findall(r"[\d,]+", first)), default=0)
 
 
 def test_the_table_has_each_fault_with_its_bounds() -> None:
@@ -36,6 +37,7 @@ def test_what_was_seen_is_within_the_bounds() -> None:
         assert bool(noticed) is (fault.noticed is not None), name
         assert most(noticed) <= (fault.noticed or 0), name
         assert 0 < most(recovered) <= fault.recovered, name
+        assert fault.raises or "later try" not in recovered, name
         # Of all connectors together where "a bus" is said.
         assert most(repeats) <= (LONG.rate * (1 + allowed.endswith("a bus")) if fault.kills else 0), name
 
