@@ -87,4 +87,5 @@ def _is_hidden(path: str) -> bool:
 
     Source: https://spark.apache.org/docs/latest/cloud-integration.html, which tells of `_temporary`
     """
-    return any(part.startswith(("_", ".")) for part in path.split("/"))
+    # To S3, `..` is a folder like any other, and no engine hides anything there.
+    return any(part.startswith(("_", ".")) and part != ".." for part in path.split("/"))

@@ -67,8 +67,9 @@ def test_what_an_engine_has_not_finished_is_no_file() -> None:
         f"_in/{kind}/{hour}/_temporary/0/a.parquet",
         f"_in/_temporary/{hour}/a.parquet",
     ]
-    source = store(*hidden, f"_in/{kind}/{hour}/a.parquet")
-    assert [file.key for file in find_files(source, "_in/", [HOUR], every)] == [f"_in/{kind}/{hour}/a.parquet"]
+    plain = [f"_in/{kind}/{hour}/../a.parquet", f"_in/{kind}/{hour}/a.parquet"]
+    source = store(*hidden, *plain)
+    assert [file.key for file in find_files(source, "_in/", [HOUR], every)] == plain
 
 
 def test_the_root_of_a_bucket_is_a_prefix_too() -> None:
