@@ -17,11 +17,10 @@ from currents_core.books.earlier import Earlier
 from currents_core.books.head import Head, parse_head
 from currents_core.books.layout import Layout, is_head
 from currents_core.books.pages import PageMissingError, Pages
-from currents_core.books.retention import require_kept
+from currents_core.books.retention import is_kept, require_kept
 from currents_core.crew import Crew, Threads
 from currents_core.errors import TransientError
 from currents_core.file_key import Slice
-from currents_core.hour import date_of_hour
 from currents_core.ports import ObjectStore, Version
 
 Found = TypeVar("Found")
@@ -72,7 +71,7 @@ class Ledger:
 
     def keeps(self, hour: str) -> bool:
         """Whether state of an hour is kept, or would be if there were any: its day has not ended."""
-        return date_of_hour(hour) >= self._first_date
+        return is_kept(hour, self._first_date)
 
     def heads(self, hour: str) -> list[Head]:
         """The heads of an hour, with the states of all files.
@@ -90,7 +89,10 @@ class Ledger:
 
     def heads_of(self, places: Iterable[Slice]) -> list[Head]:
         """The heads of these slices, as ``heads`` gives them; of those that have one."""
-        reads = [(place, self.crew.start(self._read, self.layout.head(place))) for place in places]
+        asked = list(places)
+        for place in asked:
+            require_kept(place.hour, self._first_date)
+        reads = [(place, self.crew.start(self._read, self.layout.head(place))) for place in asked]
         # One after the other: what is known from elsewhere is read by the same crew, and nobody would be left for it.
         found = [self._or_known(place, read.result()) for place, read in reads]
         return [head for head in found if head]

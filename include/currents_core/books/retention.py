@@ -24,12 +24,17 @@ _HOURS: tuple[HoursKind, ...] = ("slices", "oversized", "plans", "manifests")
 _EARLIER: tuple[EarlierKind, ...] = ("ledger", "ids", "dead_letters")
 
 
+def is_kept(hour: str, first_date: str) -> bool:
+    """Whether the state of an hour is kept: its day has not ended."""
+    return date_of_hour(hour) >= first_date
+
+
 def require_kept(hour: str, first_date: str) -> None:
     """Raises SetupError if an hour comes before the first date of which the state is kept.
 
     What was sent of such an hour is not known any more, so that a delivery would send all of it again.
     """
-    if date_of_hour(hour) < first_date:
+    if not is_kept(hour, first_date):
         raise SetupError(
             f"the state of {hour} has ended: state.retention_days keeps what began on {first_date} or later, and "
             "without it nobody knows what was sent; replay the hour if it is to be sent again"

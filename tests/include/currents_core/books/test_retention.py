@@ -92,6 +92,7 @@ def test_what_came_of_an_hour_that_has_ended_is_refused_by_name() -> None:
         lambda: house.deliver(late),
         lambda: house.ledger.heads(late.hour),
         lambda: house.ledger.head(late.slice),
+        lambda: house.ledger.heads_of([late.slice]),
     ):
         with pytest.raises(SetupError, match=r"the state of 2026-11-21-00 has ended: state\.retention_days keeps"):
             ask()
