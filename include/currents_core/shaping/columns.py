@@ -14,7 +14,7 @@ _NOT_UTF8 = object()
 # The years 1 to 9999 in seconds since the epoch: the timestamps that RFC 3339, and so EventBridge, can express.
 # Milliseconds mistaken for seconds fall outside.
 # Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html
-FIRST_SECOND, LAST_SECOND = -62_135_596_800, 253_402_300_799
+_FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
 
 
 def arrow(column: pd.Series) -> pa.Array:
@@ -142,22 +142,31 @@ def whole_seconds(column: pd.Series) -> pd.Series:
     seconds = _seconds(values)
     if seconds is None:
         return series(pa.nulls(len(values), pa.int64()), column)
-    in_range = pc.and_(pc.greater_equal(seconds, FIRST_SECOND), pc.less_equal(seconds, LAST_SECOND))
-    return series(pc.if_else(in_range, seconds, None), column)
+    return series(pc.if_else(has_year(seconds), seconds, None), column)
+
+
+def has_year(seconds: pa.Array) -> pa.Array:
+    """Whether each number of seconds since the epoch, int64, is in the years 1 to 9999: bool, null for null."""
+    return pc.and_(pc.greater_equal(seconds, _FIRST_SECOND), pc.less_equal(seconds, _LAST_SECOND))
+
+
+def seconds_of(moments: pa.Array) -> pa.Array:
+    """The whole seconds since the epoch of timestamps of any unit and zone, rounded down: int64, null for null."""
+    floored = pc.floor_temporal(moments, unit="second")
+    return floored.cast(pa.timestamp("s", tz=moments.type.tz), safe=False).cast(pa.int64())
 
 
 def _seconds(values: pa.Array) -> pa.Array | None:
     kind = values.type
     if pa.types.is_uint64(kind):
-        values = pc.if_else(pc.less_equal(values, pa.scalar(LAST_SECOND, kind)), values, None)
+        values = pc.if_else(pc.less_equal(values, pa.scalar(_LAST_SECOND, kind)), values, None)
     if pa.types.is_integer(kind):
         return values.cast(pa.int64())
     if pa.types.is_timestamp(kind):
-        floored = pc.floor_temporal(values, unit="second")
-        return floored.cast(pa.timestamp("s", tz=kind.tz), safe=False).cast(pa.int64())
+        return seconds_of(values)
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         floored = pc.floor(values.cast(pa.float64()))
-        return pc.if_else(pc.less_equal(pc.abs(floored), float(LAST_SECOND)), floored, None).cast(pa.int64())
+        return pc.if_else(pc.less_equal(pc.abs(floored), float(_LAST_SECOND)), floored, None).cast(pa.int64())
     if is_text(kind):
         numeric = pc.match_substring_regex(values, r"^\s*-?\d{1,18}\s*$")
         return pc.utf8_trim_whitespace(pc.if_else(numeric, values, None)).cast(pa.int64())

@@ -18,7 +18,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from currents_core.shaping.columns import FIRST_SECOND, LAST_SECOND, is_text
+from currents_core.shaping.columns import has_year, is_text, seconds_of
 
 # Texts in parts, which are joined row by row: a text is the same in each row, an array of large_string has one a row.
 Parts = Sequence[pa.Array | str]
@@ -154,15 +154,20 @@ def _floating(values: pa.Array, notes: Counter[str]) -> pa.Array:
     """
     if pa.types.is_float16(values.type):
         values = values.cast(pa.float32())
-    finite = pc.is_finite(values)
-    lost = len(values) - values.null_count - (pc.sum(finite).as_py() or 0)
-    if lost:
-        notes[NOT_FINITE] += lost
-        values = pc.if_else(finite, values, None)
+    values = _sayable(values, pc.is_finite(values), NOT_FINITE, notes)
     if not pa.types.is_float64(values.type):
         return values.cast(TEXT)
     is_whole = pc.and_(pc.equal(values, pc.floor(values)), pc.less(pc.abs(values), _WHOLE))
     return pc.coalesce(pc.if_else(is_whole, values, None).cast(pa.int64()).cast(TEXT), values.cast(TEXT))
+
+
+def _sayable(values: pa.Array, fits: pa.Array, note: str, notes: Counter[str]) -> pa.Array:
+    """The values that ``fits``, bool, and null for the others, which ``notes`` counts under ``note``."""
+    lost = len(values) - values.null_count - (pc.sum(fits).as_py() or 0)
+    if not lost:
+        return values
+    notes[note] += lost
+    return pc.if_else(fits, values, None)
 
 
 def _quoted(values: pa.Array, _notes: Counter[str], *, before: str = "", form: Callable[[str], str] = str) -> pa.Array:
@@ -204,11 +209,7 @@ def _binary(values: pa.Array, notes: Counter[str]) -> pa.Array:
 def _timestamp(values: pa.Array, notes: Counter[str]) -> pa.Array:
     """ISO 8601 in UTC. A timestamp without a zone is taken as UTC. Years of other than four digits become null."""
     moments = values.cast(pa.timestamp(values.type.unit, tz="UTC"))
-    seconds = pc.floor_temporal(moments, unit="second").cast(pa.timestamp("s", tz="UTC"), safe=False).cast(pa.int64())
-    is_told = pc.and_(pc.greater_equal(seconds, FIRST_SECOND), pc.less_equal(seconds, LAST_SECOND))
-    if lost := len(values) - values.null_count - (pc.sum(is_told).as_py() or 0):
-        notes[OUT_OF_RANGE] += lost
-        moments = pc.if_else(is_told, moments, None)
+    moments = _sayable(moments, has_year(seconds_of(moments)), OUT_OF_RANGE, notes)
     return _quoted(pc.strftime(moments, format="%Y-%m-%dT%H:%M:%SZ"), notes)
 
 

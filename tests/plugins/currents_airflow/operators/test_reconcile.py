@@ -169,13 +169,19 @@ def test_an_overview_that_can_not_be_written_fails_no_run(
     assert "the overview is brought up to date by a later run: SlowDown" in capsys.readouterr().out
 
 
-def test_alerts_are_told_although_the_next_run_has_begun(tmp_path: Path) -> None:
+def alerting(told: Path) -> House:
+    """A house with more dead letters than its threshold, whose alerts go to a file."""
     notice = {
         "notifier": "tests.dags.notifier.FileNotifier",
-        "arguments": {"path": str(tmp_path / "told"), "text": "{{ alert }}"},
+        "arguments": {"path": str(told), "text": "{{ alert }}"},
     }
     house = House(notify={"on_alert": [notice], "dead_letter_rate": 0.01}, lookback_hours=200)
     house.deliver(house.put(OPEN, "a.parquet", table([*map(str, range(150)), None, None])))
+    return house
+
+
+def test_alerts_are_told_although_the_next_run_has_begun(tmp_path: Path) -> None:
+    house = alerting(tmp_path / "told")
     books = IndexObject(house.state, Layout())
     books.change(lambda index: index.with_begun([LATER, NEXT]))
     books.change(lambda index: index.with_accounted({NEXT: 1}, {}, []))
@@ -187,12 +193,7 @@ def test_alerts_are_told_although_the_next_run_has_begun(tmp_path: Path) -> None
 
 
 def test_alerts_are_told_by_scheduled_runs_alone(tmp_path: Path) -> None:
-    notice = {
-        "notifier": "tests.dags.notifier.FileNotifier",
-        "arguments": {"path": str(tmp_path / "told"), "text": "{{ alert }}"},
-    }
-    house = House(notify={"on_alert": [notice], "dead_letter_rate": 0.01}, lookback_hours=200)
-    house.deliver(house.put(OPEN, "a.parquet", table([*map(str, range(150)), None, None])))
+    house = alerting(tmp_path / "told")
     close(house, "manual", look=LOOK)
     assert not (tmp_path / "told").exists()
     close(house, look=LOOK)
