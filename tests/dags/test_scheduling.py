@@ -42,7 +42,7 @@ CONNECTORS: dict[str, dict[str, Any]] = {
         "personal_data": {"rules": [{"action": "hash", "fields": ["user_id"]}], "hash_key_conn_id": "hash_key"},
     },
     "no_source": {"source": {"bucket": "no-such-bucket"}},
-    "no_state": {"state": {"bucket": "no-such-bucket"}},
+    "no_state": {"state": {"bucket": "no-such-state"}},
     "no_bus": {"destination": {"kind": "event_bus", "name": "no-such-bus", "region": "us-east-1"}},
     "no_region": {"destination": {"kind": "event_bus", "name": "events", "region": "eu-west-1"}},
 }
@@ -228,7 +228,7 @@ def test_a_run_with_a_hole_fails_and_names_it(export: Export) -> None:
     ("export", "complaint"),
     [
         ("no_source", "s3://no-such-bucket/: list failed: NoSuchBucket"),
-        ("no_state", "s3://no-such-bucket/no_state/"),
+        ("no_state", "s3://no-such-state/no_state/"),
         ("no_bus", "event bus no-such-bus in us-east-1: lookup failed: ResourceNotFound"),
         ("no_region", "event bus events in eu-west-1: lookup failed: ResourceNotFound"),
     ],

@@ -100,17 +100,18 @@ def export(migrated: Path, home: Path, statsd: Statsd) -> Iterator[Export]:
             arguments = {"path": str(home / "notices"), "text": text}
             return [{"notifier": "tests.dags.notifier.FileNotifier", "arguments": arguments}]
 
+        schedule = quiet_schedule()
         connector = {
             "name": "seen",
             "source": {"bucket": bucket, "prefix": "seen"},
             "destination": {"kind": "event_bus", "name": bus, "region": "us-east-1"},
             "state": {"bucket": bucket, "prefix": "state"},
-            "schedule": quiet_schedule(),
+            "schedule": schedule,
             "notify": {
                 "on_failure": notice("{{ dag.dag_id }} failed"),
                 "on_missed_deadline": notice("{{ dag_run.dag_id }} {{ dag_run.partition_key }} is late"),
-                # An hour runs later than that.
-                "deadline_minutes": 1,
+                # The last hour was due before that, and runs only once the DAG is switched on.
+                "deadline_minutes": schedule["delay_minutes"] + 1,
             },
         }
         environment = {
