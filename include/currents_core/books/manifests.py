@@ -14,7 +14,7 @@ from currents_core.books.days import Days
 from currents_core.books.layout import Layout
 from currents_core.books.manifest import Manifest
 from currents_core.books.manifest_objects import listed_manifests, parse_manifest
-from currents_core.books.run_record import RunRecord
+from currents_core.books.run_record import RunPass, RunRecord
 from currents_core.crew import Crew
 from currents_core.errors import TransientError
 from currents_core.hour import hour_end
@@ -81,7 +81,7 @@ class Manifests:
         """The manifest of an hour that ``reconciled`` computes; it is called anew where another run was first."""
         return Draft(partial(self._stored, hour), reconciled)
 
-    def write(self, draft: Draft, now: datetime, *, announce: bool = False, run: RunRecord | None = None) -> bool:
+    def write(self, draft: Draft, now: datetime, *, announce: bool = False, run: RunPass | None = None) -> bool:
         """Replaces the manifest of the hour, and notes in it what a run did. ``draft`` has what was written.
 
         Returns whether to announce the hour as complete: ``announce`` allows it, the hour is over and complete and has
@@ -91,8 +91,9 @@ class Manifests:
             manifest, before = draft.manifest, draft.before or {}
             told = manifest.as_json(now, before)
             if run:
-                others = [each for each in before.get("runs", []) if each["run"] != run.run]
-                told["runs"] = [*others, asdict(run)][-_RUNS:]
+                record = run.recorded(RunRecord(**each) for each in before.get("runs", []))
+                others = [each for each in before.get("runs", []) if each["run"] != record.run]
+                told["runs"] = [*others, asdict(record)][-_RUNS:]
             told["announced"] = _content(before) == _content(told) and before.get("announced", False)
             try:
                 self._put(self.key(manifest.hour), told, draft.version)

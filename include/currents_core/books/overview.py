@@ -16,7 +16,7 @@ import orjson
 
 from currents_core.books.account import Counts
 from currents_core.books.format import FORMAT, parsed
-from currents_core.books.run_record import RunRecord
+from currents_core.books.run_record import RunPass, RunRecord
 from currents_core.errors import shown
 from currents_core.hour import hour_end, parse_hour
 
@@ -110,10 +110,11 @@ class HourView:
         at = hour_end(self.hour) + timedelta(seconds=view.lag)
         return next((run for run in self.runs if datetime.fromisoformat(run.at) == at), None)
 
-    def with_replay(self, run: RunRecord) -> HourView:
+    def with_replay(self, run: RunPass) -> HourView:
         """The hour once it was sent again by a run. The same run counts once."""
-        others = tuple(each for each in self.replays if each.run != run.run)
-        return replace(self, replays=(*others, run)[-_REPLAYS:])
+        record = run.recorded(self.replays)
+        others = tuple(each for each in self.replays if each.run != record.run)
+        return replace(self, replays=(*others, record)[-_REPLAYS:])
 
     def with_account(self, told: HourView) -> HourView:
         """The hour as a manifest ``told`` it, unless a later one was taken in.

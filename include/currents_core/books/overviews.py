@@ -15,7 +15,7 @@ from currents_core.books.format import DamagedError, sound
 from currents_core.books.layout import Layout, date_of
 from currents_core.books.manifest_objects import listed_manifests
 from currents_core.books.overview import HourView, Week, parse_week, week_of
-from currents_core.books.run_record import RunRecord
+from currents_core.books.run_record import RunPass
 from currents_core.crew import Crew, Threads
 from currents_core.errors import TransientError
 from currents_core.hour import format_hour, parse_hour
@@ -80,7 +80,7 @@ class Overviews:
             found = [(hour, manifest(hour)) for hour in unknown]
             self._change(week.date, [HourView.of_manifest(hour, told, "") for hour, told in found if told])
 
-    def note_replay(self, hours: Iterable[str], run: RunRecord) -> None:
+    def note_replay(self, hours: Iterable[str], run: RunPass) -> None:
         """Notes that a run sent some hours again. Raises TransientError as ``catch_up`` does."""
         by_week: dict[str, list[str]] = defaultdict(list)
         for hour in hours:
@@ -143,7 +143,7 @@ class Overviews:
             raise DamagedError(f"{error.message}, {remedy}", uri=uri) from error
 
 
-def _with_replay(week: Week, *, hours: Iterable[str], run: RunRecord) -> Week:
+def _with_replay(week: Week, *, hours: Iterable[str], run: RunPass) -> Week:
     return week.with_hours(week.hour(hour).with_replay(run) for hour in hours)
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from currents_airflow.parts import RunParts
     from currents_core.books.manifest import Manifest
     from currents_core.books.manifests import Draft, Manifests
-    from currents_core.books.run_record import RunRecord
+    from currents_core.books.run_record import RunPass
     from currents_core.finding.account_hours import Accounts
     from currents_core.finding.discover import Look
 
@@ -81,10 +81,10 @@ class CurrentsReconcileOperator(CurrentsOperator):
             parts.connector, request, found, parts.ledger, parts.manifests, source=parts.source, announces=announces
         )
         faults = accounts.complaints(request, failed)
-        record = self.record(context, parts)
-        complete = self._write(parts, accounts.drafts, record, announces=announces and not faults)
+        run = self.run_pass(context, parts)
+        complete = self._write(parts, accounts.drafts, run, announces=announces and not faults)
         self._remember(parts, found, accounts.drafts)
-        self.show(parts, [*request.past, *found.hours, *request.hours], record)
+        self.show(parts, [*request.past, *found.hours, *request.hours], run)
         if request.looks_back and parts.connector.notify.alerts:
             self._alert(context, parts)
         for rule in total(each.account for each in accounts.manifests).idle_rules:
@@ -97,23 +97,23 @@ class CurrentsReconcileOperator(CurrentsOperator):
         self._announce(context, parts.manifests, complete)
         return self._told(parts, accounts)
 
-    def record(self, context: Context, parts: RunParts) -> RunRecord:
+    def run_pass(self, context: Context, parts: RunParts) -> RunPass:
         """What the run did, for whoever wonders afterwards."""
-        from currents_core.books.run_record import RunRecord
+        from currents_core.books.run_record import RunPass, RunRecord
 
         run, request = context["dag_run"], parts.request
         kind = "replay" if request.is_replay else self.kind if request.is_redrive else _run_type(run)
         now = datetime.now(UTC).isoformat(timespec="seconds")
         record = RunRecord(run.run_id, kind, now, run.triggering_user_name or "", request.reason)
         # A task of an earlier version told none.
-        sending = (each["sending"] for each in self.results(context) if "sending" in each)
-        return record.with_sending(sending, parts.connector.rates)
+        sending = [each["sending"] for each in self.results(context) if "sending" in each]
+        return RunPass(record, sending, parts.connector.rates)
 
-    def show(self, parts: RunParts, hours: Sequence[str], record: RunRecord) -> None:
+    def show(self, parts: RunParts, hours: Sequence[str], run: RunPass) -> None:
         """Brings the overview up to date for hours of the run, which only people's tools read."""
         try:
             if parts.request.is_replay:
-                parts.overviews.note_replay(parts.request.hours, record)
+                parts.overviews.note_replay(parts.request.hours, run)
             elif hours:
                 parts.overviews.catch_up(min(hours), max(hours))
         except CurrentsError as error:
@@ -147,13 +147,13 @@ class CurrentsReconcileOperator(CurrentsOperator):
         except TransientError as error:
             self.log.warning("%s: the next run tells of the same again: %s", self.connector, error)
 
-    def _write(self, parts: RunParts, drafts: Sequence[Draft], record: RunRecord, *, announces: bool) -> list[Manifest]:
+    def _write(self, parts: RunParts, drafts: Sequence[Draft], run: RunPass, *, announces: bool) -> list[Manifest]:
         """Writes manifests. Returns those of the hours to announce."""
         # Manifests tell when slices were delivered by the time of the run that did it.
-        now = datetime.fromisoformat(record.at)
+        now = datetime.fromisoformat(run.record.at)
         complete = []
         for draft in drafts:
-            if parts.manifests.write(draft, now, announce=announces, run=record):
+            if parts.manifests.write(draft, now, announce=announces, run=run):
                 complete.append(draft.manifest)
             self.log.info("%s: %s", draft.manifest.hour, draft.manifest.account.totals)
         return complete

@@ -73,16 +73,16 @@ class CurrentsConcludeRedriveOperator(CurrentsReconcileOperator):
         from currents_core.finding.account_hours import account_of
 
         self.addresses = parts.addresses(hour=parts.request.hours[0])
-        record = self.record(context, parts)
+        run = self.run_pass(context, parts)
         for hour in found.hours:
             reconciled = partial(account_of, parts.connector, hour, parts.ledger, parts.source)
             draft = parts.manifests.draft(hour, reconciled)
             if draft.before:
-                parts.manifests.write(draft, datetime.fromisoformat(record.at), run=record)
+                parts.manifests.write(draft, datetime.fromisoformat(run.record.at), run=run)
             else:
                 # Whether the hour is complete is known to whoever looks at its source, which an export is about to.
                 self.log.warning("%s: %s has no manifest yet: its export writes it", self.connector, hour)
-        self.show(parts, found.hours, record)
+        self.show(parts, found.hours, run)
         totals = sum((Counts(**each["rows"]) for each in self.results(context) if "rows" in each), Counts())
         self.log.info("%s: %s", counted(totals.read, "letter"), totals)
         if totals.dead_lettered:

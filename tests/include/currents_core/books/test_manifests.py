@@ -10,7 +10,7 @@ from currents_core.books.layout import Layout
 from currents_core.books.ledger import Ledger
 from currents_core.books.manifest import reconcile
 from currents_core.books.manifests import Manifests
-from currents_core.books.run_record import RunRecord
+from currents_core.books.run_record import RunPass, RunRecord
 from currents_core.file_key import SourceFile
 from tests.tools.house import settle
 from tests.tools.manifests import HOUR, NOW, account, file, write_manifest
@@ -91,7 +91,9 @@ def test_it_says_what_its_last_runs_did_each_of_them_once() -> None:
         return manifests.read(HOUR) or {}
 
     for number in (*range(12), 11):
-        write_manifest(manifests, HOUR, ledger, NOW, run=RunRecord(f"run {number}", "manual", "t", "ada"))
+        write_manifest(
+            manifests, HOUR, ledger, NOW, run=RunPass(RunRecord(f"run {number}", "manual", NOW.isoformat(), "ada"))
+        )
     write_manifest(manifests, HOUR, ledger, NOW)
     assert [each["run"] for each in told()["runs"]] == [f"run {number}" for number in range(2, 12)]
     assert told()["runs"][0]["by"] == "ada"
@@ -108,7 +110,7 @@ def test_what_runs_did_is_no_reason_to_announce_an_hour_again() -> None:
     # As an earlier version wrote it.
     old = {name: each for name, each in (manifests.read(HOUR) or {}).items() if name not in {"slices", "runs", "seq"}}
     store.write(manifests.key(HOUR), json.dumps(old).encode())
-    run = RunRecord("run", "manual", "t")
+    run = RunPass(RunRecord("run", "manual", "t"))
     later = late + timedelta(hours=1)
     assert not write_manifest(Manifests(store, Layout()), HOUR, ledger, later, announce=True, run=run)
     told = manifests.read(HOUR) or {}

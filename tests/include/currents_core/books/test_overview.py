@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from currents_core.books.account import Counts
 from currents_core.books.overview import HourView, TypeView, Week, parse_week, week_of
-from currents_core.books.run_record import RunRecord
+from currents_core.books.run_record import RunPass, RunRecord
 from currents_core.errors import SetupError
 from currents_core.hour import date_of_hour, format_hour
 
@@ -96,14 +96,18 @@ def test_a_manifest_that_was_removed_and_made_anew_counts_though_its_versions_be
 
 
 def test_a_replay_is_noted_once_and_outlasts_new_manifests() -> None:
-    replay = RunRecord("again", "replay", "t", "ada", "lost by the consumer")
-    view = HourView(HOUR).with_replay(replay)
+    replay = RunRecord("again", "replay", "2026-11-23T09:00:00+00:00", "ada", "lost by the consumer")
+    view = HourView(HOUR).with_replay(RunPass(replay))
     assert not view.is_accounted
-    view = view.with_replay(replace(replay, tries=4))
+    later = replace(replay, at="2026-11-23T10:00:00+00:00")
+    began = datetime.fromisoformat(replay.at).timestamp() + 60
+    view = view.with_replay(
+        RunPass(later, [{"requests": 1, "tries": 4, "throttled": 0, "began": began, "ended": began}])
+    )
     for seq in (1, 2):
         view = view.with_account(HourView.of_manifest(HOUR, manifest(seq), str(seq)))
     assert view.is_accounted
-    assert view.replays == (replace(replay, tries=4),)
+    assert view.replays == (replace(later, tries=4),)
 
 
 def test_of_very_many_event_types_the_rest_is_summed() -> None:

@@ -11,7 +11,7 @@ from currents_core.books.compact import QUIET_SECONDS, Compaction
 from currents_core.books.layout import Layout
 from currents_core.books.manifests import Manifests
 from currents_core.books.overviews import Overviews
-from currents_core.books.run_record import RunRecord
+from currents_core.books.run_record import RunPass, RunRecord
 from currents_core.errors import ConflictError, SetupError, TransientError
 from currents_core.ports import Version
 from tests.tools.house import HOUR, NOW, OPEN, House, table
@@ -106,7 +106,7 @@ def test_days_that_were_compacted_before_there_was_an_overview_are_filled_in_onc
 def test_a_replay_is_noted_in_each_hour() -> None:
     house = Seen()
     run = RunRecord("again", "replay", "t", reason="lost")
-    house.overviews.note_replay([EARLIER, HOUR, NEXT_WEEK], run)
+    house.overviews.note_replay([EARLIER, HOUR, NEXT_WEEK], RunPass(run))
     found = house.overviews.between(EARLIER, NEXT_WEEK)
     assert [(view.replays, view.is_accounted) for view in found.values()] == [((run,), False)] * 3
 
@@ -118,12 +118,12 @@ def test_two_runs_that_write_a_week_at_the_same_time_both_find_room() -> None:
         def write_version(self, key: str, body: bytes, replaces: str | None) -> str:
             left, self.others = self.others, 0
             if left:
-                Overviews(self, Layout()).note_replay([HOUR], RunRecord(f"other {left}", "replay", "t"))
+                Overviews(self, Layout()).note_replay([HOUR], RunPass(RunRecord(f"other {left}", "replay", "t")))
                 self.others = left - 1
             return super().write_version(key, body, replaces)
 
     house = Seen(Busy())
-    house.overviews.note_replay([HOUR], RunRecord("own", "replay", "t"))
+    house.overviews.note_replay([HOUR], RunPass(RunRecord("own", "replay", "t")))
     [view] = house.overviews.between(HOUR, HOUR).values()
     assert {each.run for each in view.replays} == {"own", "other 3", "other 2", "other 1"}
 
@@ -138,7 +138,9 @@ def test_who_is_never_first_is_told() -> None:
 
     house, store = Seen(), Full()
     with pytest.raises(TransientError, match="another was first"):
-        Overviews(store, Layout(), house.crew, random.Random(1)).note_replay([HOUR], RunRecord("own", "replay", "t"))
+        Overviews(store, Layout(), house.crew, random.Random(1)).note_replay(
+            [HOUR], RunPass(RunRecord("own", "replay", "t"))
+        )
     assert store.tried == 12
 
 
@@ -147,7 +149,7 @@ def test_an_hour_that_is_known_hides_no_other_of_its_day() -> None:
     house.export(EARLIER, "x")
     house.crew.slept += 2 * QUIET_SECONDS
     assert Compaction(house.state, Layout(), house.crew).compact("2026-11-22")
-    house.overviews.note_replay(["2026-11-22-05", EARLIER], RunRecord("r", "replay", "t"))
+    house.overviews.note_replay(["2026-11-22-05", EARLIER], RunPass(RunRecord("r", "replay", "t")))
     house.overviews.fill(house.manifests.read, since="2026-11-22")
     assert house.overviews.between(EARLIER, EARLIER)[EARLIER].is_accounted
 
@@ -165,7 +167,7 @@ def test_a_week_that_cannot_be_read_is_no_empty_one_and_stays_as_it_is(body: byt
         with pytest.raises(SetupError, match=told):
             use(HOUR, HOUR)
     with pytest.raises(SetupError, match=told):
-        house.overviews.note_replay([HOUR], RunRecord("again", "replay", "t"))
+        house.overviews.note_replay([HOUR], RunPass(RunRecord("again", "replay", "t")))
     assert house.state.contents[key] == body
 
 

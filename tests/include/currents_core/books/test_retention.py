@@ -13,7 +13,7 @@ from currents_core.books.ledger import Ledger
 from currents_core.books.manifests import Manifests
 from currents_core.books.overviews import Overviews
 from currents_core.books.retention import Retention
-from currents_core.books.run_record import RunRecord
+from currents_core.books.run_record import RunPass, RunRecord
 from currents_core.errors import SetupError
 from currents_core.file_key import by_slice
 from currents_core.setup.settings import State
@@ -59,7 +59,7 @@ def test_days_end_whole_the_oldest_first() -> None:
 def test_an_overview_stays_as_long_as_the_books_of_a_replay_that_it_tells_of() -> None:
     house = Kept()
     overviews = Overviews(house.state, Layout(), house.crew)
-    overviews.note_replay([HOURS[0]], RunRecord("again", "replay", "2026-11-23T08:00:00+00:00"))
+    overviews.note_replay([HOURS[0]], RunPass(RunRecord("again", "replay", "2026-11-23T08:00:00+00:00")))
     retention = house.retention("2026-12-20")
     retention.end_next()
     assert overviews.between(HOURS[0], HOURS[0])[HOURS[0]].replays

@@ -9,7 +9,7 @@ import pytest
 from currents_core.books.account import Counts
 from currents_core.books.index import Index
 from currents_core.books.overview import HourView, TypeView
-from currents_core.books.run_record import RunRecord
+from currents_core.books.run_record import RunPass, RunRecord
 from currents_core.showing.calendar import (
     STATES,
     Cell,
@@ -102,7 +102,7 @@ def test_a_replay_marks_an_hour_and_changes_no_state() -> None:
 
 def test_a_replay_of_an_hour_that_nobody_keeps_makes_no_other_hour_late() -> None:
     old = "2026-11-10-05"
-    replayed = HourView(old).with_replay(RunRecord("r", "replay", "t"))
+    replayed = HourView(old).with_replay(RunPass(RunRecord("r", "replay", "t")))
     views = {old: replayed, HOUR: accounted(TypeView(delivered=1, counts=SENT))}
     found = looks(None, Index(first="2026-11-01-00"), views=views)
     assert [found.cell(hour).state for hour in (old, "2026-11-15-00", HOUR)] == ["none", "none", "complete"]

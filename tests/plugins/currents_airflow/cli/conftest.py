@@ -19,7 +19,7 @@ from currents_core.books.layout import Layout
 from currents_core.books.ledger import Ledger
 from currents_core.books.manifests import Manifests
 from currents_core.books.overviews import Overviews
-from currents_core.books.run_record import RunRecord
+from currents_core.books.run_record import RunPass, RunRecord
 from currents_core.file_key import SourceFile
 from currents_core.hour import format_hour, hours_back
 from tests.tools.house import OPEN, House, table
@@ -82,7 +82,7 @@ connectors:
     house.source = store  # type: ignore[assignment]
     house.deliver(put(store, "a.parquet", table(["x", "y", None, "x", "nobody's"], user_id=["u", "u", "u", "u", "v"])))
     run = RunRecord("scheduled__1", "scheduled", NOW.isoformat())
-    write_manifest(Manifests(store, layout), HOUR, house.ledger, NOW, connector="orders", run=run)
+    write_manifest(Manifests(store, layout), HOUR, house.ledger, NOW, connector="orders", run=RunPass(run))
     Overviews(store, layout).catch_up(HOUR, HOUR)
     IndexObject(store, layout).change(lambda index: index.with_begun([EARLIER]).with_accounted({HOUR: 1}, {}, []))
     return Told(path, bucket, house, store)

@@ -14,7 +14,7 @@ from currents_core.books.find_id import IdSearch
 from currents_core.books.layout import Layout
 from currents_core.books.ledger import Ledger
 from currents_core.books.overviews import Overviews
-from currents_core.books.run_record import RunRecord
+from currents_core.books.run_record import RunPass, RunRecord
 from currents_core.delivering.look_up import Judged
 from currents_core.errors import SetupError
 from currents_core.ports import Invalid
@@ -39,7 +39,7 @@ def test_programs_get_json(told: Told, capsys: pytest.CaptureFixture[str]) -> No
 def test_what_a_replay_sent_again_is_told_with_the_replay(told: Told, capsys: pytest.CaptureFixture[str]) -> None:
     layout, house = Layout("state/orders/"), told.house
     again = RunRecord("manual__again", "replay", NOW.isoformat(), "ada", "the consumer lost it")
-    Overviews(told.store, layout).note_replay([HOUR], again)
+    Overviews(told.store, layout).note_replay([HOUR], RunPass(again))
     house.ledger = Ledger(told.store, layout.of_run(again.run))
     house.deliver(put(told.store, "a.parquet", table(["x", "y"], user_id=["u", "u"])))
     main(["find", "y"])

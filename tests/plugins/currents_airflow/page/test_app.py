@@ -22,7 +22,7 @@ from currents_core.books.index import IndexObject
 from currents_core.books.layout import Layout, Member
 from currents_core.books.manifests import Manifests
 from currents_core.books.overviews import Overviews
-from currents_core.books.run_record import RunRecord
+from currents_core.books.run_record import RunPass, RunRecord
 from currents_core.errors import DeliveryError
 from currents_core.hour import format_hour, hours_back
 from currents_core.ports import Invalid
@@ -70,7 +70,7 @@ class Shown:
         with suppress(DeliveryError):
             house.deliver(house.put(OPEN, name, body, hour))
         run = RunRecord(f"scheduled__{hour}", "scheduled", NOW.isoformat(timespec="seconds"), tries=3, used=0.25)
-        write_manifest(Manifests(house.state, Layout(ROOT)), hour, house.ledger, NOW, run=run)
+        write_manifest(Manifests(house.state, Layout(ROOT)), hour, house.ledger, NOW, run=RunPass(run))
         Overviews(house.state, Layout(ROOT)).catch_up(hour, hour)
 
     def get(self, path: str, status: int = 200) -> str:
@@ -138,7 +138,7 @@ def test_an_hour_has_its_account_its_open_files_its_runs_and_what_to_do_next(sho
 
 def test_who_sent_an_hour_again_and_why_is_told(shown: Shown) -> None:
     run = RunRecord("manual__again", "replay", NOW.isoformat(), "ada", "the consumer lost it")
-    Overviews(shown.house.state, Layout(ROOT)).note_replay([DONE], run)
+    Overviews(shown.house.state, Layout(ROOT)).note_replay([DONE], RunPass(run))
     text = shown.get(f"/c/test/hours/{DONE}")
     assert "<td>ada</td><td>the consumer lost it</td>" in text
     assert "square complete replayed" in shown.get("/c/test/")
