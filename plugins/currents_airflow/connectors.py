@@ -11,11 +11,11 @@ from airflow.sdk.configuration import conf
 
 from currents_airflow.botocore_check import with_botocore
 from currents_core.errors import SetupError
-from currents_core.setup.connectors_file import Connectors, load_connectors
+from currents_core.setup.connectors_file import Connectors, files_of, load_connectors
 from currents_core.setup.settings import Connector
 
-# The name of a file, when it was changed, its size, and its number on the disk.
-Version = tuple[str, int, int, int]
+# The name of a file, when it and its rights were changed, its size, and its number on the disk.
+Version = tuple[str, int, int, int, int]
 
 
 def connectors_file() -> Path | None:
@@ -35,7 +35,11 @@ def all_connectors() -> Connectors:
     A file that has not changed is not read again: the scheduler asks for each run that begins.
     """
     path = _file()
-    return with_botocore(_loaded(path, partner_name(), _versions(path)))
+    found = _loaded(path, partner_name(), _versions(path))
+    if not found.is_whole:
+        # What keeps a file from being read, such as too many open ones, may pass without changing it.
+        _loaded.cache_clear()
+    return with_botocore(found)
 
 
 def one_connector(name: str) -> Connector:
@@ -51,11 +55,17 @@ def _loaded(path: Path, partner: str | None, _versions: tuple[Version, ...]) -> 
 def _versions(path: Path) -> tuple[Version, ...]:
     """What tells another version of the file, or of any file of the folder."""
     with suppress(OSError):
-        files = sorted(path.iterdir()) if path.is_dir() else [path]
-        stats = [(each.name, each.stat()) for each in files]
-        return tuple((name, stat.st_mtime_ns, stat.st_size, stat.st_ino) for name, stat in stats)
-    # Whoever reads it says what is wrong.
+        return tuple(map(_version, files_of(path) if path.is_dir() else [path]))
+    # Whoever reads the folder says what is wrong.
     return ()
+
+
+def _version(file: Path) -> Version:
+    with suppress(OSError):
+        stat = file.stat()
+        return file.name, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino
+    # It is gone, or the link to it leads nowhere.
+    return file.name, 0, 0, 0, 0
 
 
 def _file() -> Path:

@@ -35,10 +35,10 @@ def make_dags() -> dict[str, DAG]:
     if not connectors_file():
         return {}
     _require_plugin()
-    connectors = all_connectors()
-    if connectors.faults:
+    connectors, parsed_for = all_connectors(), get_parsing_context()
+    if connectors.faults and not parsed_for.task_id:
+        # In the log of a task, it would tell of all connectors to whoever may see one.
         log.warning(connectors.report())
-    parsed_for = get_parsing_context()
     makers = _makers(connectors.valid)
     # Commands tell a DAG, but no task, and may put all that they find into the database.
     return {dag_id: make() for dag_id, make in makers if not parsed_for.task_id or parsed_for.dag_id == dag_id}

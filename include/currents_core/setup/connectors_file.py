@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +23,22 @@ from currents_core.setup.settings import Connector
 from currents_core.setup.yaml_file import MisreadError, line_of, plain_value, read_node, shown
 
 _FORM = "; see docs/connectors.md"
+_APART = "give it another prefix, and move what is there already, as docs/maintenance.md#the-state says"
 
 
 @dataclass(frozen=True, slots=True)
 class Connectors:
     """The valid connectors of the file or folder at ``path``, by name, and one line per fault.
 
-    ``faults_of`` has the faults of each connector whose name can be read.
+    ``faults_of`` has the faults of each connector whose name can be read; they name no other connector. ``is_whole``
+    says whether all files could be read: otherwise the same files may give others as soon as they can be.
     """
 
     path: Path
     valid: Mapping[str, Connector]
     faults: tuple[str, ...]
     faults_of: Mapping[str, tuple[str, ...]]
+    is_whole: bool = True
 
     def one(self, name: str) -> Connector:
         """The connector called ``name``. Raises SetupError if it is missing or faulty."""
@@ -44,8 +47,9 @@ class Connectors:
         if own := self.faults_of.get(name):
             raise SetupError(f"{self.path}: connector {name!r} has {counted(len(own), 'fault')}: {'; '.join(own)}")
         known, near = ", ".join(self.valid) or "none", did_you_mean(name, self.valid)
-        missing = f"no valid connector {name!r} in {self.path}; correct the name or the file (valid: {known})"
-        raise SetupError("; ".join([f"{missing}{near}", *self.faults]))
+        raise SetupError(
+            f"no valid connector {name!r} in {self.path}; correct the name or the file (valid: {known}){near}"
+        )
 
     def report(self) -> str:
         """All faults as one text of several lines, for an import error or an exception."""
@@ -70,6 +74,20 @@ class _Entry:
         return ", ".join(each for each in (self.file, f"line {number}", place) if each) + f": {message}"
 
 
+@dataclass(slots=True)
+class _Faults:
+    """The faults found so far: ``all`` in their order, and those ``of`` each connector whose name can be read."""
+
+    all: list[str] = field(default_factory=list)
+    of: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    is_whole: bool = True
+
+    def add(self, name: str | None, *told: str) -> None:
+        self.all += told
+        if name and told:
+            self.of[name] = (*self.of.get(name, ()), *told)
+
+
 def load_connectors(path: Path, partner_name: str | None = None) -> Connectors:
     """Reads the connectors from the file or the folder at ``path``.
 
@@ -77,26 +95,31 @@ def load_connectors(path: Path, partner_name: str | None = None) -> Connectors:
     and its faults are listed; the others stay usable. Raises SetupError if the path can't be read, is not valid YAML,
     has no list of connectors, or is a folder without files.
     """
-    faults: list[str] = []
-    entries = list(_in_folder(path, faults) if path.is_dir() else _in_file(path, faults))
-    faults_of: dict[str, tuple[str, ...]] = {}
-    valid: dict[str, Connector] = {}
-    taken: dict[str, _Entry] = {}
-    read = [(entry, *_read(entry, partner_name)) for entry in entries]
-    sources = [connector for _, _, connector, _ in read if connector]
-    for entry, name, connector, found in read:
-        if connector:
-            beside = [*_taken_before(connector, taken), *_read_as_events(connector, sources)]
-            found.extend(map(entry.fault, beside))
-        faults += found
-        if name and found:
-            faults_of[name] = (*faults_of.get(name, ()), *found)
+    faults, sound = _Faults(), dict[str, tuple[_Entry, Connector]]()
+    for entry in _in_folder(path, faults) if path.is_dir() else _in_file(path, faults):
+        name, connector, found = _read(entry, partner_name)
+        if connector and connector.name in sound:
+            before, _ = sound[connector.name]
+            found.append(entry.fault(_taken(connector.name, before)))
+        faults.add(name, *found)
         if connector and not found:
-            valid[connector.name], taken[connector.name] = connector, entry
-    return Connectors(path, valid, tuple(faults), faults_of)
+            sound[connector.name] = entry, connector
+    valid = {}
+    for name, (entry, connector) in sound.items():
+        others = [each for _, each in sound.values() if each is not connector]
+        if fault := _state_in_source(connector, others):
+            faults.add(name, entry.fault(fault))
+        else:
+            valid[name] = connector
+    return Connectors(path, valid, tuple(faults.all), faults.of, faults.is_whole)
 
 
-def _in_file(path: Path, faults: list[str]) -> Iterator[_Entry]:
+def files_of(folder: Path) -> list[Path]:
+    """The files of a folder of connectors, each of which has one, in the order of their names. Raises OSError."""
+    return sorted(each for each in folder.iterdir() if each.suffix in {".yaml", ".yml"} and each.name[0] != ".")
+
+
+def _in_file(path: Path, faults: _Faults) -> Iterator[_Entry]:
     """The connectors of one file. They are nodes because nodes know their lines."""
     try:
         document = read_node(path)
@@ -114,15 +137,15 @@ def _in_file(path: Path, faults: list[str]) -> Iterator[_Entry]:
     for key, _ in keys:
         if key.value != "connectors":
             name = shown(str(key.value)) if isinstance(key, yaml.ScalarNode) else "?"
-            faults.append(f"line {line_of(key)}, {name}: there is no such key; the file has one key, `connectors`")
+            faults.add(None, f"line {line_of(key)}, {name}: there is no such key; the file has one key, `connectors`")
     for number, node in enumerate(lists[0].value):
         yield _Entry(node, f"connectors[{number}]")
 
 
-def _in_folder(path: Path, faults: list[str]) -> Iterator[_Entry]:
+def _in_folder(path: Path, faults: _Faults) -> Iterator[_Entry]:
     """The connectors of a folder: one a file, which names it."""
     try:
-        files = sorted(each for each in path.iterdir() if each.suffix in {".yaml", ".yml"} and each.name[0] != ".")
+        files = files_of(path)
     except OSError as error:
         raise SetupError(f"the connectors folder {path} can't be read: {error.strerror}; correct its rights") from error
     if not files:
@@ -132,51 +155,67 @@ def _in_folder(path: Path, faults: list[str]) -> Iterator[_Entry]:
         try:
             node = read_node(file)
         except OSError as error:
-            faults.append(f"{name}: it can't be read: {error.strerror}; correct it or remove it")
+            faults.is_whole = False
+            faults.add(file.stem, f"{name}: it can't be read: {error.strerror}; correct it or remove it")
         except MisreadError as error:
-            faults.append(f"{name}, {error}" if error.line else f"{name}: {error}")
+            faults.add(file.stem, f"{name}, {error}" if error.line else f"{name}: {error}")
         else:
             if isinstance(node, yaml.MappingNode):
                 yield _Entry(node, "", name, file.stem)
             else:
-                faults.append(f"{name}: it must have the keys of one connector, such as `source`{_FORM}")
+                faults.add(file.stem, f"{name}: it must have the keys of one connector, such as `source`{_FORM}")
 
 
 def _read(entry: _Entry, partner_name: str | None) -> tuple[str | None, Connector | None, list[str]]:
     """The name of an entry, if it has one, its connector, or None, and its faults."""
     misread: list[MisreadError] = []
+    name = _named(entry)
     try:
         value = plain_value(entry.node, misread)
     except MisreadError as error:
-        return entry.name, None, [entry.line(error.line or line_of(entry.node), entry.place, error.message)]
+        return name, None, [entry.line(error.line or line_of(entry.node), entry.place, error.message)]
     if entry.name and isinstance(value, dict):
         value = {"name": entry.name} | value
     _tell_partner(value, partner_name)
     repeated = [entry.line(each.line or 0, entry.place, each.message) for each in misread]
     connector, faults = _validated(value, entry.name)
-    named = value.get("name") if isinstance(value, dict) else None
-    name = named if isinstance(named, str) else entry.name
     return name, connector, [*map(entry.fault, faults), *repeated]
 
 
-def _taken_before(connector: Connector, taken: Mapping[str, _Entry]) -> Iterator[Fault]:
+def _named(entry: _Entry) -> str | None:
+    """The name of an entry, whatever else is wrong with it. In a folder it is that of the file."""
+    node, _ = _child(entry.node, "name", 0)
+    return entry.name or (str(node.value) if isinstance(node, yaml.ScalarNode) else None)
+
+
+def _taken(name: str, before: _Entry) -> Fault:
     """The fault of a connector that has the name of one before it."""
-    if before := taken.get(connector.name):
-        where = before.file or f"line {line_of(before.node)}"
-        yield Fault(("name",), f"`{connector.name}` is already taken, in {where}; choose another")
+    where = before.file or f"line {line_of(before.node)}"
+    return Fault(("name",), f"`{name}` is already taken, in {where}; choose another")
 
 
-def _read_as_events(connector: Connector, others: Iterable[Connector]) -> Iterator[Fault]:
-    """The fault of a connector whose state lies where one of the others looks for events."""
-    for each in others:
-        source = each.source
-        if source.bucket == connector.state.bucket and connector.state_root.startswith(source.prefix):
-            whose = "its source" if each.name == connector.name else f"the source of {each.name}"
-            place = f"s3://{source.bucket}/{connector.state_root}"
-            yield Fault(
-                ("state",), f"{place} is inside {whose}, so its files would be read as events; give it another prefix"
-            )
-            return
+def _state_in_source(connector: Connector, others: Iterable[Connector]) -> Fault | None:
+    """The fault of a connector that would read state as events: its own, or that of one of the others.
+
+    Theirs is no fault of them. They harm nobody, and go on.
+    """
+    source = connector.source
+
+    def reads(each: Connector) -> bool:
+        return source.bucket == each.state.bucket and each.state_root.startswith(source.prefix)
+
+    if reads(connector):
+        place = f"s3://{source.bucket}/{connector.state_root}"
+        return Fault(("state",), f"{place} is inside its source, so its files would be read as events; {_APART}")
+    if found := next(filter(reads, others), None):
+        # Not everybody who may see the one may know of the other.
+        place = f"s3://{source.bucket}/{found.state.prefix}"
+        return Fault(
+            ("source",),
+            f"another connector keeps its state in it, below {place}, and that would be read as events; name the "
+            "folder that Braze writes to, or move that state",
+        )
+    return None
 
 
 def _tell_partner(value: Any, partner_name: str | None) -> None:

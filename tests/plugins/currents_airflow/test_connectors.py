@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import pytest
 from currents_airflow import connectors
 from currents_airflow.connectors import all_connectors, connectors_file, one_connector
 from currents_core.errors import SetupError
+from currents_core.setup import connectors_file as connectors_file_module
 from currents_core.setup.connectors_file import Connectors, load_connectors
 from tests.tools.airflow_env import EXAMPLE
 
@@ -58,6 +61,29 @@ def test_a_file_is_read_again_once_it_has_changed_and_not_before(
     shutil.rmtree(path) if is_folder else path.unlink()
     with pytest.raises(SetupError, match=str(path)):
         all_connectors()
+
+
+def test_what_cannot_be_read_is_asked_again_and_freezes_no_other_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    body = EXAMPLE.read_text("utf-8").partition("connectors:\n")[2].replace("  - name: demo", "    name: orders")
+    (tmp_path / "orders.yaml").write_text(body, "utf-8")
+    # As an editor locks a file, and a link whose target is gone.
+    (tmp_path / ".#orders.yaml").symlink_to("somebody@somewhere.1")
+    (tmp_path / "lost.yaml").symlink_to(tmp_path / "gone")
+    monkeypatch.setenv("CURRENTS_CONNECTORS", str(tmp_path))
+    assert list(all_connectors().valid) == ["orders"]
+    (tmp_path / "mails.yaml").write_text(body.replace("orders", "mails"), "utf-8")
+    assert list(all_connectors().valid) == ["mails", "orders"]
+
+    def too_many(*_: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patched:
+        os.utime(tmp_path / "mails.yaml")
+        patched.setattr(connectors_file_module, "read_node", too_many)
+        assert list(all_connectors().valid) == []
+    assert list(all_connectors().valid) == ["mails", "orders"]
 
 
 @pytest.mark.parametrize("value", [None, ""])

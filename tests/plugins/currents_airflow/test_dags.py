@@ -73,6 +73,19 @@ def test_a_task_that_begins_makes_its_own_dag_alone(path: Path, monkeypatch: pyt
         assert (found, dag.dag_id, dag.task_ids) == (name, name, every[name].task_ids)
 
 
+def test_the_log_of_a_task_tells_of_no_other_connector(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(path, CONNECTOR, {"name": "payroll"})
+    make_dags()
+    assert "payroll" in caplog.text or "connectors[1]" in caplog.text
+    caplog.clear()
+    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", "currents_export_orders")
+    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_TASK_ID", "discover")
+    assert list(make_dags()) == ["currents_export_orders"]
+    assert caplog.text == ""
+
+
 def test_each_dag_has_one_task_for_each_step(path: Path) -> None:
     write(path, CONNECTOR)
     tasks = {name: sorted(dag.task_ids) for name, dag in make_dags().items()}

@@ -281,32 +281,101 @@ def test_a_faulty_connector_is_refused_with_its_own_faults_alone(tmp_path: Path)
     assert load_connectors(path).faults_of.keys() == {"faulty", "Bad!"}
 
 
-@pytest.mark.parametrize(
-    ("state", "source", "whose"),
-    [("", "orders/", "its source"), ("mails/state", "mails", "the source of mails"), ("", "", "its source")],
-)
-def test_state_never_lies_where_any_connector_looks_for_events(
-    tmp_path: Path, state: str, source: str, whose: str
-) -> None:
-    mine = f"{{bucket: acme, prefix: '{source if 'its' in whose else 'in'}'}}"
-    text = f"""
-connectors:
-  - name: orders
-    source: {mine}
+def entry(name: str, source: str, state: str, extra: str = "") -> str:
+    """A connector whose source and state are in one bucket."""
+    return f"""
+  - name: {name}
+    source: {{bucket: acme, prefix: '{source}'}}
     destination: {{kind: event_bus, name: bus, region: us-west-1}}
     state: {{bucket: acme, prefix: '{state}'}}
-  - name: mails
-    source: {{bucket: acme, prefix: mails}}
-    destination: {{kind: event_bus, name: bus, region: us-west-1}}
-    state: {{bucket: other}}
+    {extra}
 """
-    connectors = load_connectors(write(tmp_path, text))
-    assert list(connectors.valid) == ["mails"]
+
+
+@pytest.mark.parametrize(("source", "state"), [("orders/", ""), ("", ""), ("in", "in/state")])
+def test_state_never_lies_in_its_own_source(tmp_path: Path, source: str, state: str) -> None:
+    connectors = load_connectors(write(tmp_path, f"connectors:{entry('orders', source, state)}"))
     [fault] = connectors.faults
     place = f"s3://acme/{state}{'/' if state else ''}orders/"
-    assert f"connectors[0].state: {place} is inside {whose}, so its files would be read as events" in fault
-    apart = load_connectors(write(tmp_path, text.replace("state: {bucket: acme", "state: {bucket: elsewhere")))
-    assert list(apart.valid) == ["orders", "mails"]
+    assert f"connectors[0].state: {place} is inside its source, so its files would be read as events" in fault
+    apart = entry("orders", source, state).replace("state: {bucket: acme", "state: {bucket: elsewhere")
+    assert list(load_connectors(write(tmp_path, f"connectors:{apart}")).valid) == ["orders"]
+
+
+@pytest.mark.parametrize("source", ["", "state", "state/mails"])
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_whose_source_has_the_state_of_another_is_refused_and_harms_nobody(
+    tmp_path: Path, source: str, place: int
+) -> None:
+    both = [entry("orders", "in/orders", "state"), entry("mails", "in/mails", "state")]
+    entries = [
+        *both[:place],
+        entry("wide", source, "mine").replace("state: {bucket: acme", "state: {bucket: other"),
+        *both[place:],
+    ]
+    connectors = load_connectors(write(tmp_path, f"connectors:{''.join(entries)}"))
+    assert list(connectors.valid) == ["orders", "mails"]
+    assert connectors.faults_of.keys() == {"wide"}
+    [fault] = connectors.faults
+    assert f"connectors[{place}].source: another connector keeps its state in it, below s3://acme/state/" in fault
+    assert "orders" not in fault
+    assert "mails" not in fault
+
+
+def test_who_is_refused_already_takes_nobody_along(tmp_path: Path) -> None:
+    good = entry("orders", "in/orders", "state")
+    for wrong in (
+        entry("wide", "", "elsewhere", "event_types: {include: [users.messages.email.Opne]}"),
+        entry("wide", "", "state"),
+        entry("orders", "", "elsewhere"),
+    ):
+        for text in (good + wrong, good + entry("mails", "in/mails", "state") + wrong):
+            connectors = load_connectors(write(tmp_path, f"connectors:{text}"))
+            assert len(connectors.faults) == 1
+            assert connectors.valid["orders"].source.prefix == "in/orders/"
+            assert len(connectors.valid) == text.count("name: ") // 2 - 1
+
+
+def test_a_name_belongs_to_the_first_that_has_it_whatever_else_is_wrong_there(tmp_path: Path) -> None:
+    wide = entry("orders", "", "mine").replace("state: {bucket: acme", "state: {bucket: other")
+    text = wide + entry("orders", "in", "state") + entry("mails", "in/mails", "state")
+    connectors = load_connectors(write(tmp_path, f"connectors:{text}"))
+    assert list(connectors.valid) == ["mails"]
+    assert [fault.split(":")[0] for fault in connectors.faults] == [
+        "line 8, connectors[1].name",
+        "line 3, connectors[0].source",
+    ]
+
+
+@pytest.mark.parametrize("text", ["a: b: c", "", "- name: orders", "\xff", "name: other", "source: !!set {a}"])
+def test_the_faults_of_a_file_in_a_folder_are_those_of_the_connector_of_its_name(tmp_path: Path, text: str) -> None:
+    (tmp_path / "orders.yaml").write_bytes(text.encode("latin-1"))
+    (tmp_path / "mails.yaml").write_text(entry("mails", "in", "state").replace("  - name: mails\n", ""))
+    connectors = load_connectors(tmp_path)
+    assert list(connectors.valid) == ["mails"]
+    assert connectors.faults_of.keys() == {"orders"}
+    assert connectors.is_whole
+    with pytest.raises(SetupError, match="connector 'orders' has"):
+        connectors.one("orders")
+
+
+def test_a_file_that_could_not_be_read_may_be_readable_later(tmp_path: Path) -> None:
+    (tmp_path / "orders.yaml").symlink_to(tmp_path / "gone")
+    connectors = load_connectors(tmp_path)
+    assert connectors.faults_of.keys() == {"orders"}
+    assert not connectors.is_whole
+
+
+def test_an_entry_that_is_no_plain_yaml_has_its_name_all_the_same(tmp_path: Path) -> None:
+    connectors = load_connectors(write(tmp_path, "connectors:\n  - name: orders\n    source: !!set {a}\n"))
+    assert connectors.faults_of.keys() == {"orders"}
+
+
+def test_who_asks_for_a_connector_that_there_is_not_hears_no_faults_of_others(tmp_path: Path) -> None:
+    path = write(tmp_path, f"connectors:{GOOD}{BAD}")
+    with pytest.raises(SetupError, match="no valid connector 'gone'") as told:
+        load_connectors(path).one("gone")
+    assert "prefxi" not in str(told.value)
 
 
 def test_a_fault_is_at_the_line_of_its_key(tmp_path: Path) -> None:

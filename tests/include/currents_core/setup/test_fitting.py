@@ -142,7 +142,7 @@ def test_a_folder_has_a_file_for_each_connector_and_a_broken_one_harms_its_own(t
         assert any(each.startswith(complaint) for each in connectors.faults), (complaint, connectors.faults)
     assert len(connectors.faults) == 9
     assert load_connectors(tmp_path).one("b").name == "b"
-    with pytest.raises(SetupError, match="no valid connector 'c' in"):
+    with pytest.raises(SetupError, match=r"connector 'c' has 1 fault: .*the file is called c; make the two match"):
         load_connectors(tmp_path).one("c")
 
 
