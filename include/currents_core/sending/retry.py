@@ -11,8 +11,8 @@ from dataclasses import dataclass
 class Backoff:
     """Exponential backoff with full jitter: after attempt n, wait between 0 and min(cap, base · 2ⁿ) seconds.
 
-    ``base`` and ``cap`` are in seconds. After ``attempts``, the first included, it is given up; but where the fault is
-    temporary, only ``patience`` seconds after the first: by chance, some of many entries meet it ten times in a row.
+    ``base`` and ``cap`` are in seconds. After ``attempts``, the first included, it is given up, and not before
+    ``patience`` seconds after the first: by chance, some of many entries meet a temporary fault ten times in a row.
 
     Source: https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter
     """

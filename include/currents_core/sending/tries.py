@@ -26,7 +26,7 @@ class Tries:
 
     def __init__(self, clock: Callable[[], float], time_of_day: Callable[[], float]) -> None:
         self._clock = clock
-        self._time_of_day = time_of_day
+        self.time_of_day = time_of_day
         self._tries: dict[tuple[str, int], Try] = {}
         self._due: list[tuple[float, int, Span]] = []
         # Orders what is due at the same moment, because spans can't be compared.
@@ -34,17 +34,13 @@ class Tries:
 
     def count(self, span: Span) -> Try:
         """Counts a try after which an entry was not accepted, and returns its tries so far."""
-        before = self._tries.get(_place(span)) or Try(0, self._time_of_day())
+        before = self._tries.get(_place(span)) or Try(0, self.time_of_day())
         tried = self._tries[_place(span)] = Try(before.attempts + 1, before.first)
         return tried
 
     def knows(self, span: Span) -> bool:
         """Whether an entry was tried before."""
         return _place(span) in self._tries
-
-    def seconds_since(self, tried: Try) -> float:
-        """How long ago an entry was tried first."""
-        return self._time_of_day() - tried.first
 
     def again(self, span: Span, seconds: float) -> None:
         """Schedules an entry to be tried again after ``seconds``."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 
 from currents_core.entry import Span
 from currents_core.errors import SetupError, TransientError, shown
@@ -16,8 +17,8 @@ from currents_core.sending.tries import Tries, Try
 
 log = logging.getLogger(__name__)
 
-# So many entries that are refused by a policy, or given up for a code that nobody documents, with none accepted in
-# between, mean that these entries are not to blame.
+# So many entries that are refused by a policy, or given up for a code that nobody documents, while none is accepted,
+# mean that these entries are not to blame.
 _MOST_IN_A_ROW = 100
 
 
@@ -49,7 +50,10 @@ class Verdicts:
     circuit: Circuit
     acknowledge: Callable[[Span, Sent], None]
     refuse: Callable[[Refused], None]
-    _in_a_row: int = 0
+    # How many were refused by a policy, and given up, since one was accepted.
+    _by_policy: int = 0
+    _given_up: int = 0
+    _accepted_at: float = -inf
 
     def judge(self, chunk: Sequence[Span], results: Sequence[Result]) -> int:
         """Judges the answer for a chunk, one result per entry, in order. Returns the bytes of entries that are through.
@@ -77,7 +81,8 @@ class Verdicts:
         if not count:
             return
         self.circuit.succeeded()
-        self._in_a_row = 0
+        self._by_policy = self._given_up = 0
+        self._accepted_at = self.tries.time_of_day()
         self.figures.sent += count
         for span, result in accepted:
             self.tries.forget(span)
@@ -89,12 +94,11 @@ class Verdicts:
         self.figures.failed += 1
         self.figures.throttled += result.cause == "throttled"
         self.figures.maybe_accepted += result.maybe_accepted
-        is_temporary = result.cause != "undocumented"
-        has_patience = is_temporary and self.tries.seconds_since(tried) < self.backoff.patience
+        has_patience = self.tries.time_of_day() - tried.first < self.backoff.patience
         if tried.attempts < self.backoff.attempts or has_patience or self.circuit.is_open:
             self.tries.again(span, self.backoff.delay(tried.attempts - 1))
             return False
-        if is_temporary:
+        if result.cause != "undocumented":
             # It is left to the task's retry; only undocumented codes become dead letters.
             raise TransientError(
                 f"still refused after {tried.attempts} attempts: {result.code} {result.message}; "
@@ -103,10 +107,12 @@ class Verdicts:
                 code=result.code,
             )
         self._refused(span, result, tried)
-        if self._in_a_row >= _MOST_IN_A_ROW:
+        # Where others were accepted while this one was tried, it is to blame itself.
+        self._given_up += tried.first > self._accepted_at
+        if self._given_up >= _MOST_IN_A_ROW:
             raise TransientError(
-                f"{self._in_a_row} entries in a row were given up with {result.code} {result.message}, which AWS does "
-                "not document; clear the task to resume once the service is back",
+                f"{self._given_up} entries in a row failed for minutes with {result.code} {result.message}, which AWS "
+                "does not document; clear the task to resume once the service is back",
                 uri=_name(span),
                 code=result.code,
             )
@@ -120,9 +126,10 @@ class Verdicts:
             self.tries.again(replace(span, alone=True), 0.0)
             return False
         self._refused(span, result, tried)
-        if result.by_policy and self._in_a_row >= _MOST_IN_A_ROW:
+        self._by_policy += result.by_policy
+        if self._by_policy >= _MOST_IN_A_ROW:
             raise SetupError(
-                f"{self._in_a_row} entries in a row were refused with {result.code} {result.message}; "
+                f"{self._by_policy} entries in a row were refused with {result.code} {result.message}; "
                 "correct the policy of the bus or of the sender's role, then clear the task to resume",
                 code=result.code,
             )
@@ -131,7 +138,6 @@ class Verdicts:
     def _refused(self, span: Span, result: Failed | Invalid, tried: Try) -> None:
         self.tries.forget(span)
         self.refuse(Refused(span, result.code, result.message, *tried))
-        self._in_a_row += isinstance(result, Failed) or result.by_policy
 
     def _tell_circuit(self, first: Span, results: Sequence[Result], *, are_known: bool) -> None:
         """Tells the circuit whether anything got through. Raises TransientError if the circuit has given up.

@@ -73,18 +73,21 @@ def test_the_last_attempt_ends_the_sending_or_the_entry() -> None:
         bench.judge(Failed("InternalFailure", "down", "outage"))
 
 
-def test_a_temporary_fault_is_given_up_only_after_a_while_however_often_an_entry_met_it() -> None:
+@pytest.mark.parametrize(
+    "failure", [Failed("ThrottlingException", "", "throttled"), Failed("Brandnew", "?", "undocumented")]
+)
+def test_an_entry_is_given_up_only_after_a_while_however_often_it_failed(failure: Failed) -> None:
     bench = Bench(attempts=2, patience=120.0)
     for second in (0, 1, 2, 119):
         bench.now = 7.0 + second
-        assert bench.judge(Failed("ThrottlingException", "", "throttled")) == 0
-    # An undocumented one becomes a dead letter at once.
-    assert bench.judge(Failed("Brandnew", "?", "undocumented")) == 1
-    bench = Bench(attempts=2, patience=120.0)
-    bench.judge(Failed("ThrottlingException", "", "throttled"))
-    bench.now += 120.0
-    with pytest.raises(TransientError, match="2 attempts"):
-        bench.judge(Failed("ThrottlingException", "", "throttled"))
+        assert bench.judge(failure) == 0
+    bench.now = 7.0 + 120.0
+    if failure.cause == "undocumented":
+        # There may never be another answer: it becomes a dead letter.
+        assert bench.judge(failure) == 1
+    else:
+        with pytest.raises(TransientError, match="5 attempts"):
+            bench.judge(failure)
 
 
 def test_refusals_by_policy_count_only_in_a_row() -> None:
@@ -97,14 +100,34 @@ def test_refusals_by_policy_count_only_in_a_row() -> None:
         bench.judge(*refusals)
 
 
+def test_entries_that_were_given_up_are_none_that_a_policy_refuses() -> None:
+    bench = Bench(attempts=1)
+    bench.judge(*[Failed("Brandnew", "?", "undocumented")] * 99)
+    assert bench.judge(*[Invalid("AccessDeniedException", "not you", by_policy=True)] * 99) == 99
+
+
 def test_entries_given_up_for_what_nobody_documents_count_only_in_a_row() -> None:
     bench = Bench(attempts=1)
     unknown: list[Result] = [Failed("Brandnew", "?", "undocumented")] * 99
     bench.judge(*unknown)
     bench.judge(SENT)
+    bench.now += 1.0
     bench.judge(*unknown)
-    with pytest.raises(TransientError, match=r"row 0: 100 entries in a row were given up with Brandnew \?, which AWS"):
+    with pytest.raises(TransientError, match=r"row 0: 100 entries in a row failed for minutes with Brandnew \?, which"):
         bench.judge(*unknown)
+
+
+def test_however_many_entries_fail_while_others_are_accepted_they_are_to_blame() -> None:
+    bench = Bench(attempts=2, patience=120.0)
+    entries, unknown = make_entries(151), [Failed("Brandnew", "?", "undocumented")] * 150
+    bad, good = Span(entries, 0, 150), Span(entries, 150, 151)
+    bench.verdicts.judge([bad], unknown)
+    bench.now += 60.0
+    bench.verdicts.judge([good], [SENT])
+    # The others are through by now, and only these still come.
+    bench.now += 60.0
+    bench.verdicts.judge([bad], unknown)
+    assert len(bench.refused) == 150
 
 
 def test_a_request_of_entries_that_failed_before_tells_the_circuit_of_documented_faults_alone() -> None:
