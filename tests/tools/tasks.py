@@ -76,7 +76,7 @@ class Tasks:
     def _context(self, task_id: str, results: list[Any] | None = None) -> Any:
         # Airflow's name for runs of a single task, which ask nothing of the scheduler.
         run = SimpleNamespace(
-            run_type="manual", run_id="__airflow_temporary_run", dag_id="d", triggering_user_name=None
+            run_type="manual", run_id="__airflow_temporary_run", dag_id="d", triggering_user_name=None, clear_number=0
         )
         run.model_copy = lambda **_: run
         task = SimpleNamespace(

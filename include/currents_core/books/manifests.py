@@ -91,8 +91,10 @@ class Manifests:
             manifest, before = draft.manifest, draft.before or {}
             told = manifest.as_json(now, before)
             if run:
-                record = run.recorded(RunRecord(**each) for each in before.get("runs", []))
-                others = [each for each in before.get("runs", []) if each["run"] != record.run]
+                known = {each["run"]: each for each in before.get("runs", [])}
+                own = known.pop(run.record.run, None)
+                record = run.recorded(RunRecord(**own) if own else None)
+                others = known.values()
                 told["runs"] = [*others, asdict(record)][-_RUNS:]
             told["announced"] = _content(before) == _content(told) and before.get("announced", False)
             try:

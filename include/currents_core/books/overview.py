@@ -112,9 +112,9 @@ class HourView:
 
     def with_replay(self, run: RunPass) -> HourView:
         """The hour once it was sent again by a run. The same run counts once."""
-        record = run.recorded(self.replays)
-        others = tuple(each for each in self.replays if each.run != record.run)
-        return replace(self, replays=(*others, record)[-_REPLAYS:])
+        before = next((each for each in self.replays if each.run == run.record.run), None)
+        others = tuple(each for each in self.replays if each is not before)
+        return replace(self, replays=(*others, run.recorded(before))[-_REPLAYS:])
 
     def with_account(self, told: HourView) -> HourView:
         """The hour as a manifest ``told`` it, unless a later one was taken in.

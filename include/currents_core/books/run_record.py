@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +13,7 @@ class RunRecord:
     ``kind`` is Airflow's type of run, or `replay` or `redrive`; ``by`` is who triggered it and ``reason`` why, where
     somebody did; ``at`` is when it ended, in ISO format. ``tries`` counts the entries that it put, and ``throttled``
     those of them that were throttled. ``used`` is the part of the connector's budget that it used while it sent.
+    ``cleared`` is how often the run had been cleared when something of it was counted last.
     """
 
     run: str
@@ -24,6 +24,7 @@ class RunRecord:
     tries: int = 0
     throttled: int = 0
     used: float = 0.0
+    cleared: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,26 +32,28 @@ class RunPass:
     """A run that ends, and maybe not for the first time: people clear runs.
 
     ``record`` is that of the run without what it sent. ``tasks`` say of each task how many `requests` and `tries` of
-    entries it put, and how many were `throttled`, from `began` to `ended`, in seconds since 1970. ``rates`` are the
-    requests and the entries per second that the connector may send; None is no limit.
+    entries it put, and how many were `throttled`, from `began` to `ended`, in seconds since 1970, and how often the run
+    had been `cleared`; Airflow goes on telling of those that were not cleared. ``rates`` are the requests and the
+    entries per second that the connector may send; None is no limit. ``is_whole`` says that no task failed: one that
+    did may have delivered something all the same.
     """
 
     record: RunRecord
     tasks: Sequence[Mapping[str, float]] = ()
     rates: tuple[float | None, float | None] = (None, None)
+    is_whole: bool = True
 
-    def recorded(self, records: Iterable[RunRecord] = ()) -> RunRecord:
-        """The record of the run with what it sent, where ``records`` are those of before, maybe with its own.
+    def recorded(self, before: RunRecord | None = None) -> RunRecord:
+        """The record of the run with what it sent; ``before`` is the one that it has already.
 
         What its passes sent adds up. One in which no task had anything to do leaves the record as it was.
         """
-        before = next((each for each in records if each.run == self.record.run), None)
         if not before:
             return self._with_sending(self.record, self.tasks)
-        # Records tell whole seconds. Whoever clears a run needs more than one of them.
-        since = datetime.fromisoformat(before.at).timestamp() + 1
-        new = [each for each in self.tasks if each["began"] >= since]
-        return self._with_sending(replace(before, at=self.record.at), new) if new else before
+        new = [each for each in self.tasks if each["cleared"] > before.cleared]
+        if not new and self.is_whole:
+            return before
+        return self._with_sending(replace(before, at=self.record.at, cleared=self.record.cleared), new)
 
     def _with_sending(self, run: RunRecord, tasks: Sequence[Mapping[str, float]]) -> RunRecord:
         if not tasks:

@@ -106,7 +106,6 @@ class Verdicts:
                 uri=_name(span),
                 code=result.code,
             )
-        self._refused(span, result, tried)
         # Where others were accepted while this one was tried, it is to blame itself.
         self._given_up += tried.first > self._accepted_at
         if self._given_up >= _MOST_IN_A_ROW:
@@ -116,6 +115,7 @@ class Verdicts:
                 uri=_name(span),
                 code=result.code,
             )
+        self._refused(span, result, tried)
         return True
 
     def _invalid(self, span: Span, result: Invalid, *, alone: bool) -> bool:
@@ -125,7 +125,6 @@ class Verdicts:
             # One entry of the request is to blame. Each is sent alone next, so that only that one is parked.
             self.tries.again(replace(span, alone=True), 0.0)
             return False
-        self._refused(span, result, tried)
         self._by_policy += result.by_policy
         if self._by_policy >= _MOST_IN_A_ROW:
             raise SetupError(
@@ -133,6 +132,7 @@ class Verdicts:
                 "correct the policy of the bus or of the sender's role, then clear the task to resume",
                 code=result.code,
             )
+        self._refused(span, result, tried)
         return True
 
     def _refused(self, span: Span, result: Failed | Invalid, tried: Try) -> None:

@@ -104,7 +104,7 @@ class CurrentsToEventBridgeOperator(CurrentsOperator):
         self.log.info("%s: %s", self.shard["label"], ", ".join([str(account.totals), *notes]))
         if request.is_dry:
             return _forecast(parts, shard, account)
-        return {"rows": asdict(account.totals), "sending": _sending(self._delivery.figures, began)}
+        return {"rows": asdict(account.totals), "sending": _sending(self._delivery.figures, began, context["dag_run"])}
 
     def _require_approved(self, request: RunRequest) -> None:
         """Raises DeliveryError if a person had to approve, and did not approve of this very plan.
@@ -168,7 +168,7 @@ def _dataset(bus: str) -> str:
     return bus.rpartition(":")[2] if bus.startswith("arn:") else f"event-bus/{bus}"
 
 
-def _sending(figures: SendFigures, began: float) -> dict[str, float]:
+def _sending(figures: SendFigures, began: float, run: Any) -> dict[str, float]:
     """What the record of a run takes from its tasks."""
     tries = figures.sent + figures.failed
     return {
@@ -177,6 +177,7 @@ def _sending(figures: SendFigures, began: float) -> dict[str, float]:
         "throttled": figures.throttled,
         "began": began,
         "ended": time.time(),
+        "cleared": run.clear_number or 0,
     }
 
 

@@ -81,7 +81,7 @@ class CurrentsReconcileOperator(CurrentsOperator):
             parts.connector, request, found, parts.ledger, parts.manifests, source=parts.source, announces=announces
         )
         faults = accounts.complaints(request, failed)
-        run = self.run_pass(context, parts)
+        run = self.run_pass(context, parts, failed)
         complete = self._write(parts, accounts.drafts, run, announces=announces and not faults)
         self._remember(parts, found, accounts.drafts)
         self.show(parts, [*request.past, *found.hours, *request.hours], run)
@@ -97,17 +97,19 @@ class CurrentsReconcileOperator(CurrentsOperator):
         self._announce(context, parts.manifests, complete)
         return self._told(parts, accounts)
 
-    def run_pass(self, context: Context, parts: RunParts) -> RunPass:
-        """What the run did, for whoever wonders afterwards."""
+    def run_pass(self, context: Context, parts: RunParts, failed: Sequence[str]) -> RunPass:
+        """What the run did, for whoever wonders afterwards. ``failed`` names its failed tasks."""
         from currents_core.books.run_record import RunPass, RunRecord
 
         run, request = context["dag_run"], parts.request
         kind = "replay" if request.is_replay else self.kind if request.is_redrive else _run_type(run)
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        record = RunRecord(run.run_id, kind, now, run.triggering_user_name or "", request.reason)
+        record = RunRecord(
+            run.run_id, kind, now, run.triggering_user_name or "", request.reason, cleared=run.clear_number or 0
+        )
         # A task of an earlier version told none.
         sending = [each["sending"] for each in self.results(context) if "sending" in each]
-        return RunPass(record, sending, parts.connector.rates)
+        return RunPass(record, sending, parts.connector.rates, is_whole=not failed)
 
     def show(self, parts: RunParts, hours: Sequence[str], run: RunPass) -> None:
         """Brings the overview up to date for hours of the run, which only people's tools read."""

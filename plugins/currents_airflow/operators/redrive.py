@@ -73,7 +73,7 @@ class CurrentsConcludeRedriveOperator(CurrentsReconcileOperator):
         from currents_core.finding.account_hours import account_of
 
         self.addresses = parts.addresses(hour=parts.request.hours[0])
-        run = self.run_pass(context, parts)
+        run = self.run_pass(context, parts, failed)
         for hour in found.hours:
             reconciled = partial(account_of, parts.connector, hour, parts.ledger, parts.source)
             draft = parts.manifests.draft(hour, reconciled)

@@ -99,11 +99,9 @@ def test_a_replay_is_noted_once_and_outlasts_new_manifests() -> None:
     replay = RunRecord("again", "replay", "2026-11-23T09:00:00+00:00", "ada", "lost by the consumer")
     view = HourView(HOUR).with_replay(RunPass(replay))
     assert not view.is_accounted
-    later = replace(replay, at="2026-11-23T10:00:00+00:00")
-    began = datetime.fromisoformat(replay.at).timestamp() + 60
-    view = view.with_replay(
-        RunPass(later, [{"requests": 1, "tries": 4, "throttled": 0, "began": began, "ended": began}])
-    )
+    later = replace(replay, at="2026-11-23T10:00:00+00:00", cleared=1)
+    sent = {"requests": 1, "tries": 4, "throttled": 0, "began": 5.0, "ended": 5.0, "cleared": 1}
+    view = view.with_replay(RunPass(later, [sent]))
     for seq in (1, 2):
         view = view.with_account(HourView.of_manifest(HOUR, manifest(seq), str(seq)))
     assert view.is_accounted

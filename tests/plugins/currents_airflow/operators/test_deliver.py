@@ -68,7 +68,7 @@ class Step:
             plans=SimpleNamespace(read=lambda key: self.shard(request.mark).as_json()),
         )
         task = SimpleNamespace(dag_id="d", run_id="r", task_id="deliver", map_index=3, try_number=2)
-        context: Any = {"dag_run": SimpleNamespace(run_type=run_type), "ti": task}
+        context: Any = {"dag_run": SimpleNamespace(run_type=run_type, clear_number=2), "ti": task}
         return self.operator.run_step(context, cast(Any, parts))
 
 

@@ -54,8 +54,14 @@ def close(
         compaction=Compaction(house.state, layout, house.crew),
         retention=Retention(house.state, layout, first_date, 1.0, house.crew) if first_date else None,
     )
-    run = SimpleNamespace(run_type=run_type, run_id=f"{run_type}__1", triggering_user_name="ada")
-    told = [{"rows": {}, "sending": {"requests": 2, "tries": 20, "throttled": 5, "began": 10.0, "ended": 12.0}}, None]
+    run = SimpleNamespace(run_type=run_type, run_id=f"{run_type}__1", triggering_user_name="ada", clear_number=0)
+    told = [
+        {
+            "rows": {},
+            "sending": {"requests": 2, "tries": 20, "throttled": 5, "began": 10.0, "ended": 12.0, "cleared": 0},
+        },
+        None,
+    ]
     context: Any = {
         "dag_run": run,
         "ti": SimpleNamespace(xcom_pull=lambda **_: told),

@@ -112,7 +112,7 @@ def conclude(house: House) -> None:
         overviews=Overviews(house.state, layout, house.crew),
         addresses=lambda **_: {},
     )
-    run = SimpleNamespace(run_type="manual", run_id="manual__1", triggering_user_name="ada")
+    run = SimpleNamespace(run_type="manual", run_id="manual__1", triggering_user_name="ada", clear_number=0)
     context: Any = {"dag_run": run, "ti": SimpleNamespace(xcom_pull=lambda **_: [])}
     with DAG("redrive"):
         operator = CurrentsConcludeRedriveOperator(task_id="conclude", connector="test", plans={})
