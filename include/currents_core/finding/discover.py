@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from currents_core.books.dead_letter import Letter, letters_of
@@ -43,6 +43,20 @@ class Look:
     def files(self) -> list[SourceFile]:
         """The open files of all slices."""
         return [file for files in self.work.values() for file in files]
+
+    def without_ended(self, keeps: Callable[[str], bool], own: Collection[str]) -> Look:
+        """The look without past hours whose state has ended since; ``keeps`` says so, and ``own`` are the run's own."""
+
+        def stays(hour: str) -> bool:
+            return hour in own or keeps(hour)
+
+        return replace(
+            self,
+            work={place: files for place, files in self.work.items() if stays(place.hour)},
+            judged={place: told for place, told in self.judged.items() if stays(place.hour)},
+            hours=[*filter(stays, self.hours)],
+            untried=[file for file in self.untried if stays(file.hour)],
+        )
 
     def as_json(self) -> dict[str, Any]:
         """The look as the plan in the state stores it."""

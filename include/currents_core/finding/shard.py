@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from itertools import takewhile
 from math import ceil
 from typing import Any
@@ -46,6 +46,10 @@ class Shard:
     def files(self) -> tuple[SourceFile, ...]:
         """The files of all slices."""
         return tuple(file for files in self.work.values() for file in files)
+
+    def without_ended(self, keeps: Callable[[str], bool]) -> Shard:
+        """The shard without past hours whose state has ended since it was planned."""
+        return replace(self, work={place: each for place, each in self.work.items() if keeps(place.hour)})
 
     @property
     def hour(self) -> str:

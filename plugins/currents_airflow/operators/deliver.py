@@ -72,6 +72,8 @@ class CurrentsToEventBridgeOperator(CurrentsOperator):
         gc.freeze()
         request = parts.request
         shard = Shard.from_json(parts.plans.read(key))
+        if shard.is_past:
+            shard = shard.without_ended(parts.ledger.keeps)
         self.addresses = parts.addresses(shard.prefix)
         if not request.is_dry:
             self._datasets = sorted({file.dataset for file in shard.files})

@@ -76,6 +76,8 @@ class CurrentsReconcileOperator(CurrentsOperator):
         from currents_core.finding.account_hours import account
 
         request = parts.request
+        # A run may be cleared days later.
+        found = found.without_ended(parts.ledger.keeps, request.hours)
         announces = bool(self.outlets) and not (request.is_partial or request.is_replay)
         accounts = account(
             parts.connector, request, found, parts.ledger, parts.manifests, source=parts.source, announces=announces
@@ -134,7 +136,8 @@ class CurrentsReconcileOperator(CurrentsOperator):
         before, first, *_ = hours_back(hour, max(ALERT_HOURS, connector.lookback_hours) + 1)
         try:
             index = parts.index.read()
-            if index and max(index.accounted, default="") > hour:
+            # What a run by hand accounted for, nobody told of.
+            if index and max(index.begun & index.accounted.keys(), default="") > hour:
                 return
             views = parts.overviews.between(before, hour)
         except CurrentsError as error:

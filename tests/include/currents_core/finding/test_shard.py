@@ -44,6 +44,13 @@ def test_the_same_files_in_any_order_give_the_same_shards(found: list[SourceFile
     assert plan_shards(by_slice(shuffled)) == plan_shards(by_slice(found))
 
 
+def test_past_hours_whose_state_has_ended_since_are_left_out() -> None:
+    ended, kept = file("a", 1, 1, 10), file("b", 2, 1, 10)
+    shard = shard_of(ended, kept)
+    assert shard.without_ended(lambda hour: hour == kept.hour).files == (kept,)
+    assert shard.without_ended(lambda _: False).files == ()
+
+
 def test_small_hours_are_one_shard_and_large_ones_are_balanced() -> None:
     assert len(plan_shards(by_slice(file(kind, 0, 0, 1000) for kind in "abcdef"))) == 1
     shards = plan_shards(by_slice(file(kind, 0, 0, SHARD_BYTES) for kind in "abcdef"))

@@ -13,11 +13,13 @@ from currents_airflow.operators.reconcile import CurrentsReconcileOperator
 from currents_core.books.compact import QUIET_SECONDS, Compaction
 from currents_core.books.index import IndexObject
 from currents_core.books.layout import Layout
+from currents_core.books.ledger import Ledger
 from currents_core.books.manifests import Manifests
 from currents_core.books.overview import HourView
 from currents_core.books.overviews import Overviews
 from currents_core.books.retention import Retention
 from currents_core.errors import DeliveryError, TransientError
+from currents_core.file_key import by_slice
 from currents_core.finding.discover import Look
 from currents_core.finding.plan import KEPT_SECONDS, Plans
 from currents_core.setup.run_request import run_request
@@ -207,3 +209,25 @@ def test_alerts_are_told_by_scheduled_runs_alone(tmp_path: Path) -> None:
     assert told == f"{HOUR}: 1.3% of 152 rows became dead letters (2 no_id), more than 1.0%\n"
     close(house, look=LOOK)
     assert (tmp_path / "told").read_text() == told, "once"
+
+
+def test_a_run_that_is_cleared_late_accounts_for_its_own_hour_without_past_ones_that_have_ended() -> None:
+    own = "2026-11-26-08"
+    house = House(lookback_hours=72)
+    old, mine = house.put(OPEN, "a", table(["x"])), house.put(OPEN, "b", table(["y"]), hour=own)
+    # What was found then, and what was delivered of it since.
+    look = Look(by_slice([old, mine]), {old.slice: "1", mine.slice: "2"}, [HOUR, own], untried=[old])
+    house.ledger = Ledger(house.state, Layout(), crew=house.crew, first_date="2026-11-24")
+    house.deliver(mine)
+    close(house, look=look, hour=own)
+    manifests = Manifests(house.state, Layout(), house.crew)
+    assert manifests.read(HOUR) is None
+    assert (manifests.read(own) or {})["complete"]
+
+
+def test_an_hour_that_was_exported_early_by_hand_keeps_no_scheduled_run_from_telling(tmp_path: Path) -> None:
+    house = alerting(tmp_path / "told")
+    IndexObject(house.state, Layout()).change(lambda index: index.with_begun([LATER]))
+    close(house, "manual", hour=NEXT)
+    close(house, look=LOOK)
+    assert (tmp_path / "told").exists()
