@@ -127,6 +127,7 @@ def _written_oddly() -> dict[str, bytes]:
         "INT96": parquet(table(time=moments), use_deprecated_int96_timestamps=True),
         "microseconds": parquet(table(time=moments)),
         "dates of no year": parquet(table(until=pa.array([2**63 - 1] * 2, pa.timestamp("us")))),
+        "days of no year": parquet(table(until=pa.array([2**31 - 1, -719_529], pa.date32()))),
         "decimals": parquet(table(time=pa.array([Decimal(1), Decimal(2)]), price=pa.array([Decimal("1.10"), None]))),
         "dictionaries": parquet(table(name=pa.array(["a", "a"]).dictionary_encode())),
         "large strings": parquet(table(name=pa.array(["a", "b"], pa.large_string()))),

@@ -40,8 +40,8 @@ def json_text(values: pa.Array, notes: Counter[str]) -> pa.Array:
     """The JSON text of each value, as large_string.
 
     ``values`` is an array of any type that a Currents file can have. NaN and infinities, which JSON can't express,
-    become null, as do timestamps outside the years 1 to 9999, which ISO 8601 can't; ``notes`` counts them under
-    ``NOT_FINITE`` and ``OUT_OF_RANGE``, each distinct value of a dictionary once.
+    become null, as do timestamps and dates outside the years 1 to 9999, which ISO 8601 can't; ``notes`` counts them
+    under ``NOT_FINITE`` and ``OUT_OF_RANGE``, each distinct value of a dictionary once.
 
     Raises pyarrow.ArrowException for a type that no Currents file can have, such as a union.
     """
@@ -213,6 +213,12 @@ def _timestamp(values: pa.Array, notes: Counter[str]) -> pa.Array:
     return _quoted(pc.strftime(moments, format="%Y-%m-%dT%H:%M:%SZ"), notes)
 
 
+def _date(values: pa.Array, notes: Counter[str]) -> pa.Array:
+    """ISO 8601. Dates in years of other than four digits become null."""
+    moments = values.cast(pa.timestamp("ms" if pa.types.is_date64(values.type) else "s"))
+    return _quoted(_sayable(values, has_year(seconds_of(moments)), OUT_OF_RANGE, notes), notes)
+
+
 def _duration(values: pa.Array, _notes: Counter[str]) -> pa.Array:
     return values.cast(pa.int64()).cast(TEXT)
 
@@ -265,6 +271,7 @@ _ENCODERS: tuple[tuple[Callable[[pa.DataType], bool], Callable[[pa.Array, Counte
     (lambda kind: _is.is_boolean(kind) or _is.is_integer(kind) or _is.is_decimal(kind), _number),
     (_is.is_floating, _floating),
     (_is.is_timestamp, _timestamp),
+    (_is.is_date, _date),
     (_is.is_duration, _duration),
     (_is.is_map, _map),
     (lambda kind: _is.is_list(kind) or _is.is_large_list(kind) or _is.is_fixed_size_list(kind), _list),

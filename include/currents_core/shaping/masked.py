@@ -9,6 +9,7 @@ import orjson
 
 from currents_core.catalog import catalog
 from currents_core.entry import Entry
+from currents_core.shaping.envelope import USER_FIELDS
 from currents_core.shaping.personal_data import REDACTED
 
 
@@ -33,9 +34,11 @@ def masked_record(event_type: str, record: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-# What Braze does not mark, though anything may be in it: what somebody wrote, what a server answered or was called
-# with, and what tells a user or a device.
+# What Braze does not mark everywhere, though anything may be in it: what somebody wrote, what a server answered or was
+# called with, and what tells a user or a device.
 _TOLD_BY_OTHERS = {
+    *USER_FIELDS,
+    *("gender", "user_agent"),
     *("message_body", "quick_reply_text", "error", "raw_response", "retry_log"),
     *("url", "short_url", "url_path", "endpoint_url"),
     *("bsuid", "push_token", "push_token_device_id", "push_to_start_token", "update_token"),

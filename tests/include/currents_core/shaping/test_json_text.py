@@ -163,6 +163,20 @@ def test_times_that_four_digits_of_a_year_can_not_tell_are_left_out_and_counted(
     assert notes == {"out_of_range": 3}
 
 
+@pytest.mark.parametrize("kind", [pa.date32(), pa.date64()])
+def test_days_that_four_digits_of_a_year_can_not_tell_are_left_out_and_counted(kind: pa.DataType) -> None:
+    notes = Counter[str]()
+    each = 1 if kind == pa.date32() else 86_400_000
+    first, last = -719_162 * each, 2_932_896 * each
+    most = 2**31 - 1 if kind == pa.date32() else 2**62
+    days = [first - each, first, 0, last, last + each, most, -most, None]
+    texts = json_text(pa.array(days, kind), notes).to_pylist()
+    assert texts == [None, '"0001-01-01"', '"1970-01-01"', '"9999-12-31"', None, None, None, None]
+    assert notes == {"out_of_range": 4}
+    nested = pa.array([[most, 0]], pa.list_(kind))
+    assert json_text(nested, notes).to_pylist() == ['[null,"1970-01-01"]']
+
+
 def test_an_object_without_members_keeps_its_row() -> None:
     nothing = pa.array([None, None], pa.large_string())
     assert join_members([nothing, nothing], 2).to_pylist() == ["", ""]
