@@ -109,6 +109,17 @@ def event_type_of(key: str) -> str | None:
     return SourceFile("", key, "", 0).event_type
 
 
+def is_hidden(path: str) -> bool:
+    """Whether engines write such a path beside files: a marker (`_SUCCESS`, `.crc`), or what is not finished yet.
+
+    ``path`` is that below a source.
+
+    Source: https://spark.apache.org/docs/latest/cloud-integration.html, which tells of `_temporary`
+    """
+    # To S3, `..` is a folder like any other, and no engine hides anything there.
+    return any(part.startswith(("_", ".")) and part != ".." for part in path.split("/"))
+
+
 def by_slice(files: Iterable[SourceFile]) -> dict[Slice, list[SourceFile]]:
     """The files by their slices, both in the order in which they came."""
     found: dict[Slice, list[SourceFile]] = {}

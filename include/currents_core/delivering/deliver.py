@@ -157,6 +157,7 @@ class Delivery:
                 new,
                 self.wants_letter,
                 self.connector.fingerprint,
+                self.connector.source.prefix,
             ),
             crew=self.crew,
             taken=self._taken,

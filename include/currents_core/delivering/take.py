@@ -17,7 +17,7 @@ from currents_core.books.row_set import RowSet
 from currents_core.crew import Crew
 from currents_core.delivering.open_file import OpenFile
 from currents_core.delivering.open_slice import OpenSlice
-from currents_core.file_key import Slice, SourceFile
+from currents_core.file_key import Slice, SourceFile, is_hidden
 from currents_core.mode import Mode
 from currents_core.ports import ObjectStore
 
@@ -29,7 +29,8 @@ class Taker:
     """Takes slices for one delivery, which ``owner`` names.
 
     The ``new`` ones had not begun when somebody looked. ``wants_letter`` chooses the letters of the files to send
-    again; without it, the files are delivered. ``settings`` is the fingerprint of those of the delivery.
+    again; without it, the files are delivered. ``settings`` is the fingerprint of those of the delivery, and ``prefix``
+    what the keys of its source begin with.
     """
 
     source: ObjectStore
@@ -39,6 +40,7 @@ class Taker:
     new: Set[Slice] = frozenset()
     wants_letter: Callable[[Letter], bool] | None = None
     settings: str = ""
+    prefix: str = ""
 
     def take(self, place: Slice, files: Sequence[SourceFile]) -> OpenSlice | Held:
         """The slice with what is to be delivered of it, or who has it instead. ``files`` are those that were listed."""
@@ -82,11 +84,15 @@ class Taker:
             yield self._opened(claim.head.files[file_id], rows)
 
     def _gone(self, claim: Claim, files: Sequence[SourceFile]) -> Iterator[FileState]:
-        """The states of files that were open or failed, and are no longer there: nothing more can come of them."""
+        """The states of files that were open or failed, and are no longer there: nothing more can come of them.
+
+        Earlier versions took what is hidden for files as well.
+        """
         listed = {file.id for file in files}
         for state in claim.head.files.values():
             is_left = state.fate in {"open", "failed"} and state.file.id not in listed
-            if is_left and not self.source.has_version(state.file.key, state.file.etag):
+            is_file = not is_hidden(state.file.key.removeprefix(self.prefix))
+            if is_left and not (is_file and self.source.has_version(state.file.key, state.file.etag)):
                 yield gone(state, [letter for _, letter in letters_of(claim.pages, [state])])
 
 

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from currents_core.file_key import SourceFile
+from currents_core.file_key import SourceFile, is_hidden
 from currents_core.ports import ObjectStore, StoredObject
 
 log = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ def files_in(store: ObjectStore, kinds: Iterable[str], hours: Collection[str]) -
             SourceFile(store.bucket, each.key, each.etag, each.size)
             for kind, listing in listings
             for each in listing
-            if not (each.key.endswith("/") or _is_hidden(each.key.removeprefix(kind)))
+            if not (each.key.endswith("/") or is_hidden(each.key.removeprefix(kind)))
         ]
     return sorted(found, key=lambda file: file.key)
 
@@ -57,7 +57,7 @@ def type_folders(store: ObjectStore, prefix: str, wants: Callable[[str], bool]) 
     holds_dates = False
     for folder in store.folders(prefix):
         name, _, value = folder.removeprefix(prefix).rstrip("/").partition("=")
-        if _is_hidden(name):
+        if is_hidden(name):
             continue
         if name == "date":
             holds_dates = True
@@ -80,12 +80,3 @@ def _of_hours(store: ObjectStore, kind: str, hours: Collection[str]) -> Iterator
             return
         if folder in folders:
             yield each
-
-
-def _is_hidden(path: str) -> bool:
-    """Whether engines write such a path beside files: a marker (`_SUCCESS`, `.crc`), or what is not finished yet.
-
-    Source: https://spark.apache.org/docs/latest/cloud-integration.html, which tells of `_temporary`
-    """
-    # To S3, `..` is a folder like any other, and no engine hides anything there.
-    return any(part.startswith(("_", ".")) and part != ".." for part in path.split("/"))

@@ -702,6 +702,18 @@ def test_a_file_that_was_gone_and_is_back_goes_on_from_where_it_was() -> None:
     assert house.ids() == {"x": 1, "y": 1, "z": 1}
 
 
+def test_what_an_earlier_version_took_for_a_file_is_one_no_more() -> None:
+    house = House()
+    good, hidden = (
+        house.put(OPEN, "a.parquet", table(["x"])),
+        house.put(OPEN, "_temporary/0/b.parquet", b"half of it"),
+    )
+    with pytest.raises(DeliveryError):
+        house.deliver(good, hidden)
+    house.delivery().deliver({good.slice: []})
+    assert {state.file: state.fate for state in house.states().values()} == {good: "done", hidden: "gone"}
+
+
 def test_a_delivery_that_is_to_end_early_and_can_not_save_what_it_sent_fails() -> None:
     class Full(MemoryObjects):
         def write_version(self, key: str, body: bytes, replaces: str | None) -> str:
