@@ -5,7 +5,7 @@ Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import count
 from secrets import token_hex
@@ -83,7 +83,7 @@ class Ledger:
         reads = [self.crew.start(self._read, key) for key in self._heads(hour)]
         found = {head.slice: head for head in (read.result() for read in reads) if head}
         # Only now, since the day says what a head said before that goes.
-        known = {**self._earlier.heads(hour), **self._days.heads(hour)}
+        known = self._known(hour)
         begun = {place: head for place, head in found.items() if head.begun}
         return list({**found, **known, **begun}.values())
 
@@ -93,14 +93,21 @@ class Ledger:
         for place in asked:
             require_kept(place.hour, self._first_date)
         reads = [(place, self.crew.start(self._read, self.layout.head(place))) for place in asked]
-        # One after the other: what is known from elsewhere is read by the same crew, and nobody would be left for it.
-        found = [self._or_known(place, read.result()) for place, read in reads]
-        return [head for head in found if head]
+        found = {place: read.result() for place, read in reads}
+        # Only now: what is known from elsewhere is read by the same crew, and nobody would be left for it.
+        rest = [place for place, head in found.items() if not (head and head.begun)]
+        for hour in {place.hour for place in rest}:
+            known = self._known(hour)
+            found |= {place: known[place] for place in rest if place in known}
+        return [head for head in found.values() if head]
 
     def head(self, place: Slice) -> Head | None:
         """The head of a slice as ``heads`` gives it; None if there is none."""
         require_kept(place.hour, self._first_date)
-        return self._or_known(place, self._read(self.layout.head(place)))
+        head = self._read(self.layout.head(place))
+        if head and head.begun:
+            return head
+        return self._days.head(place) or self._earlier.heads(place.hour).get(place, head)
 
     def look(self, head: Head, look: Callable[[Head], Found]) -> Found:
         """What ``look`` finds in a head and its pages, without a claim.
@@ -162,11 +169,9 @@ class Ledger:
         """The pages of a slice."""
         return Pages(self.store, self.layout, place)
 
-    def _or_known(self, place: Slice, head: Head | None) -> Head | None:
-        """The head of a slice, or what is known of the slice from elsewhere if nobody has begun it."""
-        if head and head.begun:
-            return head
-        return self._days.head(place) or self._earlier.heads(place.hour).get(place, head)
+    def _known(self, hour: str) -> Mapping[Slice, Head]:
+        """What is known from elsewhere of slices of an hour that nobody has begun."""
+        return {**self._earlier.heads(hour), **self._days.heads(hour)}
 
     def _known_of(self, place: Slice, claim: Claim) -> Head:
         """What is known from elsewhere of a slice that was claimed for the first time."""
