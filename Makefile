@@ -93,7 +93,7 @@ coverage: install  ## show which lines of include/ its quick tests do not reach;
 mutants: install  ## plant MUTANTS small mistakes in the core, and show those that no test notices
 	@$(RUN) tests.tools.mutation_run 1 $(MUTANTS)
 
-scale: install   ## measure how cost grows with workers, files, rows and hours (two hours)
+scale: install   ## measure how cost grows with workers, files, rows and hours (an hour)
 	@$(RUN) benchmarks.scale
 
 # Versions stay as they are where the ranges allow it: to move one, delete its line from the lock first.

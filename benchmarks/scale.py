@@ -55,7 +55,7 @@ class Sizes:
     hours: int = 720
     types: int = 3
     window_types: int = 94
-    airflow: int = 720
+    airflow: int = 24
     timeout: float = 3_600
 
 
@@ -150,7 +150,7 @@ class Parts:
     def airflow(self) -> Table:
         """What Airflow adds."""
         self.found.airflow = measure_airflow(self.sizes.airflow, self.sizes.timeout)
-        return tables.of_airflow(self.found.airflow)
+        return tables.of_airflow(self.found.airflow, self.sizes.hours)
 
     def billion(self) -> Table:
         """What was measured, times a billion."""

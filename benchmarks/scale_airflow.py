@@ -30,8 +30,8 @@ from tests.tools.scheduler import ENDED, RunningDag, quiet_schedule
 NAME, BUCKET, BUS = "scale", "braze", "events"
 TYPES = ("users.messages.email.Click", "users.messages.email.Open", "users.messages.email.Send")
 ROWS = 20
-# From the last of the hours to now: more than the window of scheduled runs, so that these have nothing to do.
-DAYS_BACK = 10
+# Before the window of scheduled runs, so that these have nothing to do.
+DAYS_BACK = 20
 REST_SECONDS = 20.0
 
 
@@ -62,7 +62,7 @@ class Costs:
 def measure(hours: int, timeout: float) -> Costs:
     """Starts a cluster, makes the runs, and stops it. Raises AssertionError where a run fails or takes too long."""
     with local_aws() as aws, tempfile.TemporaryDirectory(prefix="currents-scale-") as folder:
-        first = datetime.now(UTC) - timedelta(days=DAYS_BACK, hours=2 * hours)
+        first = datetime.now(UTC) - timedelta(days=DAYS_BACK)
         both = [format_hour(first + timedelta(hours=number)) for number in range(2 * hours)]
         path = Path(folder) / "connectors.yaml"
         path.write_text(yaml.safe_dump({"connectors": [_connector(aws, both)]}))
@@ -108,8 +108,11 @@ class _Runs:
         after = datetime.strptime(hours[-1], "%Y-%m-%d-%H") + timedelta(hours=1)  # noqa: DTZ007 - Airflow is told UTC
         self.dag.start_backfill(f"{hours[0][:10]}T{hours[0][11:]}", f"{after:%Y-%m-%dT%H}")
 
-        self._wait_for(lambda: self.dag.count("backfill", *ENDED) == len(hours))
-        found = self.dag.runs("backfill")
+        def ended() -> list[dict[str, Any]]:
+            found = self.dag.runs("backfill")
+            return found if found and all(run["state"] in ENDED for run in found) else []
+
+        found = self._wait_for(ended)
         assert [run["state"] for run in found] == ["success"] * len(hours), "a run of the backfill failed"
         return [run["dag_run_id"] for run in found]
 

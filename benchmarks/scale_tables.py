@@ -143,8 +143,8 @@ def of_empty_hour(figures: Figures, types: int) -> Table:
     return table
 
 
-def of_airflow(costs: Costs) -> Table:
-    """What runs cost on a cluster."""
+def of_airflow(costs: Costs, hours: int) -> Table:
+    """What runs cost on a cluster, and what a month of them would."""
     columns = ("", "runs", "tasks", "seconds", "seconds\na run", "CPU s", "CPU s\na run", "CPU s\na task")
     title = f"Airflow's cluster with one worker; at rest it takes {costs.rest:.2f} cores"
     table = _table(title, *columns)
@@ -157,6 +157,11 @@ def of_airflow(costs: Costs) -> Table:
         table.add_row(name, *told, f"{cost.cpu:,.0f}", f"{cost.cpu / cost.runs:,.1f}", f"{cost.cpu / cost.tasks:,.1f}")
     ratio = (costs.backfill.seconds / costs.stretch.seconds, costs.backfill.cpu / costs.stretch.cpu)
     table.add_row("backfill against stretch", "", "", f"{ratio[0]:.1f}", "", f"{ratio[1]:.1f}")
+    factor = hours / costs.hours
+    more = (f"{costs.backfill.seconds * factor:,.0f}", "", f"{costs.backfill.cpu * factor:,.0f}")
+    table.add_row(
+        f"EXTRAPOLATED: {hours} hours as a backfill", f"{hours}", f"{costs.backfill.tasks * factor:,.0f}", *more
+    )
     return table
 
 

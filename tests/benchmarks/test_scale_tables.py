@@ -84,9 +84,10 @@ def test_an_empty_hour() -> None:
     assert words(text, "all") == ["0.50", "0.25", "8", "4", "1", "2"]
 
 
-def test_airflow() -> None:
-    text = printed(of_airflow(AIRFLOW))
+def test_airflow_and_what_is_extrapolated() -> None:
+    text = printed(of_airflow(AIRFLOW, 720))
     assert words(text, "24 hours as a backfill") == ["24", "72", "480", "20.0", "720", "30.0", "10.0"]
+    assert words(text, "EXTRAPOLATED: 720 hours as a backfill") == ["720", "2,160", "14,400", "21,600"]
 
 
 def test_a_billion() -> None:
