@@ -58,7 +58,7 @@ class Stage:
         plan = Plan(key=parts.plans.write(HOUR, shard.as_json()), label="files", look="")
         task = SimpleNamespace(dag_id="d", run_id=run, task_id="deliver", map_index=0, try_number=1)
         step = CurrentsToEventBridgeOperator(task_id="deliver", connector="test", shard=plan)
-        context: Any = {"dag_run": SimpleNamespace(run_type="scheduled"), "ti": task}
+        context: Any = {"dag_run": SimpleNamespace(run_type="scheduled", clear_number=0), "ti": task}
         return step.run_step(context, parts) or {}
 
     def roll(self) -> list[str]:

@@ -172,6 +172,7 @@ def test_after_sigkill_nothing_is_lost_and_only_what_was_not_saved_is_repeated(s
     assert stage.totals() == Counts(read=30_000, sent=30_000)
 
 
+@pytest.mark.slow
 def test_after_kills_nobody_behind_a_custom_bus_sees_an_event_twice(stage: Stage) -> None:
     stage.bus = stage.aws.client("eventbridgev2").create_event_bus(Name=stage.bus)["EventBusArn"]
     # The bus is being created for a moment.

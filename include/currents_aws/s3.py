@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -30,12 +30,16 @@ _ARCHIVED = "it is archived, and can't be read; restore it in S3, then run its h
 class S3Objects:
     """The objects of ``bucket``, through a boto3 client of the service `s3`. Safe to share between threads.
 
-    ``swapping`` is the client of conditional writes: one that tries only once, and not for long. Any method may raise
-    SetupError or TransientError, whose text names the bucket and the key.
+    ``swapping`` is the client of conditional writes: one that tries only once, and not for long. What is in folders of
+    ``apart`` is hidden from whoever looks for folders or versions. Any method may raise SetupError or TransientError,
+    whose text names the bucket and the key.
     """
 
-    def __init__(self, client: S3Client, bucket: str, swapping: S3Client | None = None) -> None:
+    def __init__(
+        self, client: S3Client, bucket: str, swapping: S3Client | None = None, apart: Iterable[str] = ()
+    ) -> None:
         self._client = client
+        self._apart = tuple(apart)
         self._swapping = swapping or client
         self.bucket = bucket
         self.partition = client.meta.partition
@@ -63,7 +67,8 @@ class S3Objects:
         paginator = self._client.get_paginator("list_objects_v2")
         with self._faults("list failed", prefix):
             pages = paginator.paginate(Bucket=self.bucket, Prefix=prefix, Delimiter="/")
-            return [each["Prefix"] for page in pages for each in page.get("CommonPrefixes", ())]
+            found = [each["Prefix"] for page in pages for each in page.get("CommonPrefixes", ())]
+        return [each for each in found if not each.startswith(self._apart)]
 
     def read(self, key: str) -> bytes | None:
         """The content, or None if there is no such object."""
@@ -140,6 +145,8 @@ class S3Objects:
 
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
         """
+        if key.startswith(self._apart):
+            return False
         with self._faults("read failed", key):
             try:
                 self._client.head_object(Bucket=self.bucket, Key=key, IfMatch=f'"{etag}"')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from currents_airflow.connections import find_connection
@@ -68,8 +69,8 @@ def sending_client(connector: Connector, service: str, verify: bool | str | None
     return aws_client(service, destination.aws_conn_id, destination.region, verify, config)
 
 
-def objects_at(location: Location) -> S3Objects:
-    """The bucket of a location, under its Airflow connection."""
+def objects_at(location: Location, apart: Iterable[str] = ()) -> S3Objects:
+    """The bucket of a location, under its Airflow connection, without what is in the folders ``apart``."""
     from botocore.config import Config
 
     from currents_aws.s3 import S3Objects
@@ -79,4 +80,4 @@ def objects_at(location: Location) -> S3Objects:
     once = config.merge(
         Config(retries={"total_max_attempts": 1}, connect_timeout=_SWAP_SECONDS, read_timeout=_SWAP_SECONDS)
     )
-    return S3Objects(hook.get_client_type(config=config), location.bucket, hook.get_client_type(config=once))
+    return S3Objects(hook.get_client_type(config=config), location.bucket, hook.get_client_type(config=once), apart)

@@ -47,6 +47,12 @@ def one_connector(name: str) -> Connector:
     return all_connectors().one(name)
 
 
+def state_roots(bucket: str) -> list[str]:
+    """What the keys of connectors' state in a bucket begin with; nothing where no connectors file is named."""
+    found = all_connectors().state_roots if connectors_file() else frozenset()
+    return sorted(root for place, root in found if place == bucket)
+
+
 @lru_cache(maxsize=1)
 def _loaded(path: Path, partner: str | None, _versions: tuple[Version, ...]) -> Connectors:
     return load_connectors(path, partner)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from currents_airflow.aws_connections import require_connections
 from currents_airflow.clients import objects_at, sending_client
 from currents_airflow.connections import find_connection
+from currents_airflow.connectors import state_roots
 from currents_airflow.page.mount import deliveries_address
 from currents_core.errors import CurrentsError, SetupError
 from currents_core.setup.settings import Connector
@@ -53,8 +54,12 @@ class RunParts:
 
     @cached_property
     def source(self) -> S3Objects:
-        """Where Braze writes."""
-        return objects_at(self._connected.source)
+        """Where Braze writes. The state of any connector may lie there, and is never read as events."""
+        from currents_core.books.layout import Layout
+
+        source = self._connected.source
+        apart = [folder for root in state_roots(source.bucket) for folder in Layout(root).folders]
+        return objects_at(source, apart)
 
     @cached_property
     def state(self) -> ObjectStore:

@@ -127,6 +127,7 @@ def test_an_hour_that_is_none_is_refused_before_anything_runs(airflow: Airflow) 
     assert airflow.aws.counts()["requests"] == 0
 
 
+@pytest.mark.slow
 def test_a_custom_bus_takes_an_hour_once_and_a_replay_of_it_again(airflow: Airflow) -> None:
     arn = airflow.aws.client("eventbridgev2").create_event_bus(Name=airflow.bus)["EventBusArn"]
     airflow.aws.forward(5)

@@ -21,6 +21,7 @@ from tests.tools.airflow_env import ROOT
 GOOD = {"hour": "2026-11-23-08", "totals": {"read": 3, "sent": 1, "duplicate": 1, "filtered": 0, "dead_lettered": 1}}
 
 
+@pytest.mark.slow
 def test_the_demo_exports_its_hours_and_accounts_for_every_row() -> None:
     run = subprocess.run(
         [sys.executable, "-m", "tests.tools.demo"], cwd=ROOT, capture_output=True, text=True, check=False

@@ -35,6 +35,10 @@ PageKind = Literal["ids", "letters", "files", "manifests"]
 HoursKind = Literal["slices", "oversized", "plans", "manifests"]
 EarlierKind = Literal["ledger", "ids", "dead_letters"]
 
+_FOLDERS = (
+    *("slices", "oversized", "plans", "manifests", "overview", "budget", "days", "replays"),
+    *("ledger", "ids", "dead_letters"),
+)
 # The name of an event type in a key, at most. It leaves most of a key's 1,024 bytes to the prefix and the run.
 _TYPE_BYTES = 200
 _HEAD, _DAY_INDEX = "head.json", "index.json.gz"
@@ -58,6 +62,11 @@ class Layout:
     """The keys below ``root``, which is empty or ends in a slash. Folders end in a slash as well."""
 
     root: str = ""
+
+    @property
+    def folders(self) -> list[str]:
+        """All folders right below the root, also those of earlier versions."""
+        return [f"{self.root}{name}/" for name in _FOLDERS]
 
     def of_run(self, run_id: str) -> Layout:
         """The layout of the books that a replay keeps for itself, named after its Airflow run."""

@@ -50,7 +50,7 @@ class RunPass:
         """
         if not before:
             return self._with_sending(self.record, self.tasks)
-        new = [each for each in self.tasks if each["cleared"] > before.cleared]
+        new = [each for each in self.tasks if each.get("cleared", 0) > before.cleared]
         if not new and self.is_whole:
             return before
         return self._with_sending(replace(before, at=self.record.at, cleared=self.record.cleared), new)

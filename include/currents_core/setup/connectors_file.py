@@ -7,7 +7,8 @@ others stay usable.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,25 +20,26 @@ from currents_core.counted import counted
 from currents_core.errors import SetupError
 from currents_core.setup.faults import Fault, Loc, did_you_mean, faults_of
 from currents_core.setup.fitting import misfits
-from currents_core.setup.settings import Connector
+from currents_core.setup.settings import Connector, State
 from currents_core.setup.yaml_file import MisreadError, line_of, plain_value, read_node, shown
 
 _FORM = "; see docs/connectors.md"
-_APART = "give it another prefix, and move what is there already, as docs/maintenance.md#the-state says"
 
 
 @dataclass(frozen=True, slots=True)
 class Connectors:
     """The valid connectors of the file or folder at ``path``, by name, and one line per fault.
 
-    ``faults_of`` has the faults of each connector whose name can be read; they name no other connector. ``is_whole``
-    says whether all files could be read: otherwise the same files may give others as soon as they can be.
+    ``faults_of`` has the faults of each connector whose name can be read; they name no other connector.
+    ``state_roots`` are the buckets, and what keys begin with there, of the state of all connectors, faulty ones too.
+    ``is_whole`` says whether all files could be read: otherwise the same files may give others as soon as they can be.
     """
 
     path: Path
     valid: Mapping[str, Connector]
     faults: tuple[str, ...]
     faults_of: Mapping[str, tuple[str, ...]]
+    state_roots: frozenset[tuple[str, str]] = frozenset()
     is_whole: bool = True
 
     def one(self, name: str) -> Connector:
@@ -74,6 +76,16 @@ class _Entry:
         return ", ".join(each for each in (self.file, f"line {number}", place) if each) + f": {message}"
 
 
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """An entry: its name, if it has one, its connector, or None, its faults, and where its ``state`` is, if it says."""
+
+    name: str | None
+    connector: Connector | None
+    faults: list[str]
+    state: Sequence[tuple[str, str]] = ()
+
+
 @dataclass(slots=True)
 class _Faults:
     """The faults found so far: ``all`` in their order, and those ``of`` each connector whose name can be read."""
@@ -95,23 +107,17 @@ def load_connectors(path: Path, partner_name: str | None = None) -> Connectors:
     and its faults are listed; the others stay usable. Raises SetupError if the path can't be read, is not valid YAML,
     has no list of connectors, or is a folder without files.
     """
-    faults, sound = _Faults(), dict[str, tuple[_Entry, Connector]]()
+    faults, valid = _Faults(), dict[str, Connector]()
+    taken, state_roots = dict[str, _Entry](), set[tuple[str, str]]()
     for entry in _in_folder(path, faults) if path.is_dir() else _in_file(path, faults):
-        name, connector, found = _read(entry, partner_name)
-        if connector and connector.name in sound:
-            before, _ = sound[connector.name]
-            found.append(entry.fault(_taken(connector.name, before)))
-        faults.add(name, *found)
-        if connector and not found:
-            sound[connector.name] = entry, connector
-    valid = {}
-    for name, (entry, connector) in sound.items():
-        others = [each for _, each in sound.values() if each is not connector]
-        if fault := _state_in_source(connector, others):
-            faults.add(name, entry.fault(fault))
-        else:
-            valid[name] = connector
-    return Connectors(path, valid, tuple(faults.all), faults.of, faults.is_whole)
+        read = _read(entry, partner_name)
+        state_roots.update(read.state)
+        if read.connector and (before := taken.get(read.connector.name)):
+            read.faults.append(entry.fault(_taken(read.connector.name, before)))
+        faults.add(read.name, *read.faults)
+        if read.connector and not read.faults:
+            valid[read.connector.name], taken[read.connector.name] = read.connector, entry
+    return Connectors(path, valid, tuple(faults.all), faults.of, frozenset(state_roots), faults.is_whole)
 
 
 def files_of(folder: Path) -> list[Path]:
@@ -166,24 +172,25 @@ def _in_folder(path: Path, faults: _Faults) -> Iterator[_Entry]:
                 faults.add(file.stem, f"{name}: it must have the keys of one connector, such as `source`{_FORM}")
 
 
-def _read(entry: _Entry, partner_name: str | None) -> tuple[str | None, Connector | None, list[str]]:
-    """The name of an entry, if it has one, its connector, or None, and its faults."""
+def _read(entry: _Entry, partner_name: str | None) -> _Read:
     misread: list[MisreadError] = []
-    name = _named(entry)
     try:
         value = plain_value(entry.node, misread)
     except MisreadError as error:
-        return name, None, [entry.line(error.line or line_of(entry.node), entry.place, error.message)]
+        told = entry.line(error.line or line_of(entry.node), entry.place, error.message)
+        return _Read(_named(entry), None, [told])
     if entry.name and isinstance(value, dict):
         value = {"name": entry.name} | value
     _tell_partner(value, partner_name)
     repeated = [entry.line(each.line or 0, entry.place, each.message) for each in misread]
     connector, faults = _validated(value, entry.name)
-    return name, connector, [*map(entry.fault, faults), *repeated]
+    named = value.get("name") if isinstance(value, dict) else None
+    name = entry.name or (named if isinstance(named, str) else None)
+    return _Read(name, connector, [*map(entry.fault, faults), *repeated], [*_state_of(name, value)])
 
 
 def _named(entry: _Entry) -> str | None:
-    """The name of an entry, whatever else is wrong with it. In a folder it is that of the file."""
+    """The name of an entry that is no plain YAML. In a folder it is that of the file."""
     node, _ = _child(entry.node, "name", 0)
     return entry.name or (str(node.value) if isinstance(node, yaml.ScalarNode) else None)
 
@@ -194,28 +201,14 @@ def _taken(name: str, before: _Entry) -> Fault:
     return Fault(("name",), f"`{name}` is already taken, in {where}; choose another")
 
 
-def _state_in_source(connector: Connector, others: Iterable[Connector]) -> Fault | None:
-    """The fault of a connector that would read state as events: its own, or that of one of the others.
-
-    Theirs is no fault of them. They harm nobody, and go on.
-    """
-    source = connector.source
-
-    def reads(each: Connector) -> bool:
-        return source.bucket == each.state.bucket and each.state_root.startswith(source.prefix)
-
-    if reads(connector):
-        place = f"s3://{source.bucket}/{connector.state_root}"
-        return Fault(("state",), f"{place} is inside its source, so its files would be read as events; {_APART}")
-    if found := next(filter(reads, others), None):
-        # Not everybody who may see the one may know of the other.
-        place = f"s3://{source.bucket}/{found.state.prefix}"
-        return Fault(
-            ("source",),
-            f"another connector keeps its state in it, below {place}, and that would be read as events; name the "
-            "folder that Braze writes to, or move that state",
-        )
-    return None
+def _state_of(name: str | None, value: Any) -> Iterator[tuple[str, str]]:
+    """Where an entry of this name and value says that its state is, as far as that can be read."""
+    told = value.get("state") if isinstance(value, dict) else None
+    if not name or not isinstance(told, dict):
+        return
+    with suppress(ValidationError):
+        state = State(**{key: told[key] for key in ("bucket", "prefix") if key in told})
+        yield state.bucket, state.root(name)
 
 
 def _tell_partner(value: Any, partner_name: str | None) -> None:

@@ -39,6 +39,10 @@ class State(Location):
         int | None, Field(ge=3, le=36_500, description="whole days, 3 to 36,500, or null to keep the state for ever")
     ] = None
 
+    def root(self, connector: str) -> str:
+        """What the keys of the state of a connector of this name begin with."""
+        return f"{self.prefix}{connector}/"
+
     def first_date(self, now: datetime) -> str:
         """The first UTC date of which the state is kept, as YYYY-MM-DD; empty if it is kept for ever."""
         if self.retention_days is None:
@@ -320,7 +324,7 @@ class Connector(Model):
     @property
     def state_root(self) -> str:
         """What the keys of the connector's state begin with, in the bucket of its state."""
-        return f"{self.state.prefix}{self.name}/"
+        return self.state.root(self.name)
 
     @cached_property
     def fingerprint(self) -> str:

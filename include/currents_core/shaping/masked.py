@@ -38,7 +38,7 @@ def masked_record(event_type: str, record: Mapping[str, Any]) -> dict[str, Any]:
 # called with, and what tells a user or a device.
 _TOLD_BY_OTHERS = {
     *USER_FIELDS,
-    *("gender", "user_agent"),
+    *("gender", "orphaned_by_id", "user_agent"),
     *("message_body", "quick_reply_text", "error", "raw_response", "retry_log"),
     *("url", "short_url", "url_path", "endpoint_url"),
     *("bsuid", "push_token", "push_token_device_id", "push_to_start_token", "update_token"),

@@ -95,6 +95,17 @@ def answering(head: str, body: bytes, status: str = "200 OK") -> Iterator[S3Obje
         server.shutdown()
 
 
+def test_what_is_apart_is_hidden_from_whoever_looks_for_files(aws: LocalAws, bucket: str) -> None:
+    keys = ["in/event_type=a/1", "in/state/orders/slices/1", "in/state/orders/more/1", "in/state/other/slices/1"]
+    store = S3Objects(aws.client("s3"), bucket, apart=["in/state/orders/slices/", "in/state/orders/plans/"])
+    for key in keys:
+        store.write(key, b"x")
+    assert store.folders("in/") == ["in/event_type=a/", "in/state/"]
+    assert store.folders("in/state/orders/") == ["in/state/orders/more/"]
+    etags = {each.key: each.etag for each in store.objects("")}
+    assert [key for key in keys if store.has_version(key, etags[key])] == [keys[0], *keys[2:]]
+
+
 def test_an_object_that_arrives_in_part_is_a_passing_fault() -> None:
     with answering("Content-Length: 1000", b"half of it") as store:
         told = r"s3://bucket/k: read failed: the answer did not arrive whole \(IncompleteReadError\)"

@@ -2,18 +2,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
+from currents_airflow.connectors import one_connector
 from currents_airflow.parts import RunParts
 from currents_aws.cbor_wire import CborWire
+from currents_aws.s3 import S3Objects
 from currents_core.crew import MOST_THREADS
 from currents_core.errors import SetupError
 from currents_core.finding import find_files
 from currents_core.setup.run_request import redrive_request, run_request
-from tests.tools.house import HOUR, connector
+from tests.tools.house import HOUR, OPEN, connector
 from tests.tools.local_aws import LocalAws
 
 # The machine's own credentials, wherever a connection would be.
@@ -40,6 +43,39 @@ def test_what_the_connection_says_of_its_clients_holds(aws: LocalAws, monkeypatc
     told = {"read_timeout": 7, "max_pool_connections": 50}
     found = s3_config(monkeypatch, {"config_kwargs": told})
     assert {name: getattr(found, name) for name in told} == told
+
+
+@pytest.mark.parametrize("prefix", ["", "state", "state/orders"])
+def test_state_is_never_read_as_events_wherever_it_lies(
+    aws: LocalAws, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefix: str
+) -> None:
+    root = f"{prefix}/" if prefix else ""
+    places = {name: {"bucket": bucket, "prefix": prefix, "aws_conn_id": None} for name in ("source", "state")}
+    orders = {"name": "orders", **places, "destination": _OWN["destination"]}
+    faulty = {**orders, "name": "mails", "destination": {"kind": "none"}}
+    path = tmp_path / "connectors.yaml"
+    path.write_text(json.dumps({"connectors": [orders, faulty]}))
+    monkeypatch.setenv("CURRENTS_CONNECTORS", str(path))
+    folder = f"event_type={OPEN}/date={HOUR}"
+    source = one_connector("orders").source
+    store = S3Objects(aws.client("s3"), bucket)
+    wanted = f"{root}dataexport/{folder}/a.parquet"
+    for key in (
+        wanted,
+        *(
+            f"{root}{name}/{place}"
+            for name in ("orders", "mails")
+            for place in (
+                f"slices/date={HOUR}/event_type={OPEN}/head.json",
+                f"plans/date={HOUR}/1.json",
+                f"replays/1/{folder}/1.json",
+            )
+        ),
+    ):
+        store.write(key, b"x")
+    settings = one_connector("orders")
+    looked = RunParts(settings, run_request({}, HOUR, settings), "run").source
+    assert [each.key for each in find_files.find_files(looked, source.prefix, [HOUR], lambda _: True)] == [wanted]
 
 
 def parts(monkeypatch: pytest.MonkeyPatch, *, has: Sequence[str], **named: str | None) -> RunParts:

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from currents_core.books.layout import (
+    EarlierKind,
     Layout,
     Member,
     PageKind,
@@ -41,6 +42,19 @@ def test_a_key_is_in_the_folder_that_is_listed_for_it() -> None:
     assert all(key.startswith(HOURS.slices(HOUR)) for key in keys(HOURS))
     head, _, *pages = keys(HOURS)
     assert all(key.startswith(HOURS.slice(FILE.slice)) for key in (head, *pages))
+
+
+def test_all_that_has_an_hour_or_a_day_is_in_one_of_its_folders() -> None:
+    kinds: tuple[EarlierKind, ...] = ("ledger", "ids", "dead_letters")
+    every = [
+        *keys(HOURS),
+        *(HOURS.plan(HOUR, "0af"), HOURS.manifest(HOUR), HOURS.oversized(FILE.slice, "0af"), HOURS.overview()),
+        *(HOURS.budget, HOURS.day_index(HOUR[:10]), *(HOURS.earlier(kind) for kind in kinds)),
+        *keys(HOURS.of_run("a")),
+    ]
+    found = {folder for folder in HOURS.folders if any(key.startswith(folder) for key in every)}
+    assert found == {*HOURS.folders}
+    assert all(key.startswith(tuple(HOURS.folders)) for key in every)
 
 
 def test_heads_and_pages_are_told_apart_and_a_page_tells_its_claim() -> None:

@@ -53,6 +53,7 @@ def test_a_sample_shows_nothing_of_the_user() -> None:
     detail = orjson.dumps({"user": {"user_id": "u1", "timezone": "Europe/Vienna"}, "properties": {}}).decode()
     sample = masked(Entry(0, "s", "users.messages.email.Open", detail, 0, "r"))
     assert set(sample["user"].values()) == {REDACTED}
-    record = dict.fromkeys(("user_id", "external_user_id", "device_id", "timezone", "gender", "user_agent"), "ada")
-    for event_type in ("users.messages.email.Open", "users.behaviors.app.FirstSession"):
+    told = ("user_id", "external_user_id", "device_id", "timezone", "gender", "user_agent", "orphaned_by_id")
+    record = dict.fromkeys(told, "ada")
+    for event_type in ("users.messages.email.Open", "users.behaviors.app.FirstSession", "users.UserOrphan"):
         assert set(masked_record(event_type, record).values()) == {REDACTED}
