@@ -7,6 +7,8 @@ import json
 from collections import Counter
 from typing import Any
 
+import pytest
+
 from tests.dags.conftest import Airflow
 from tests.tools.airflow_env import PYTHONPATH, ROOT
 from tests.tools.sample import make_files
