@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +18,7 @@ import psutil
 import pytest
 
 from tests.tools.airflow_env import PYTHONPATH, ROOT
+from tests.tools.airflow_parts import SOON
 from tests.tools.awaiting import wait_for
 from tests.tools.processes import family_of, living
 from tests.tools.up import free_port
@@ -60,6 +62,15 @@ def trigger(client: httpx.Client, hour: str) -> httpx.Response | None:
         return None
     assert response.status_code == 200, response.text
     return response
+
+
+def kill_scheduler(pid: int) -> None:
+    """Kills the scheduler of the Airflow that this process started, once that has run for long enough."""
+    [killed] = [each for each in family_of(pid) if "scheduler" in each.cmdline()]
+    wait_for(60, lambda: time.time() - killed.create_time() > SOON + 1)
+    killed.kill()
+    # Whoever started it sees its end.
+    wait_for(60, lambda: not killed.is_running())
 
 
 def processes_of(home: Path) -> list[psutil.Process]:
@@ -137,6 +148,9 @@ def test_an_hour_is_triggered_without_a_login_and_one_signal_ends_everything(
         assert state == "success", tasks
         assert tasks["deliver"][0] == "success", tasks
         assert "12 files" in tasks["deliver"][1]
+        kill_scheduler(process.pid)
+        again = wait_for(120, lambda: trigger(client, hour)).json()["dag_run_id"]
+        assert wait_for(300, lambda: client.get(f"{DAG}/dagRuns/{again}").json()["state"] == "success")
     family = family_of(process.pid)
     assert len(family) > 5, "of all parts"
     process.send_signal(signal.SIGINT)
