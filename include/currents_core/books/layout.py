@@ -25,7 +25,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from math import ceil
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 from urllib.parse import quote
 
 from currents_core.file_key import Slice, SourceFile
@@ -35,10 +35,9 @@ PageKind = Literal["ids", "letters", "files", "manifests"]
 HoursKind = Literal["slices", "oversized", "plans", "manifests"]
 EarlierKind = Literal["ledger", "ids", "dead_letters"]
 
-_FOLDERS = (
-    *("slices", "oversized", "plans", "manifests", "overview", "budget", "days", "replays"),
-    *("ledger", "ids", "dead_letters"),
-)
+HOURS: tuple[HoursKind, ...] = get_args(HoursKind)
+EARLIER: tuple[EarlierKind, ...] = get_args(EarlierKind)
+_FOLDERS = (*HOURS, *EARLIER, "overview", "budget", "days", "replays")
 # The name of an event type in a key, at most. It leaves most of a key's 1,024 bytes to the prefix and the run.
 _TYPE_BYTES = 200
 _HEAD, _DAY_INDEX = "head.json", "index.json.gz"

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from currents_core.books.layout import (
-    EarlierKind,
-    HoursKind,
+    EARLIER,
+    HOURS,
     Layout,
     date_of,
     is_day_index,
@@ -19,9 +19,6 @@ from currents_core.crew import Crew, Threads
 from currents_core.errors import SetupError
 from currents_core.hour import date_end, date_of_hour
 from currents_core.ports import ObjectStore
-
-_HOURS: tuple[HoursKind, ...] = ("slices", "oversized", "plans", "manifests")
-_EARLIER: tuple[EarlierKind, ...] = ("ledger", "ids", "dead_letters")
 
 
 def is_kept(hour: str, first_date: str) -> bool:
@@ -89,7 +86,7 @@ class Retention:
         folders = [
             self.layout.day(),
             *(self.layout.hours(kind) for kind in ("slices", "oversized", "plans")),
-            *(self.layout.earlier(kind) for kind in _EARLIER),
+            *(self.layout.earlier(kind) for kind in EARLIER),
         ]
         keys = [key for folder in folders for key in self.store.folders(folder)]
         keys += [each.key for each in self.store.objects(self.layout.hours("manifests"))]
@@ -98,8 +95,8 @@ class Retention:
     def _keys(self, date: str) -> Iterator[str]:
         prefixes = [
             self.layout.day(date),
-            *(self.layout.hours(kind, date) for kind in _HOURS),
-            *(f"{self.layout.earlier(kind)}date={date}-" for kind in _EARLIER),
+            *(self.layout.hours(kind, date) for kind in HOURS),
+            *(f"{self.layout.earlier(kind)}date={date}-" for kind in EARLIER),
         ]
         for prefix in prefixes:
             yield from (each.key for each in self.store.objects(prefix))

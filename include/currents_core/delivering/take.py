@@ -84,16 +84,17 @@ class Taker:
             yield self._opened(claim.head.files[file_id], rows)
 
     def _gone(self, claim: Claim, files: Sequence[SourceFile]) -> Iterator[FileState]:
-        """The states of files that were open or failed, and are no longer there: nothing more can come of them.
-
-        Earlier versions took what is hidden for files as well.
-        """
+        """The states of files that were open or failed, and are no longer there: nothing more can come of them."""
         listed = {file.id for file in files}
         for state in claim.head.files.values():
             is_left = state.fate in {"open", "failed"} and state.file.id not in listed
-            is_file = not is_hidden(state.file.key.removeprefix(self.prefix))
-            if is_left and not (is_file and self.source.has_version(state.file.key, state.file.etag)):
+            if is_left and not self._is_there(state.file):
                 yield gone(state, [letter for _, letter in letters_of(claim.pages, [state])])
+
+    def _is_there(self, file: SourceFile) -> bool:
+        # Earlier versions took what is hidden for files as well.
+        is_file = not is_hidden(file.key.removeprefix(self.prefix))
+        return is_file and self.source.has_version(file.key, file.etag)
 
 
 def _reopened(state: FileState) -> FileState:

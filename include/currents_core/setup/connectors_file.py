@@ -7,8 +7,7 @@ others stay usable.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -83,7 +82,7 @@ class _Read:
     name: str | None
     connector: Connector | None
     faults: list[str]
-    state: Sequence[tuple[str, str]] = ()
+    state: tuple[str, str] | None = None
 
 
 @dataclass(slots=True)
@@ -111,7 +110,8 @@ def load_connectors(path: Path, partner_name: str | None = None) -> Connectors:
     taken, state_roots = dict[str, _Entry](), set[tuple[str, str]]()
     for entry in _in_folder(path, faults) if path.is_dir() else _in_file(path, faults):
         read = _read(entry, partner_name)
-        state_roots.update(read.state)
+        if read.state:
+            state_roots.add(read.state)
         if read.connector and (before := taken.get(read.connector.name)):
             read.faults.append(entry.fault(_taken(read.connector.name, before)))
         faults.add(read.name, *read.faults)
@@ -186,7 +186,7 @@ def _read(entry: _Entry, partner_name: str | None) -> _Read:
     connector, faults = _validated(value, entry.name)
     named = value.get("name") if isinstance(value, dict) else None
     name = entry.name or (named if isinstance(named, str) else None)
-    return _Read(name, connector, [*map(entry.fault, faults), *repeated], [*_state_of(name, value)])
+    return _Read(name, connector, [*map(entry.fault, faults), *repeated], _state_of(name, value))
 
 
 def _named(entry: _Entry) -> str | None:
@@ -201,14 +201,16 @@ def _taken(name: str, before: _Entry) -> Fault:
     return Fault(("name",), f"`{name}` is already taken, in {where}; choose another")
 
 
-def _state_of(name: str | None, value: Any) -> Iterator[tuple[str, str]]:
-    """Where an entry of this name and value says that its state is, as far as that can be read."""
+def _state_of(name: str | None, value: Any) -> tuple[str, str] | None:
+    """Where an entry of this name and value says that its state is; None if that can't be read."""
     told = value.get("state") if isinstance(value, dict) else None
     if not name or not isinstance(told, dict):
-        return
-    with suppress(ValidationError):
+        return None
+    try:
         state = State(**{key: told[key] for key in ("bucket", "prefix") if key in told})
-        yield state.bucket, state.root(name)
+    except ValidationError:
+        return None
+    return state.bucket, state.root(name)
 
 
 def _tell_partner(value: Any, partner_name: str | None) -> None:
